@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The documents that a registry's HTTP interface answers with (DESIGN section 8).
+
+A page's `.json` twin is one of these, unchanged. They are a view: everything in them can be
+derived from the log, and nothing in them is evidence until it was checked against the log.
+`received` is Unix seconds as in the leaf: the operator's word, for display. Lists are paged by an
+opaque `cursor`: pass `next` to get on, null means the end.
+"""
+
+from __future__ import annotations
+
+from .events import Event, EventList, Problem
+from .logs import EntryDocument, LogDocument, StatementDocument, WitnessDocument
+from .lookups import DigestAnswer, DigestMatch, DigestsAnswer, DigestsQuery, MatchKind
+from .parts import AsOf, EntryRef, SignerSummary, StatementSubject
+from .releases import (
+    DatasetEdge,
+    LineageDocument,
+    ModelDocument,
+    ModelList,
+    ModelSummary,
+    Openness,
+    ParentEdge,
+    ProvenanceDocument,
+    RecordLineDocument,
+    ReleaseDocument,
+    ReleaseStatus,
+    VersionSummary,
+)
+from .signers import NamespaceChange, NamespaceDocument, SignerDocument, SignerStatement
+from .submissions import SubmissionBatch, SubmissionResult
+
+__all__ = [
+    "AsOf",
+    "DatasetEdge",
+    "DigestAnswer",
+    "DigestMatch",
+    "DigestsAnswer",
+    "DigestsQuery",
+    "EntryDocument",
+    "EntryRef",
+    "Event",
+    "EventList",
+    "LineageDocument",
+    "LogDocument",
+    "MatchKind",
+    "ModelDocument",
+    "ModelList",
+    "ModelSummary",
+    "NamespaceChange",
+    "NamespaceDocument",
+    "Openness",
+    "ParentEdge",
+    "Problem",
+    "ProvenanceDocument",
+    "RecordLineDocument",
+    "ReleaseDocument",
+    "ReleaseStatus",
+    "SignerDocument",
+    "SignerStatement",
+    "SignerSummary",
+    "StatementDocument",
+    "StatementSubject",
+    "SubmissionBatch",
+    "SubmissionResult",
+    "VersionSummary",
+    "WitnessDocument",
+]

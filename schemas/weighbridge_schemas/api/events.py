@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The stream of entries, and error answers."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from weighbridge_schemas.base import Count, Digest, Document, Kind, Line
+
+from .parts import Address, AsOf, SignerSummary, StatementSubject
+
+__all__ = ["Event", "EventList", "Problem"]
+
+
+class Event(Document):
+    """One line of `/api/v1/events`."""
+
+    index: Count
+    """Entry; use the last one as `since`."""
+    received: Count
+    """When the operator took it, Unix seconds."""
+    kind: Kind
+    """Kind of the statement."""
+    statement: Digest
+    """Statement digest."""
+    subjects: tuple[StatementSubject, ...]
+    """What it is about."""
+    signer: SignerSummary | None
+    """Who signed."""
+    summary: Line
+    """One sentence in plain words."""
+    url: Address
+    """Page of the entry, or of the release."""
+
+
+class EventList(Document):
+    """`GET /api/v1/events?since=`: entries from an index on, oldest first; the log page's list."""
+
+    events: tuple[Event, ...]
+    """This page of the list."""
+    next: str | None
+    """Value of `since` for the next page; null at the end."""
+    as_of: AsOf
+    """State of the log."""
+
+
+class Problem(Document):
+    """Every error answer, RFC 9457 `application/problem+json`."""
+
+    type: str
+    """Stable name of the problem: `https://weighbridge/problems/<slug>`."""
+    title: str
+    """What it is, in a few words; the same for every problem of this type."""
+    status: Annotated[int, Field(ge=400, le=599)]
+    """HTTP status."""
+    detail: str
+    """What, where."""
+    step: Annotated[int, Field(ge=1, le=11)] | None = None
+    """Number of the verification step that failed."""
+    hint: str = ""
+    """What to do."""
+    evidence: dict[str, Any] = Field(default_factory=dict)
+    """Digests, sizes and the like."""
+    instance: str | None = None
+    """Line of a batch that was refused (`#/2`), or the request's path."""

@@ -1,0 +1,323 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Models, releases, lineage and provenance."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from weighbridge_schemas.base import (
+    Count,
+    Digest,
+    Document,
+    Flag,
+    Line,
+    Location,
+    ModelName,
+    NamespaceName,
+    Reference,
+    Timestamp,
+    Version,
+)
+from weighbridge_schemas.card import Card
+from weighbridge_schemas.lineage import Relation, Stage
+from weighbridge_schemas.release import ChatTemplate, ReleaseFile, RootDigest, TensorSummary
+
+from .parts import Address, AsOf, Base64, Edge, EntryRef, SignerSummary
+
+__all__ = [
+    "DatasetEdge",
+    "LineageDocument",
+    "ModelDocument",
+    "ModelList",
+    "ModelSummary",
+    "Openness",
+    "ParentEdge",
+    "ProvenanceDocument",
+    "RecordLineDocument",
+    "ReleaseDocument",
+    "ReleaseStatus",
+    "VersionSummary",
+]
+
+
+class ReleaseStatus(Document):
+    """What the owners last said of a release; `released` if nothing."""
+
+    state: Literal["released", "yanked", "deprecated", "superseded"]
+    """Latest state."""
+    reason: Line | None = None
+    """Reason that was given."""
+    statement: Reference | None = None
+    """Statement that says so."""
+    index: Count | None = None
+    """Its entry."""
+
+
+class Openness(Document):
+    """Openness class by a named ruleset."""
+
+    class_: Annotated[Literal[1, 2, 3] | None, Field(alias="class")]
+    """1, 2, 3, or null for unclassified."""
+    ruleset: Line
+    """Name and version of the ruleset."""
+    missing: tuple[Line, ...] = ()
+    """Components that the next class needs."""
+
+
+class ParentEdge(Document):
+    """One edge child → parent, with the evidence for it."""
+
+    child: Digest
+    """Model digest of the child."""
+    parent: Digest | None
+    """Digest of the parent as stated; null at level 0."""
+    relation: Relation | None
+    """How the child was made from it; null if not said."""
+    level: Edge
+    """Evidence level."""
+    declared: Flag
+    """True if the publisher of the child stated it."""
+    evidence: tuple[Line, ...]
+    """Why the level is what it is, in plain words."""
+    name: str | None = None
+    """Name as stated."""
+    location: Location | None = None
+    """Location as stated."""
+    namespace: NamespaceName | None = None
+    """Namespace of the registered parent (or child, in a list of children)."""
+    model: ModelName | None = None
+    """Name of that model."""
+    version: Version | None = None
+    """Version of that release."""
+    url: Address | None = None
+    """Page of that release."""
+
+
+class DatasetEdge(Document):
+    """One edge model → data set."""
+
+    child: Digest
+    """Model digest of the model."""
+    stage: Stage | None
+    """What it was used for; null if not said."""
+    name: str
+    """Name as stated."""
+    digest: Digest | None = None
+    """Digest as stated."""
+    level: Edge
+    """Evidence level."""
+    declared: Flag
+    """True if the publisher of the model stated it."""
+    evidence: tuple[Line, ...]
+    """Why the level is what it is, in plain words."""
+    location: Location | None = None
+    """Location as stated."""
+    note: str | None = None
+    """Note as stated."""
+
+
+class LineageDocument(Document):
+    """Lineage of one release: what it states, and who registered here states it as parent."""
+
+    statement: Reference
+    """Statement that the edges come from: the release or its latest lineage revision."""
+    from_scratch: Flag
+    """True if the publisher claims that there is no parent."""
+    parents: tuple[ParentEdge, ...]
+    """What it descends from."""
+    datasets: tuple[DatasetEdge, ...]
+    """What it was trained or evaluated on."""
+    children: tuple[ParentEdge, ...] = ()
+    """Registered releases that name this one."""
+    children_total: Count = 0
+    """Number of such releases, also those not listed."""
+
+
+class VersionSummary(Document):
+    """One release in a list."""
+
+    version: Version
+    """Version."""
+    model_digest: Digest
+    """Model digest."""
+    weights_digest: Digest | None
+    """Weights digest."""
+    released_at: Timestamp
+    """When, as the publisher says."""
+    received: Count
+    """When the operator took it, Unix seconds."""
+    index: Count
+    """Entry of the release."""
+    status: ReleaseStatus
+    """Status."""
+    signer: SignerSummary
+    """Who signed."""
+    url: Address
+    """Page of the release."""
+
+
+class ModelSummary(Document):
+    """One model in a list; facts are of its latest release."""
+
+    namespace: NamespaceName
+    """Namespace."""
+    name: ModelName
+    """Name."""
+    version: Version
+    """Latest version."""
+    title: Line | None = None
+    """Title from the card."""
+    summary: str | None = None
+    """First words of the card's description."""
+    task: Line | None = None
+    """Task from the card."""
+    license: Line | None = None
+    """Licence of the distribution, from the card."""
+    model_digest: Digest
+    """Model digest."""
+    releases: Count
+    """Number of releases."""
+    status: ReleaseStatus
+    """Status of the latest release."""
+    signer: SignerSummary
+    """Who signed the latest release."""
+    received: Count
+    """When the operator took it, Unix seconds."""
+    index: Count
+    """Entry of the latest release."""
+    url: Address
+    """Page of the model."""
+
+
+class ModelList(Document):
+    """`GET /api/v1/models[?q=]`."""
+
+    query: str
+    """What was searched for; empty lists all, newest first."""
+    models: tuple[ModelSummary, ...]
+    """This page of the list."""
+    next: str | None
+    """Cursor of the next page; null at the end."""
+    total: Count | None = None
+    """Number of models found, where it is cheap to say."""
+    as_of: AsOf
+    """State of the log."""
+
+
+class ModelDocument(Document):
+    """`GET /api/v1/models/<ns>/<name>`."""
+
+    namespace: NamespaceName
+    """Namespace."""
+    name: ModelName
+    """Name as its first release wrote it."""
+    latest: Version
+    """Version that was released last."""
+    versions: tuple[VersionSummary, ...]
+    """All releases, newest first."""
+    url: Address
+    """Page of the model."""
+    as_of: AsOf
+    """State of the log."""
+
+
+class ReleaseDocument(Document):
+    """`GET /api/v1/models/<ns>/<name>/<version>`: all that is known of one release."""
+
+    namespace: NamespaceName
+    """Namespace."""
+    name: ModelName
+    """Name."""
+    version: Version
+    """Version."""
+    epoch: Count
+    """Epoch of the namespace when it was released."""
+    model_digest: Digest
+    """Fingerprint of all files."""
+    root_digests: tuple[RootDigest, ...]
+    """OMS root digests."""
+    weights_digest: Digest | None
+    """Fingerprint of the weights; null without tensors."""
+    files: tuple[ReleaseFile, ...]
+    """All files that the model digest covers."""
+    files_total: Count
+    """Number of files."""
+    bytes_total: Count
+    """Sum of their sizes."""
+    chat_templates: tuple[ChatTemplate, ...] = ()
+    """Chat templates."""
+    tensors: TensorSummary | None
+    """The tensor table in three values."""
+    tensor_table: Address | None = None
+    """Where the attached table is served."""
+    card: Card | None
+    """The card as it now stands."""
+    card_statement: Reference | None
+    """Statement that the card comes from."""
+    readme: Address | None = None
+    """Where the attached README.md is served."""
+    lineage: LineageDocument | None
+    """The lineage as it now stands; null if none was stated."""
+    status: ReleaseStatus
+    """What the owners last said of it."""
+    openness: Openness | None
+    """Openness class; null if it was not computed."""
+    signer: SignerSummary
+    """Who signed the release."""
+    oms_signer: SignerSummary | None
+    """Who signed the OMS statement of the same root digest; null if none is logged."""
+    statement: Digest
+    """Statement digest of the release."""
+    oms_statement: Digest | None
+    """Statement digest of the OMS statement."""
+    entries: tuple[EntryRef, ...]
+    """Every entry about this release, oldest first: OMS, release, revisions, status, namespace."""
+    received: Count
+    """When the operator took the release, Unix seconds."""
+    released_at: Timestamp
+    """When, as the publisher says."""
+    locations: tuple[Location, ...] = ()
+    """Where the model can be had, as the publisher says."""
+    warnings: tuple[Line, ...] = ()
+    """Plain warnings: files that can run code when loaded, and the like."""
+    superseded_by: Version | None = None
+    """Newest version of the same model, if it is not this one."""
+    url: Address
+    """Page of the release."""
+    provenance: Address
+    """Record file: all bundles with their receipts."""
+    as_of: AsOf
+    """State of the log."""
+
+
+class RecordLineDocument(Document):
+    """One line of a record file (`provenance.jsonl`)."""
+
+    v: Literal[1]
+    """Format version."""
+    bundle: Base64
+    """The bundle's bytes."""
+    leaf: Base64
+    """The leaf's bytes."""
+    receipt: str
+    """Proof of recording, C2SP tlog-proof text."""
+
+
+class ProvenanceDocument(Document):
+    """`GET …/provenance`: the lines of a release's record file, namespace statements first.
+
+    As `application/jsonl` it is the record file itself, one line each.
+    """
+
+    namespace: NamespaceName
+    """Namespace."""
+    name: ModelName
+    """Name."""
+    version: Version
+    """Version."""
+    lines: tuple[RecordLineDocument, ...]
+    """Lines of the record file."""
+    as_of: AsOf
+    """State of the log."""

@@ -1,0 +1,394 @@
+# SPDX-License-Identifier: Apache-2.0
+"""card/v1: what a publisher discloses about a model.
+
+A release carries its card; `CardRevision` replaces it later. Nearly everything is optional: an
+absent member means "not said", never "no". `readme` binds the README.md that people read, and
+`imported` lists each front-matter member that no field here understands, so that nothing that was
+written is dropped silently.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Final, Literal, Self
+
+from pydantic import Field, StringConstraints, model_validator
+
+from .base import (
+    Count,
+    Digest,
+    Document,
+    FilePath,
+    Flag,
+    Hex256,
+    HttpsUrl,
+    Line,
+    Location,
+    Name,
+    Number,
+    Origin,
+    Paragraph,
+    Reference,
+    Revision,
+    Slug,
+    Timestamp,
+    predicate_type,
+)
+
+__all__ = [
+    "KIND",
+    "PREDICATE_TYPE",
+    "Card",
+    "CardRevision",
+    "Component",
+    "ComponentName",
+    "Contact",
+    "Data",
+    "DataReference",
+    "Description",
+    "Energy",
+    "EvaluationResult",
+    "Identity",
+    "Imported",
+    "License",
+    "Licenses",
+    "Link",
+    "ReadmeReference",
+    "Risk",
+    "TrainingStage",
+    "Uses",
+]
+
+KIND: Final = "card"
+PREDICATE_TYPE: Final = predicate_type(KIND)
+
+SpdxExpression = Annotated[str, StringConstraints(max_length=512, pattern=r"^[A-Za-z0-9().+: -]+$")]
+LanguageTag = Annotated[str, StringConstraints(pattern=r"^[A-Za-z]{2,8}(?:-[A-Za-z0-9]{1,8}){0,4}$")]
+Lines = Annotated[tuple[Line, ...], Field(max_length=256)]
+Paragraphs = Annotated[tuple[Paragraph, ...], Field(max_length=64)]
+Quantity = Annotated[float, Field(strict=True, ge=0, allow_inf_nan=False)]
+
+ComponentName = Literal[
+    "model_architecture",
+    "model_parameters_final",
+    "evaluation_results",
+    "model_card",
+    "data_card",
+    "technical_report",
+    "sample_model_outputs",
+    "training_code",
+    "inference_code",
+    "evaluation_code",
+    "evaluation_data",
+    "supporting_libraries",
+    "datasets",
+    "data_preprocessing_code",
+    "model_parameters_intermediate",
+    "research_paper",
+    "model_metadata",
+]
+"""The 17 components of the Model Openness Framework."""
+
+
+class License(Document):
+    """One licence: an SPDX expression where there is one, else the text that was given."""
+
+    spdx: SpdxExpression | None = None
+    """SPDX licence expression."""
+    text: Line | None = None
+    """Name or identifier as the publisher wrote it, where SPDX has none."""
+    url: HttpsUrl | None = None
+    """Where its text is."""
+    path: FilePath | None = None
+    """File of the model that holds its text."""
+
+    @model_validator(mode="after")
+    def _something(self) -> Self:
+        if self.spdx is None and self.text is None:
+            raise ValueError("needs spdx or text")
+        return self
+
+
+class Licenses(Document):
+    """Licences by content type; `distribution` is for all that has none of its own."""
+
+    distribution: License | None = None
+    """The whole distribution."""
+    code: License | None = None
+    """Code."""
+    data: License | None = None
+    """Data, parameters included."""
+    document: License | None = None
+    """Documents."""
+
+
+class Identity(Document):
+    """What the model is called and who made it."""
+
+    title: Line | None = None
+    """Name for people."""
+    developers: Lines = ()
+    """Who developed it."""
+    producer: Line | None = None
+    """Organisation that releases it."""
+    library: Name | None = None
+    """Software library that loads it."""
+    task: Name | None = None
+    """Main task, as the hub's pipeline tag."""
+    languages: Annotated[tuple[LanguageTag, ...], Field(max_length=1024)] = ()
+    """Natural languages, BCP 47."""
+    tags: Annotated[tuple[Name, ...], Field(max_length=256)] = ()
+    """Free keywords."""
+    replaced_by: Name | None = None
+    """Name of a newer model that its publisher recommends."""
+
+
+class Description(Document):
+    """What the model is, technically."""
+
+    summary: Paragraph | None = None
+    """A few sentences for people."""
+    architecture: Line | None = None
+    """Model architecture."""
+    parameters: Count | None = None
+    """Number of parameters."""
+    context_length: Count | None = None
+    """Longest input in tokens."""
+    input_modalities: Lines = ()
+    """Kinds of input."""
+    output_modalities: Lines = ()
+    """Kinds of output."""
+
+
+class Uses(Document):
+    """What it is for and what it is not for."""
+
+    intended: Paragraphs = ()
+    """Direct uses."""
+    downstream: Paragraphs = ()
+    """Uses after further training or inside larger systems."""
+    out_of_scope: Paragraphs = ()
+    """Uses that the publisher warns against."""
+    acceptable_use_policy: HttpsUrl | None = None
+    """Policy that users accept."""
+
+
+class Risk(Document):
+    """One limitation, bias or risk."""
+
+    category: Literal["limitation", "bias", "safety", "security", "privacy", "other"]
+    """Sort of risk."""
+    description: Paragraph
+    """What may go wrong."""
+    mitigation: Paragraph | None = None
+    """What was done, or what to do, about it."""
+
+
+class Energy(Document):
+    """Energy and emissions of one activity, as reported."""
+
+    kilowatt_hours: Quantity | None = None
+    """Energy used."""
+    co2_grams: Quantity | None = None
+    """Emissions in grams of CO2 equivalent."""
+    source: Line | None = None
+    """How it was measured or estimated."""
+    location: Line | None = None
+    """Where it was used."""
+
+
+class TrainingStage(Document):
+    """One stage of training."""
+
+    stage: Literal["pretraining", "midtraining", "finetuning", "post_training", "unspecified"]
+    """Which stage."""
+    process: Paragraph | None = None
+    """What was done."""
+    hyperparameters: Annotated[dict[Slug, Line | Number | Flag], Field(max_length=128)] = {}  # noqa: RUF012 - pydantic copies defaults
+    """Hyperparameters by name."""
+    hardware: Line | None = None
+    """Machines used."""
+    compute_flop: Quantity | None = None
+    """Floating point operations."""
+    accelerator_hours: Quantity | None = None
+    """Device hours."""
+    energy: Energy | None = None
+    """Energy and emissions."""
+    funding: Line | None = None
+    """Who paid."""
+    started: Timestamp | None = None
+    """Begin."""
+    ended: Timestamp | None = None
+    """End."""
+
+
+class DataReference(Document):
+    """One data set that the card speaks of."""
+
+    name: Name
+    """Name as people know it."""
+    digest: Digest | None = None
+    """Root of its files or digest of its Croissant description."""
+    location: Location | None = None
+    """Where it can be had."""
+    license: License | None = None
+    """Its licence."""
+    note: Line | None = None
+    """What part was used, or how."""
+
+
+class Data(Document):
+    """What is disclosed of the training data as a whole."""
+
+    references: Annotated[tuple[DataReference, ...], Field(max_length=1024)] = ()
+    """Data sets; lineage says in which stage they were used."""
+    eu_categories: Annotated[
+        tuple[
+            Literal[
+                "public_datasets",
+                "private_licensed",
+                "private_other",
+                "crawled",
+                "user_data",
+                "synthetic",
+                "other",
+            ],
+            ...,
+        ],
+        Field(max_length=7),
+    ] = ()
+    """Categories of the EU public summary of training content that apply."""
+    description: Paragraph | None = None
+    """Collection, selection and preparation in words."""
+
+
+class EvaluationResult(Document):
+    """One measured value."""
+
+    task: Name | None = None
+    """Task, e.g. `text-classification`."""
+    dataset: Name | None = None
+    """Data set it was measured on."""
+    dataset_config: Name | None = None
+    """Configuration of the data set."""
+    dataset_split: Name | None = None
+    """Split of the data set."""
+    dataset_revision: Revision | None = None
+    """Revision of the data set."""
+    metric: Name
+    """Metric, e.g. `accuracy`."""
+    value: Number | Line
+    """The value; text where it is no number."""
+    source_name: Line | None = None
+    """Who measured it."""
+    source: HttpsUrl | None = None
+    """Where that is reported."""
+
+
+class Component(Document):
+    """One component of the Model Openness Framework, as declared."""
+
+    name: ComponentName
+    """Which component."""
+    present: Flag
+    """Whether it is released."""
+    license: License | None = None
+    """Its own licence."""
+    location: Location | FilePath | None = None
+    """Where it is: an address, or a file of this model."""
+    digest: Digest | None = None
+    """SHA-256 of it."""
+
+
+class Link(Document):
+    """A page about the model."""
+
+    rel: Literal["homepage", "repository", "paper", "documentation", "demo", "license", "other"]
+    """What it is."""
+    url: HttpsUrl
+    """Address."""
+    title: Line | None = None
+    """Words for it."""
+
+
+class Contact(Document):
+    """Whom to write to."""
+
+    role: Literal["author", "maintainer", "security", "legal", "other"]
+    """For what."""
+    name: Line | None = None
+    """Person or group."""
+    address: Line | None = None
+    """E-mail address or page."""
+
+
+class ReadmeReference(Document):
+    """The README.md that people read, bound by digest; the model digest leaves it out."""
+
+    sha256: Hex256
+    """SHA-256 of its bytes."""
+    size: Count
+    """Its length in bytes."""
+
+
+class Imported(Document):
+    """What an import read and could not place."""
+
+    source: Literal["huggingface"]
+    """Format that was read."""
+    not_understood: Annotated[tuple[Line, ...], Field(max_length=256)] = ()
+    """Front-matter members without a field here, each as `name` or `name: why`."""
+
+
+class Card(Document):
+    """A model card. Every group may be absent."""
+
+    identity: Identity | None = None
+    """Names and authors."""
+    description: Description | None = None
+    """What it is."""
+    licenses: Licenses | None = None
+    """Licences by content type."""
+    uses: Uses | None = None
+    """Intended and unintended uses."""
+    risks: Annotated[tuple[Risk, ...], Field(max_length=256)] = ()
+    """Limitations, biases and risks."""
+    training: Annotated[tuple[TrainingStage, ...], Field(max_length=64)] = ()
+    """Stages of training."""
+    data: Data | None = None
+    """Training data as disclosed."""
+    evaluations: Annotated[tuple[EvaluationResult, ...], Field(max_length=4096)] = ()
+    """Measured values, as reported by their sources."""
+    components: Annotated[tuple[Component, ...], Field(max_length=17)] = ()
+    """Openness components."""
+    links: Annotated[tuple[Link, ...], Field(max_length=256)] = ()
+    """Pages about it."""
+    contacts: Annotated[tuple[Contact, ...], Field(max_length=64)] = ()
+    """Whom to write to."""
+    readme: ReadmeReference | None = None
+    """The README.md beside the model."""
+    imported: Imported | None = None
+    """What an import could not place."""
+
+    @model_validator(mode="after")
+    def _components_once(self) -> Self:
+        names = [component.name for component in self.components]
+        if len(set(names)) != len(names):
+            raise ValueError("a component is listed twice")
+        return self
+
+
+class CardRevision(Document):
+    """Predicate of card/v1: replaces a release's card. Subject: the release's statement digest."""
+
+    logs: Annotated[tuple[Origin, ...], Field(min_length=1, max_length=16)]
+    """Origins of the logs that the signer means it for."""
+    previous: Reference | None
+    """The card/v1 statement that it replaces; null for the first revision."""
+    card: Card
+    """The whole card as it now stands."""
+
+    @model_validator(mode="after")
+    def _previous_kind(self) -> Self:
+        if self.previous is not None and self.previous.kind != KIND:
+            raise ValueError("previous must refer to a card statement")
+        return self
