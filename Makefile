@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: Apache-2.0
+# Works from a clone at any path, without root, with Python 3.11 or newer. `make` alone lists the targets.
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+SHELL := /bin/sh
+BIN := .venv/bin
+
+.PHONY: help
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1|\2/p' Makefile | while IFS='|' read -r name text; do \
+	  printf '  %-12s %s\n' "$$name" "$$text"; done
+
+.PHONY: setup
+setup: ## build .venv with the tools too (the other targets do what they need by themselves)
+	@sh .ci/setup dev
+
+.PHONY: run
+run: ## build .venv with only what runs weighbridge: .venv/bin/weighbridge
+	@sh .ci/setup run
+
+.PHONY: demo
+demo: run ## the whole way on a real model: sign, publish, log, verify, look (MODEL=path, DATA=folder)
+	@$(BIN)/weighbridge demo $${MODEL:+--model "$$MODEL"} $${DATA:+--data "$$DATA"}
+
+.PHONY: test
+test: setup ## run the whole test suite
+	@$(BIN)/python -m pytest -n auto --maxprocesses 8 --dist loadfile
+
+.PHONY: check
+check: setup ## linters, types, layers, generated files, the lock
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pyright
+	$(BIN)/lint-imports --no-cache -q
+	$(BIN)/python schemas/generate.py --check
+	$(BIN)/python .ci/lock.py --check
+
+.PHONY: format
+format: setup ## put the code into its one format
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+.PHONY: lock
+lock: setup ## choose versions anew within pyproject.toml and write the lock files (asks the package index)
+	$(BIN)/python .ci/lock.py
+
+.PHONY: clean
+clean: ## remove what was built
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache build dist
