@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Transparency logs as C2SP specifies them: trees, notes, checkpoints, receipts, tiles, witnesses.
+
+The trust core of step 7: every function takes bytes and gives a result or raises; nothing here
+reads a file, a clock or the network. Start with `verify_receipt` (is this entry recorded?),
+`parse_checkpoint` (what does the log commit to?) and `verify_consistency` (did it only grow?).
+`docs/spec/log.md` and `docs/spec/receipts.md` say what of this is normative.
+"""
+
+from __future__ import annotations
+
+from weighbridge.tlog.checkpoints import (
+    Checkpoint,
+    SignedCheckpoint,
+    parse_checkpoint,
+    parse_checkpoint_text,
+    sign_checkpoint,
+)
+from weighbridge.tlog.cosignatures import Cosignature, add_signatures, cosign, cosignatures
+from weighbridge.tlog.merkle import (
+    EMPTY_ROOT,
+    HashReader,
+    consistency_proof,
+    hashes_of,
+    inclusion_proof,
+    leaf_hash,
+    node_hash,
+    root_hash,
+    verify_consistency,
+    verify_inclusion,
+)
+from weighbridge.tlog.notes import (
+    Note,
+    NoteSignature,
+    Signer,
+    VerifiedSignature,
+    Verifier,
+    open_note,
+    sign_note,
+    split_note,
+)
+from weighbridge.tlog.receipts import Receipt, format_receipt, parse_receipt, verify_receipt
+from weighbridge.tlog.signatures import Algorithm
+
+__all__ = [
+    "EMPTY_ROOT",
+    "Algorithm",
+    "Checkpoint",
+    "Cosignature",
+    "HashReader",
+    "Note",
+    "NoteSignature",
+    "Receipt",
+    "SignedCheckpoint",
+    "Signer",
+    "VerifiedSignature",
+    "Verifier",
+    "add_signatures",
+    "consistency_proof",
+    "cosign",
+    "cosignatures",
+    "format_receipt",
+    "hashes_of",
+    "inclusion_proof",
+    "leaf_hash",
+    "node_hash",
+    "open_note",
+    "parse_checkpoint",
+    "parse_checkpoint_text",
+    "parse_receipt",
+    "root_hash",
+    "sign_checkpoint",
+    "sign_note",
+    "split_note",
+    "verify_consistency",
+    "verify_inclusion",
+    "verify_receipt",
+]
