@@ -11,9 +11,11 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+
+from .names import PREDICATE_ROOT, Kind, predicate_type
 
 __all__ = [
     "MAX_FILES",
@@ -46,9 +48,6 @@ __all__ = [
     "predicate_type",
 ]
 
-PREDICATE_ROOT: Final = "https://weighbridge/"
-"""Predicate types of ours are names below this root, not addresses to fetch."""
-
 MAX_SAFE_INTEGER: Final = 2**53 - 1
 """Largest integer that every JSON reader keeps exactly (RFC 8259 section 6, RFC 8785)."""
 
@@ -77,11 +76,6 @@ class Document(BaseModel):
         equal documents give equal JSON.
         """
         return self.model_dump(mode="json", by_alias=True, exclude_defaults=True)
-
-
-def predicate_type(kind: str) -> str:
-    """Return the in-toto predicate type of one of our kinds, e.g. `release` → `…/release/v1`."""
-    return f"{PREDICATE_ROOT}{kind}/v1"
 
 
 # Characters that never appear in any string: C0 and C1 controls (but LF and TAB in paragraphs),
@@ -228,29 +222,11 @@ Vkey = Annotated[
 Count = Annotated[int, Field(strict=True, ge=0, le=MAX_SAFE_INTEGER)]
 """A whole number that JSON keeps exactly; never taken from text or a boolean."""
 
-Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
-"""A finite number; never taken from text or a boolean."""
+Number = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=-MAX_SAFE_INTEGER, le=MAX_SAFE_INTEGER)]
+"""A number within ±(2^53 - 1), beyond which JSON readers disagree; never from text or a boolean."""
 
 Flag = Annotated[bool, Field(strict=True)]
 """True or false; never taken from text or a number."""
-
-Kind = Literal[
-    "oms",
-    "release",
-    "card",
-    "lineage",
-    "status",
-    "namespace",
-    "dataset",
-    "advisory",
-    "position",
-    "disclosure",
-    "deployment",
-    "signer",
-    "operator",
-    "attestation",
-]
-"""Statement kinds; `attestation` is any predicate type that is not ours."""
 
 
 class Reference(Document):

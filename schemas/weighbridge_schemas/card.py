@@ -14,6 +14,7 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import Field, StringConstraints, model_validator
 
 from .base import (
+    MAX_SAFE_INTEGER,
     Count,
     Digest,
     Document,
@@ -65,7 +66,7 @@ SpdxExpression = Annotated[str, StringConstraints(max_length=512, pattern=r"^[A-
 LanguageTag = Annotated[str, StringConstraints(pattern=r"^[A-Za-z]{2,8}(?:-[A-Za-z0-9]{1,8}){0,4}$")]
 Lines = Annotated[tuple[Line, ...], Field(max_length=256)]
 Paragraphs = Annotated[tuple[Paragraph, ...], Field(max_length=64)]
-Quantity = Annotated[float, Field(strict=True, ge=0, allow_inf_nan=False)]
+Quantity = Annotated[float, Field(strict=True, ge=0, le=MAX_SAFE_INTEGER, allow_inf_nan=False)]
 
 ComponentName = Literal[
     "model_architecture",
@@ -207,8 +208,8 @@ class TrainingStage(Document):
     """Hyperparameters by name."""
     hardware: Line | None = None
     """Machines used."""
-    compute_flop: Quantity | None = None
-    """Floating point operations."""
+    compute_petaflop: Quantity | None = None
+    """Floating point operations, in units of 10^15."""
     accelerator_hours: Quantity | None = None
     """Device hours."""
     energy: Energy | None = None

@@ -19,7 +19,7 @@ PREDICATE_TYPE: Final = predicate_type(KIND)
 
 
 class SignerIntroduction(Document):
-    """Predicate of signer/v1. Subject: the abstract digest of `signer` and the signer id."""
+    """Predicate of signer/v1. Subject: the abstract digest of `signer` and `spki_sha256`."""
 
     public_key: Pem
     """The public key, SubjectPublicKeyInfo PEM (P-256, P-384 or P-521)."""

@@ -1,0 +1,243 @@
+# SPDX-License-Identifier: Apache-2.0
+"""in-toto statements: making the bytes that are signed, and reading signed bytes back.
+
+Bytes in, bytes out. What is signed is the canonical JSON of the statement, but readers must not
+rely on that: OMS statements of other tools are not canonical, and references go by the digest of
+the bytes as signed (`weighbridge.dsse.statement_digest`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from weighbridge_schemas.names import PREDICATE_ROOT, STATEMENT_TYPE, Kind, kind_of, predicate_type
+
+from . import canonical
+from .errors import BundleError, StatementError
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
+
+    from weighbridge_schemas.base import Document
+
+__all__ = [
+    "MAX_SUBJECTS",
+    "PAYLOAD_TYPE",
+    "Statement",
+    "Subject",
+    "abstract_subject",
+    "encode_statement",
+    "expected_subject",
+    "parse_statement",
+]
+
+PAYLOAD_TYPE: Final = "application/vnd.in-toto+json"
+"""DSSE payload type of every statement."""
+
+MAX_SUBJECTS: Final = 16
+"""Most subjects of a statement that a registry admits; ours have exactly one."""
+
+_MEMBERS: Final = frozenset({"_type", "subject", "predicateType", "predicate"})
+_HEX256: Final = re.compile(r"[0-9a-f]{64}")
+_LONGEST_NAME: Final = 1024
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What a statement is about: an informational name and a SHA-256."""
+
+    name: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Statement:
+    """A parsed statement. `predicate` is as signed; `document()` gives it checked and typed."""
+
+    subjects: tuple[Subject, ...]
+    predicate_type: str
+    predicate: dict[str, Any]
+
+    @property
+    def kind(self) -> Kind:
+        """Kind of the statement; `attestation` if its predicate type is not ours."""
+        return kind_of(self.predicate_type)
+
+    @property
+    def subject(self) -> Subject:
+        """The only subject; StatementError if there are several."""
+        if len(self.subjects) != 1:
+            raise StatementError(f"the statement has {len(self.subjects)} subjects, not one")
+        return self.subjects[0]
+
+    def document(self) -> Document:
+        """Return the predicate as the pydantic model of its kind.
+
+        Raises StatementError naming the member that is wrong, or if no such kind exists.
+        """
+        return _document(self.predicate_type, self.predicate)
+
+
+def abstract_subject(kind: str, name: str) -> str:
+    r"""Return the subject digest (hex) of a thing without bytes.
+
+    SHA-256 of `weighbridge/subject/v1\n<kind>\n<name>` in UTF-8. The name is the folded
+    namespace for `namespace`, the key's SPKI SHA-256 in hex for `signer`, and the log's origin
+    for `operator` (docs/spec/digests.md).
+    """
+    return hashlib.sha256(f"weighbridge/subject/v1\n{kind}\n{name}".encode()).hexdigest()
+
+
+def expected_subject(document: Document) -> str | None:
+    """Return the subject digest (hex) that a document's own content demands; None if it is free.
+
+    Revisions are about another statement, so nothing inside them says which.
+    """
+    from weighbridge_schemas.base import fold_name
+    from weighbridge_schemas.namespace import Namespace
+    from weighbridge_schemas.oms import OmsPredicate
+    from weighbridge_schemas.operator import Operator
+    from weighbridge_schemas.release import Release
+    from weighbridge_schemas.signer import SignerIntroduction
+
+    match document:
+        case Release():
+            return document.model.model_digest.removeprefix("sha256:")
+        case Namespace():
+            return abstract_subject("namespace", fold_name(document.namespace))
+        case SignerIntroduction():
+            return abstract_subject("signer", document.spki_sha256)
+        case Operator():
+            return abstract_subject("operator", document.logs[0])
+        case OmsPredicate():
+            digests = b"".join(bytes.fromhex(resource.digest) for resource in document.resources)
+            return hashlib.sha256(digests).hexdigest()
+        case _:
+            return None
+
+
+def encode_statement(
+    kind: str, subject_name: str, subject_sha256: str, predicate: Mapping[str, Any]
+) -> bytes:
+    """Return the payload to sign: the canonical JSON of a statement with one subject.
+
+    Raises StatementError if the predicate is not valid of its kind or not about the subject, so
+    that nothing is ever signed that a registry would refuse.
+    """
+    value = {
+        "_type": STATEMENT_TYPE,
+        "subject": [{"name": subject_name, "digest": {"sha256": subject_sha256}}],
+        "predicateType": predicate_type(kind),
+        "predicate": dict(predicate),
+    }
+    payload = canonical.encode(value)
+    parse_statement(payload, strict=True)
+    return payload
+
+
+def parse_statement(payload: bytes, *, strict: bool = False) -> Statement:
+    """Read a statement from the payload of a verified envelope.
+
+    `strict` is what a registry admits: no unknown members anywhere, only SHA-256 subjects, a
+    predicate that is valid of its kind, one subject that the predicate agrees with for every
+    kind of ours. Raises StatementError.
+    """
+    try:
+        value = canonical.decode(payload)
+    except BundleError as error:
+        raise StatementError(f"the statement cannot be read: {error.message}") from error
+    if not isinstance(value, dict):
+        raise StatementError("the statement is not a JSON object")
+    if value.get("_type") != STATEMENT_TYPE:
+        raise StatementError(f"_type is not {STATEMENT_TYPE}")
+    if strict and (odd := sorted(value.keys() ^ _MEMBERS)):
+        raise StatementError(f"the statement has unknown or missing members: {_listed(odd)}")
+    type_ = value.get("predicateType")
+    if not isinstance(type_, str) or not 0 < len(type_) <= _LONGEST_NAME:
+        raise StatementError("predicateType is missing or no text")
+    predicate = value.get("predicate")
+    if not isinstance(predicate, dict):
+        raise StatementError("predicate is missing or no object")
+    statement = Statement(_subjects(value.get("subject"), strict=strict), type_, predicate)
+    if strict:
+        _check_strict(statement)
+    return statement
+
+
+def _subjects(value: Any, *, strict: bool) -> tuple[Subject, ...]:
+    if not isinstance(value, list) or not value:
+        raise StatementError("subject is missing or empty")
+    if strict and len(value) > MAX_SUBJECTS:
+        raise StatementError(f"the statement has {len(value)} subjects; the limit is {MAX_SUBJECTS}")
+    return tuple(_subject(item, index, strict=strict) for index, item in enumerate(value))
+
+
+def _subject(item: Any, index: int, *, strict: bool) -> Subject:
+    where = f"subject[{index}]"
+    digests = item.get("digest") if isinstance(item, dict) else None
+    if not isinstance(item, dict) or not isinstance(digests, dict):
+        raise StatementError(f"{where} has no digest")
+    sha256 = digests.get("sha256")
+    if not isinstance(sha256, str) or not _HEX256.fullmatch(sha256):
+        raise StatementError(f"{where} has no SHA-256 in lowercase hex")
+    name = item.get("name", "")
+    if name is None and not strict:
+        name = ""
+    if not isinstance(name, str) or (strict and len(name) > _LONGEST_NAME):
+        raise StatementError(f"{where}.name is no text of at most {_LONGEST_NAME} characters")
+    if strict and (item.keys() - {"name", "digest"} or digests.keys() != {"sha256"}):
+        raise StatementError(f"{where} has members other than name and digest.sha256")
+    return Subject(name, sha256)
+
+
+def _check_strict(statement: Statement) -> None:
+    """Check what only kinds that are known can be checked for."""
+    if statement.kind == "attestation":
+        if statement.predicate_type.startswith(PREDICATE_ROOT):
+            raise StatementError(f"there is no statement kind {statement.predicate_type}")
+        return
+    expected = expected_subject(statement.document())
+    if expected not in (None, statement.subject.sha256):
+        raise StatementError(
+            f"the {statement.kind} statement's subject is not what its predicate describes",
+            evidence={"subject": f"sha256:{statement.subject.sha256}", "expected": f"sha256:{expected}"},
+        )
+
+
+def _document(type_: str, predicate: Mapping[str, Any]) -> Document:
+    from pydantic import ValidationError
+
+    from weighbridge_schemas.kinds import PREDICATES
+
+    model = PREDICATES.get(type_)
+    if model is None:
+        raise StatementError(f"there is no model for statements of type {type_[:200]}")
+    try:
+        return model.model_validate(predicate)
+    except ValidationError as error:
+        raise _refusal(kind_of(type_), error) from error
+
+
+def _refusal(kind: str, error: ValidationError) -> StatementError:
+    """Turn pydantic's list into one sentence about the first wrong member, the rest as evidence."""
+    found = [
+        {
+            "member": ".".join(str(part) for part in item["loc"]) or "predicate",
+            "reason": item["msg"].removeprefix("Value error, "),
+        }
+        for item in error.errors(include_url=False, include_context=False, include_input=False)[:20]
+    ]
+    first = found[0]
+    more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+    return StatementError(
+        f"not a valid {kind} statement: {first['member']}: {first['reason']}{more}",
+        evidence={"errors": found},
+    )
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(repr(name[:80]) for name in names[:8])
