@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Dead Simple Signing Envelope: the bytes that a signature is really made over.
+
+Source: secure-systems-lab/dsse v1.0.0, protocol.md. A signature covers PAE(type, payload) and
+nothing else of the envelope, so the statement digest is taken over exactly these bytes: two
+bundles with one digest say the same, however differently they are wrapped (DESIGN section 1).
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+__all__ = ["IN_TOTO", "pae", "statement_digest"]
+
+IN_TOTO = "application/vnd.in-toto+json"
+"""Payload type of an in-toto statement: the only one that weighbridge and OMS know."""
+
+
+def pae(payload_type: str, payload: bytes) -> bytes:
+    """Return the pre-authentication encoding of a payload: what is signed.
+
+    `DSSEv1 SP LEN(type) SP type SP LEN(payload) SP payload`, lengths in bytes, decimal ASCII.
+    """
+    kind = payload_type.encode()
+    return b"DSSEv1 %d %b %d %b" % (len(kind), kind, len(payload), payload)
+
+
+def statement_digest(payload_type: str, payload: bytes) -> str:
+    """Return the bare lowercase hex SHA-256 of the PAE: how statements refer to each other."""
+    return hashlib.sha256(pae(payload_type, payload)).hexdigest()
