@@ -1,0 +1,207 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every digest of a file from one read of it.
+
+A file's digests and those of its tensors must be of the same bytes, so a file is read once, into
+buffers of our own, and each buffer is given to all hashes. Memory-mapping would be a little faster
+and is not used: the bytes could change between two hashes, and a file that is cut short meanwhile
+kills the process (SIGBUS).
+
+Large files with several hashes are streamed through lanes: one thread per hash, a few buffers that
+go round. hashlib and blake3 release the GIL for large updates, so lanes run on several cores.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import queue
+import threading
+from collections.abc import Sequence
+from typing import Any, Final, Protocol
+
+from weighbridge.errors import InputError
+
+from .spans import Span
+
+__all__ = [
+    "ALGORITHMS",
+    "GIT_MAX_BYTES",
+    "Hash",
+    "Interrupted",
+    "SegmentHash",
+    "Watch",
+    "digest_of",
+    "new_hash",
+    "stream",
+]
+
+ALGORITHMS: Final = ("sha256", "blake2b", "blake3")
+"""Hash algorithms of OMS v1.0. blake2b is the 64-byte one."""
+
+GIT_MAX_BYTES: Final = 10 * 1024 * 1024
+"""Largest file for which hubs show a git blob id; larger ones are in LFS and shown by SHA-256."""
+
+_BUFFERS: Final = 4
+
+
+class Hash(Protocol):
+    """What hashlib's and blake3's objects have in common."""
+
+    def update(self, data: Any, /) -> object:
+        """Take more bytes."""
+        ...
+
+    def hexdigest(self) -> str:
+        """Return the digest of all bytes so far in lowercase hex."""
+        ...
+
+
+def new_hash(algorithm: str, threads: int = 1) -> Hash:
+    """Return a fresh hash; `threads` is how many blake3 may use for one update."""
+    if algorithm == "sha256":
+        return hashlib.sha256()
+    if algorithm == "blake2b":
+        return hashlib.blake2b()
+    if algorithm == "blake3":
+        from blake3 import blake3
+
+        return blake3(max_threads=threads)
+    raise InputError(f"Unknown hash algorithm {algorithm!r}.", hint=f"Use one of {', '.join(ALGORITHMS)}.")
+
+
+def digest_of(algorithm: str, data: bytes) -> str:
+    """Return the digest of `data` in lowercase hex."""
+    digest = new_hash(algorithm)
+    digest.update(data)
+    return digest.hexdigest()
+
+
+class Interrupted(Exception):  # noqa: N818 - a signal between our threads, never seen by callers
+    """Another worker failed or the user stopped the run; this one ends without a result."""
+
+
+class Watch:
+    """Counts bytes for the progress display and tells all workers when to stop."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._stop = threading.Event()
+        self.done = 0
+
+    def add(self, count: int) -> None:
+        """Count bytes as read; raises Interrupted after `stop`."""
+        with self._lock:
+            self.done += count
+        if self._stop.is_set():
+            raise Interrupted
+
+    def stop(self) -> None:
+        """Make every worker end at its next buffer."""
+        self._stop.set()
+
+
+class SegmentHash:
+    """SHA-256 of every span of a file, fed with the file's bytes in order."""
+
+    def __init__(self, spans: Sequence[Span]) -> None:
+        self._spans = spans
+        self._next = 0
+        self._position = 0
+        self._current = hashlib.sha256()
+        self.digests: list[str] = []
+
+    def update(self, data: Any, /) -> None:
+        """Take the next bytes of the file; spans are in file order and do not overlap."""
+        view = memoryview(data)
+        begin, end = self._position, self._position + len(view)
+        while self._next < len(self._spans):
+            span = self._spans[self._next]
+            if span.start > end or (span.start == end and span.end > end):
+                break
+            self._current.update(view[max(span.start, begin) - begin : max(min(span.end, end) - begin, 0)])
+            if span.end > end:
+                break
+            self.digests.append(self._current.hexdigest())
+            self._current = hashlib.sha256()
+            self._next += 1
+        self._position = end
+
+    def hexdigest(self) -> str:
+        """Return the digest of the last span; `digests` has them all."""
+        return self.digests[-1]
+
+
+def stream(source: Any, hashes: Sequence[Hash], watch: Watch, *, chunk: int, lanes: bool) -> int:
+    """Feed the rest of a raw binary file to all hashes and return how many bytes that were.
+
+    With `lanes` each hash has a thread of its own, and reading overlaps with hashing.
+    """
+    return _in_lanes(source, hashes, watch, chunk) if lanes else _in_line(source, hashes, watch, chunk)
+
+
+def _in_line(source: Any, hashes: Sequence[Hash], watch: Watch, chunk: int) -> int:
+    view = memoryview(bytearray(chunk))
+    total = 0
+    while count := source.readinto(view):
+        piece = view[:count]
+        for one in hashes:
+            one.update(piece)
+        total += count
+        watch.add(count)
+    return total
+
+
+class _Buffer:
+    """A piece of a file on its way through the lanes; free again when the last lane is done."""
+
+    def __init__(self, size: int) -> None:
+        self.view = memoryview(bytearray(size))
+        self.filled = self.view[:0]
+        self._users = 0
+        self._lock = threading.Lock()
+
+    def lend(self, count: int, users: int) -> None:
+        self.filled = self.view[:count]
+        self._users = users
+
+    def give_back(self) -> bool:
+        with self._lock:
+            self._users -= 1
+            return self._users == 0
+
+
+def _in_lanes(source: Any, hashes: Sequence[Hash], watch: Watch, chunk: int) -> int:
+    free: queue.SimpleQueue[_Buffer] = queue.SimpleQueue()
+    for _ in range(_BUFFERS):
+        free.put(_Buffer(chunk))
+    inboxes: list[queue.SimpleQueue[_Buffer | None]] = [queue.SimpleQueue() for _ in hashes]
+    threads = [
+        threading.Thread(target=_lane, args=(one, inbox, free), daemon=True)
+        for one, inbox in zip(hashes, inboxes, strict=True)
+    ]
+    for thread in threads:
+        thread.start()
+    total = 0
+    try:
+        while True:
+            buffer = free.get()
+            count = source.readinto(buffer.view)
+            if not count:
+                return total
+            buffer.lend(count, len(hashes))
+            for inbox in inboxes:
+                inbox.put(buffer)
+            total += count
+            watch.add(count)
+    finally:
+        for inbox in inboxes:
+            inbox.put(None)
+        for thread in threads:
+            thread.join()
+
+
+def _lane(one: Hash, inbox: queue.SimpleQueue[_Buffer | None], free: queue.SimpleQueue[_Buffer]) -> None:
+    """Hash whatever comes; updating a hash with a buffer in memory does not fail."""
+    while (buffer := inbox.get()) is not None:
+        one.update(buffer.filled)
+        if buffer.give_back():
+            free.put(buffer)

@@ -1,0 +1,245 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a weighing finds: files, tensors, and the digests that name the whole.
+
+The definitions are those of DESIGN section 1 (`docs/spec/digests.md`). The functions here are pure;
+who holds a list of files or a tensor table can recompute every digest without the files.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from weighbridge.canonical import decode, encode
+from weighbridge.errors import BundleError, EnumerationError
+from weighbridge.tlog import leaf_hash, root_hash
+
+from .names import README
+
+__all__ = [
+    "ChatTemplate",
+    "Tensor",
+    "WeighedFile",
+    "WeighedModel",
+    "model_digest",
+    "read_tensor_table",
+    "root_digest",
+    "tensor_table",
+    "weights_digest",
+]
+
+FILE_LEAF: Final = "weighbridge/file/v1"
+TENSOR_LEAF: Final = "weighbridge/tensor/v1"
+
+MAX_TABLE_BYTES: Final = 512 * 1024 * 1024
+"""Largest tensor table that is read: about two million tensors."""
+
+_MAX_LINE_BYTES: Final = 64 * 1024
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_DTYPE = re.compile(r"[A-Z][A-Z0-9_]{0,31}")
+
+
+@dataclass(frozen=True, slots=True)
+class WeighedFile:
+    """One file as it was read: size in bytes, digests in bare lowercase hex.
+
+    `digests` maps the algorithm to its digest. `git_sha1` is the id that git and model hubs show
+    for the file, "" for files above 10 MB. `unsafe_to_load` means that the usual loader of
+    `format` runs code which the file brings.
+    """
+
+    path: str
+    size: int
+    digests: Mapping[str, str]
+    git_sha1: str
+    role: str
+    format: str
+    unsafe_to_load: bool
+
+    @property
+    def sha256(self) -> str:
+        """SHA-256 of the content; raises KeyError if the weighing did not ask for it."""
+        return self.digests["sha256"]
+
+
+@dataclass(frozen=True, slots=True)
+class Tensor:
+    """One tensor: `shape` outermost dimension first, `sha256` over its `nbytes` stored bytes."""
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    nbytes: int
+    sha256: str
+    file: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ChatTemplate:
+    """A chat template in the file at `path`: SHA-256 of its text, `name` where a file holds several."""
+
+    path: str
+    name: str | None
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class WeighedModel:
+    """A model as it was read at one time.
+
+    `files` are in code-point order. `readme` is the top-level README.md, which the card binds:
+    it is never part of the model digest, and part of `files` and of `root_digest` only if the
+    weighing was asked to include it. `root_digest` is, by default, the OMS subject that `publish`
+    records: default ignores, README.md left out, SHA-256. `weights_digest` is None without
+    tensors. `ignored` are the ignore paths in force, sorted.
+    """
+
+    path: Path
+    name: str
+    is_file: bool
+    files: tuple[WeighedFile, ...]
+    readme: WeighedFile | None
+    tensors: tuple[Tensor, ...]
+    chat_templates: tuple[ChatTemplate, ...]
+    model_digest: str
+    root_digest: str
+    weights_digest: str | None
+    ignored: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+    @property
+    def size(self) -> int:
+        """Bytes of all weighed files."""
+        return sum(file.size for file in self.files)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the document that `weighbridge weigh --json` prints (DESIGN section 9)."""
+        return {
+            "v": 1,
+            "name": self.name,
+            "model_digest": f"sha256:{self.model_digest}",
+            "root_digest": f"sha256:{self.root_digest}",
+            "weights_digest": f"sha256:{self.weights_digest}" if self.weights_digest else None,
+            "files": [_file_json(file) for file in self.files],
+            "readme": _file_json(self.readme) if self.readme else None,
+            "tensors": {"count": len(self.tensors), "bytes": sum(t.nbytes for t in self.tensors)},
+            "ignored": list(self.ignored),
+            "warnings": list(self.warnings),
+        }
+
+
+def _file_json(file: WeighedFile) -> dict[str, Any]:
+    document: dict[str, Any] = {"path": file.path, "size": file.size, **file.digests}
+    if file.git_sha1:
+        document["git_sha1"] = file.git_sha1
+    return document | {"role": file.role, "format": file.format, "unsafe_to_load": file.unsafe_to_load}
+
+
+def model_digest(files: Iterable[WeighedFile]) -> str:
+    r"""Return the identity of a model: the Merkle tree over path, size and SHA-256 of its files.
+
+    Leaves are `weighbridge/file/v1\n<size>\n<sha256>\n<path>` (RFC 6962 hashing), sorted by the
+    bytes of the path; the top-level README.md is left out, because the card binds it. The order
+    of `files` does not matter.
+    """
+    leaves = sorted(
+        (file.path.encode(), f"{FILE_LEAF}\n{file.size}\n{file.sha256}\n{file.path}".encode())
+        for file in files
+        if file.path != README
+    )
+    return root_hash([leaf_hash(leaf) for _, leaf in leaves]).hex()
+
+
+def root_digest(digests: Iterable[bytes]) -> str:
+    """Return the OMS root: SHA-256 over the raw resource digests in recorded order.
+
+    Names are not in it (OMS v1.0 section 6.5.1): it is an alias for look-ups, never an identity.
+    """
+    return hashlib.sha256(b"".join(digests)).hexdigest()
+
+
+def tensor_table(tensors: Iterable[Tensor]) -> bytes:
+    """Return the tensor table: one canonical JSON line per tensor, sorted by name.
+
+    A line is exactly the leaf of the weights digest, so the table proves the digest and the
+    digest proves the table. Its own SHA-256 is the `table_digest` of a release.
+    """
+    return b"".join(line + b"\n" for line in _leaves(tensors))
+
+
+def weights_digest(tensors: Iterable[Tensor]) -> str | None:
+    """Return the identity of the weights, whatever files they are spread over; None without any.
+
+    Raises EnumerationError if two tensors have the same name.
+    """
+    leaves = _leaves(tensors)
+    return root_hash([leaf_hash(leaf) for leaf in leaves]).hex() if leaves else None
+
+
+def _leaves(tensors: Iterable[Tensor]) -> list[bytes]:
+    leaves: list[bytes] = []
+    previous: Tensor | None = None
+    for tensor in sorted(tensors, key=lambda tensor: tensor.name):
+        if previous is not None and previous.name == tensor.name:
+            raise EnumerationError(
+                f"Tensor {tensor.name!r} is there twice, in {previous.file} and in {tensor.file}.",
+                hint="Weigh one copy of the weights at a time, or leave the other out with --ignore.",
+                evidence={"tensor": tensor.name, "files": [previous.file, tensor.file]},
+            )
+        previous = tensor
+        leaves.append(
+            encode(
+                {
+                    "dtype": tensor.dtype,
+                    "name": tensor.name,
+                    "nbytes": tensor.nbytes,
+                    "sha256": tensor.sha256,
+                    "shape": list(tensor.shape),
+                    "v": TENSOR_LEAF,
+                }
+            )
+        )
+    return leaves
+
+
+def read_tensor_table(data: bytes) -> tuple[Tensor, ...]:
+    """Read a tensor table strictly: the reverse of `tensor_table`, byte for byte.
+
+    Raises BundleError for anything that `tensor_table` would not have written: another order,
+    other spacing, other members, impossible values. `file` of the tensors is "".
+    """
+    if len(data) > MAX_TABLE_BYTES:
+        raise BundleError(f"a tensor table of {len(data):,} bytes is over the limit of {MAX_TABLE_BYTES:,}")
+    if data and not data.endswith(b"\n"):
+        raise BundleError("the tensor table's last line has no end")
+    tensors = tuple(_tensor(line, number) for number, line in enumerate(data.split(b"\n")[:-1], start=1))
+    try:
+        written = tensor_table(tensors)
+    except EnumerationError as error:
+        raise BundleError(f"malformed tensor table: {error.message}") from error
+    if written != data:
+        raise BundleError("the tensor table is not in its canonical form (order, spacing)")
+    return tensors
+
+
+def _tensor(line: bytes, number: int) -> Tensor:
+    match decode(line, max_bytes=_MAX_LINE_BYTES, max_depth=3):
+        case {
+            "dtype": str(dtype),
+            "name": str(name),
+            "nbytes": int(nbytes),
+            "sha256": str(sha256),
+            "shape": list(shape),
+            "v": "weighbridge/tensor/v1",
+            **rest,
+        } if not rest and _SHA256.fullmatch(sha256) and _DTYPE.fullmatch(dtype):
+            tensor = Tensor(name, dtype, tuple(shape), nbytes, sha256)
+        case _:
+            raise BundleError(f"line {number} of the tensor table does not describe a tensor")
+    if not name or not all(type(n) is int and n >= 0 for n in (nbytes, *shape)):
+        raise BundleError(f"line {number} of the tensor table has impossible values")
+    return tensor
