@@ -9,11 +9,13 @@ page and compared byte for byte.
 
 from __future__ import annotations
 
+import base64
 import re
 from datetime import datetime
 from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic.fields import FieldInfo
 
 from .names import PREDICATE_ROOT, Kind, predicate_type
 
@@ -21,6 +23,7 @@ __all__ = [
     "MAX_FILES",
     "MAX_SAFE_INTEGER",
     "PREDICATE_ROOT",
+    "CertificatePem",
     "Count",
     "Digest",
     "Document",
@@ -37,7 +40,7 @@ __all__ = [
     "Number",
     "Origin",
     "Paragraph",
-    "Pem",
+    "PublicKeyPem",
     "Reference",
     "Revision",
     "Slug",
@@ -45,6 +48,7 @@ __all__ = [
     "Version",
     "Vkey",
     "fold_name",
+    "pem_der",
     "predicate_type",
 ]
 
@@ -80,27 +84,50 @@ class Document(BaseModel):
 
 # Characters that never appear in any string: C0 and C1 controls (but LF and TAB in paragraphs),
 # line and paragraph separators, bidirectional marks, embeddings, overrides and isolates,
-# interlinear annotation, and non-characters of the BMP. Names lose the invisible ones, too.
-_BIDI = r"\u061C\u200E\u200F\u202A-\u202E\u2066-\u2069"
-_SEPARATORS = r"\u2028\u2029"
-_ODD = r"\uFFF9-\uFFFC\uFFFE\uFFFF"
+# interlinear annotation, and non-characters. Names lose the invisible ones, too.
+_CONTROLS = r"\u0000-\u001F\u007F-\u009F\u2028\u2029"
+_CONTROLS_BUT_LF_TAB = r"\u0000-\u0008\u000B-\u001F\u007F-\u009F\u2028\u2029"
+_BIDI = r"\u061C\u200E\u200F\u202A-\u202E\u2066-\u2069\uFFF9-\uFFFC\uFFFE\uFFFF"
 _INVISIBLE = (
     r"\u00AD\u034F\u115F\u1160\u17B4\u17B5\u180E\u200B-\u200D\u2060-\u2065\u206A-\u206F\u3164\uFEFF\uFFA0"
 )
-_LINE = rf"[^\u0000-\u001F\u007F-\u009F{_SEPARATORS}{_BIDI}{_ODD}]"
-_TEXT = rf"[^\u0000-\u0008\u000B-\u001F\u007F-\u009F{_SEPARATORS}{_BIDI}{_ODD}]"
-_NAME = rf"[^\u0000-\u001F\u007F-\u009F{_SEPARATORS}{_BIDI}{_ODD}{_INVISIBLE}]"
-_NAME_CHAR_FIRST = rf"[^\u0000-\u0020\u007F-\u00A0{_SEPARATORS}{_BIDI}{_ODD}{_INVISIBLE}]"
 _ADDRESS = r"[\u0021\u0023-\u003B\u003D\u003F-\u005B\u005D\u005F\u0061-\u007A\u007E]"
-
 _TAGS = range(0xE0000, 0xE0100)
 _PLANE_END = 0xFFFE
 
 
-def _no_tags(text: str) -> str:
-    """Refuse the invisible tag characters of plane 14, and non-characters of any plane."""
-    if any(ord(c) in _TAGS or ord(c) & _PLANE_END == _PLANE_END for c in text):
-        raise ValueError("holds invisible tag characters or non-characters")
+def _without(forbidden: str) -> tuple[AfterValidator, FieldInfo]:
+    """Refuse text with a character of the class, naming it; the JSON Schema gets the pattern.
+
+    Also refused, though no pattern says so: the invisible tag characters of plane 14, and the
+    non-characters that end each plane.
+    """
+    search = re.compile(f"[{forbidden}]").search
+
+    def check(text: str) -> str:
+        found = search(text)
+        where = found.start() if found else _first_tag(text)
+        if where is not None:
+            raise ValueError(
+                f"holds U+{ord(text[where]):04X} at character {where}: control, bidirectional and"
+                " invisible characters are refused"
+            )
+        return text
+
+    return AfterValidator(check), Field(json_schema_extra={"pattern": f"^[^{forbidden}]*$"})
+
+
+def _first_tag(text: str) -> int | None:
+    if text.isascii() or max(text) < chr(_PLANE_END):
+        return None
+    odd = (i for i, c in enumerate(text) if ord(c) in _TAGS or ord(c) & _PLANE_END == _PLANE_END)
+    return next(odd, None)
+
+
+def _trimmed(text: str) -> str:
+    """Refuse space at either end, which nobody sees."""
+    if text != text.strip():
+        raise ValueError("begins or ends with a space")
     return text
 
 
@@ -116,6 +143,23 @@ def _path(text: str) -> str:
         raise ValueError("must be relative, without empty, '.' or '..' parts")
     if re.match(r"[A-Za-z]:", text):
         raise ValueError("must not begin with a drive letter")
+    return text
+
+
+def pem_der(text: str) -> bytes:
+    """Return the bytes inside one PEM block; ValueError if there are none."""
+    return base64.b64decode("".join(text.strip().split("\n")[1:-1]), validate=True)
+
+
+def _pem(text: str, label: str) -> str:
+    """Refuse any other text for the same bytes."""
+    try:
+        body = base64.b64encode(pem_der(text)).decode()
+    except ValueError as error:
+        raise ValueError(f"is no PEM block of type {label}") from error
+    lines = "\n".join(body[i : i + 64] for i in range(0, len(body), 64))
+    if not body or text != f"-----BEGIN {label}-----\n{lines}\n-----END {label}-----\n":
+        raise ValueError(f"is not one {label} block in PEM with lines of 64 characters and LF line ends")
     return text
 
 
@@ -153,22 +197,19 @@ Timestamp = Annotated[
 ]
 """A moment in UTC, RFC 3339 with `Z` and whole seconds."""
 
-Line = Annotated[
-    str, StringConstraints(min_length=1, max_length=1024, pattern=rf"^{_LINE}+$"), AfterValidator(_no_tags)
-]
+Line = Annotated[str, StringConstraints(min_length=1, max_length=1024), *_without(_CONTROLS + _BIDI)]
 """One line of text for people, 1 to 1024 characters."""
 
 Paragraph = Annotated[
-    str, StringConstraints(min_length=1, max_length=65_536, pattern=rf"^{_TEXT}+$"), AfterValidator(_no_tags)
+    str, StringConstraints(min_length=1, max_length=65_536), *_without(_CONTROLS_BUT_LF_TAB + _BIDI)
 ]
 """Text of several lines, 1 to 65,536 characters; LF and TAB are the only controls."""
 
 Name = Annotated[
     str,
-    StringConstraints(
-        min_length=1, max_length=256, pattern=rf"^{_NAME_CHAR_FIRST}(?:{_NAME}*{_NAME_CHAR_FIRST})?$"
-    ),
-    AfterValidator(_no_tags),
+    StringConstraints(min_length=1, max_length=256),
+    *_without(_CONTROLS + _BIDI + _INVISIBLE),
+    AfterValidator(_trimmed),
 ]
 """The name of a thing elsewhere: nothing invisible, no space at either end, 1 to 256 characters."""
 
@@ -177,12 +218,8 @@ Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_.+-]{0,63}$")
 
 FilePath = Annotated[
     str,
-    StringConstraints(
-        min_length=1,
-        max_length=1024,
-        pattern=rf"^[^\u0000-\u001F\u005C\u007F-\u009F{_SEPARATORS}{_BIDI}{_ODD}{_INVISIBLE}]+$",
-    ),
-    AfterValidator(_no_tags),
+    StringConstraints(min_length=1, max_length=1024),
+    *_without(_CONTROLS + _BIDI + _INVISIBLE + r"\u005C"),
     AfterValidator(_path),
 ]
 """A file's path inside a model: POSIX, relative, no `..`, no backslash, nothing invisible."""
@@ -199,14 +236,18 @@ Location = Annotated[
 Revision = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/+-]{0,127}$")]
 """A commit, tag or date that fixes a state of something elsewhere."""
 
-Pem = Annotated[
-    str,
-    StringConstraints(
-        max_length=16_384,
-        pattern=r"^-----BEGIN [A-Z0-9 ]+-----\n[A-Za-z0-9+/=\n]+-----END [A-Z0-9 ]+-----\n?$",
-    ),
+PublicKeyPem = Annotated[
+    str, StringConstraints(max_length=4096), AfterValidator(lambda text: _pem(text, "PUBLIC KEY"))
 ]
-"""One PEM block with LF line ends; what it must hold is said where it is used."""
+"""A SubjectPublicKeyInfo in PEM, exactly as RFC 7468 writes it: 64 columns, LF, LF at the end.
+
+The hint in a key-signed bundle is the SHA-256 of this text, so one key must have one text.
+"""
+
+CertificatePem = Annotated[
+    str, StringConstraints(max_length=16_384), AfterValidator(lambda text: _pem(text, "CERTIFICATE"))
+]
+"""One X.509 certificate in PEM, exactly as RFC 7468 writes it."""
 
 Origin = Annotated[str, StringConstraints(max_length=256, pattern=r"^[\u0021-\u002A\u002C-\u007E]+$")]
 """A log's checkpoint origin: one line of visible ASCII without `+` (C2SP tlog-checkpoint)."""

@@ -359,6 +359,8 @@ class Card(Document):
     """Training data as disclosed."""
     evaluations: Annotated[tuple[EvaluationResult, ...], Field(max_length=4096)] = ()
     """Measured values, as reported by their sources."""
+    metrics: Annotated[tuple[Name, ...], Field(max_length=256)] = ()
+    """Metrics that the publisher names without a value."""
     components: Annotated[tuple[Component, ...], Field(max_length=17)] = ()
     """Openness components."""
     links: Annotated[tuple[Link, ...], Field(max_length=256)] = ()

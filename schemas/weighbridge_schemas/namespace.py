@@ -12,7 +12,18 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
-from .base import Digest, Document, Line, NamespaceName, Origin, Pem, Reference, predicate_type
+from .base import (
+    CertificatePem,
+    Digest,
+    Document,
+    Line,
+    Name,
+    NamespaceName,
+    Origin,
+    PublicKeyPem,
+    Reference,
+    predicate_type,
+)
 
 __all__ = [
     "KIND",
@@ -29,10 +40,6 @@ KIND: Final = "namespace"
 PREDICATE_TYPE: Final = predicate_type(KIND)
 
 IssuerUrl = Annotated[str, StringConstraints(max_length=512, pattern=r"^https?://[\u0021-\u007E]+$")]
-Subject = Annotated[
-    str,
-    StringConstraints(max_length=1024, pattern=r"^[\u0021-\u007E\u00A1-\uD7FF\uF900-\uFDCF\uFDF0-\uFFEF]+$"),
-]
 NumericId = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,19}$")]
 WorkflowPath = Annotated[
     str, StringConstraints(max_length=512, pattern=r"^[A-Za-z0-9._-][A-Za-z0-9._/-]*\.ya?ml$")
@@ -44,7 +51,7 @@ class KeyOwner(Document):
     """Whoever holds one private key."""
 
     type: Literal["key"]
-    public_key: Pem
+    public_key: PublicKeyPem
     """The public key, SubjectPublicKeyInfo PEM (P-256, P-384 or P-521)."""
     label: Line | None = None
     """What the owner calls it; shown, never compared."""
@@ -54,7 +61,7 @@ class CertificateOwner(Document):
     """Whoever holds a certificate with this subject below this anchor."""
 
     type: Literal["certificate"]
-    anchor: Pem
+    anchor: CertificatePem
     """The certificate of the authority that vouches for the subject."""
     subject: Line
     """Subject of the leaf certificate, RFC 4514 text; compared exactly."""
@@ -70,7 +77,7 @@ class SigstoreOwner(Document):
     """SHA-256 of the Sigstore's root certificate (DER)."""
     issuer: IssuerUrl
     """OIDC issuer; compared exactly."""
-    subject: Annotated[str, StringConstraints(min_length=1, max_length=1024)]
+    subject: Name
     """Subject alternative name (e-mail address or URI); compared exactly."""
     label: Line | None = None
     """What the owner calls it; shown, never compared."""
@@ -91,7 +98,7 @@ class CiOwner(Document):
     workflow_path: WorkflowPath
     """Path of the workflow file within the repository; compared exactly."""
     ref_pattern: RefPattern
-    """Git ref, where `*` stands for any characters but `/` and `**` for any; no regex."""
+    """Git ref, where `*` stands for any characters but `/`, `**` for any; no regex."""
     label: Line | None = None
     """What the owner calls it; shown, never compared."""
 

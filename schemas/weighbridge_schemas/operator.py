@@ -11,7 +11,17 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import Field, model_validator
 
-from .base import Count, Digest, Document, NamespaceName, Origin, Pem, Reference, Vkey, predicate_type
+from .base import (
+    Count,
+    Digest,
+    Document,
+    NamespaceName,
+    Origin,
+    PublicKeyPem,
+    Reference,
+    Vkey,
+    predicate_type,
+)
 from .namespace import Owner
 
 __all__ = ["KIND", "PREDICATE_TYPE", "Action", "AllowList", "Allowed", "Genesis", "Operator", "Predecessor"]
@@ -39,7 +49,7 @@ class Genesis(Document):
     """Checkpoint origin of the log."""
     log_key: Vkey
     """Verifier key of the log's checkpoints."""
-    operator_key: Pem
+    operator_key: PublicKeyPem
     """Public key that signs operator/v1 statements of this log."""
     admission: Literal["open", "restricted"]
     """Who may claim a namespace: first come, or only as the allow-list says."""
