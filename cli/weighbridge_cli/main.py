@@ -107,6 +107,9 @@ def _fail(error: WeighbridgeError, *, as_json: bool) -> int:
 
 def _fail_usage(error: click.ClickException, *, as_json: bool) -> int:
     """Tell a wrong command in our own form, with the way to its help."""
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        click.echo(error.format_message(), err=True)
+        return error.exit_code
     message = error.format_message()
     context = error.ctx if isinstance(error, click.UsageError) else None
     hint = f"see: {context.command_path} -h" if context else ""

@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Options that several commands share, so that one word means one thing everywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+__all__ = ["EXISTING", "ignore_option", "json_option", "model_argument", "registry_option", "signing_options"]
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+EXISTING = click.Path(path_type=Path)
+"""A path that the command itself looks at: its own words for a missing file beat click's."""
+
+
+def model_argument(command: _Command) -> _Command:
+    """PATH: a model's folder or its single file."""
+    return click.argument("path", type=EXISTING)(command)
+
+
+def json_option(command: _Command) -> _Command:
+    """--json: one JSON document on standard output, nothing else there."""
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON.")(command)
+
+
+def registry_option(command: _Command) -> _Command:
+    """--registry URL, else WEIGHBRIDGE_REGISTRY, else `registry` in config.toml."""
+    return click.option(
+        "--registry", metavar="URL", help="The registry (else: WEIGHBRIDGE_REGISTRY, config.toml)."
+    )(command)
+
+
+def ignore_option(command: _Command) -> _Command:
+    """--ignore P, again and again."""
+    return click.option(
+        "--ignore",
+        metavar="P",
+        multiple=True,
+        help="Leave out this path inside the model, with all below it. May be given again.",
+    )(command)
+
+
+def signing_options(command: _Command) -> _Command:
+    """Add who signs: a key, a certificate, or an online account through Sigstore."""
+    options = (
+        click.option("--key", type=EXISTING, metavar="PEM", help="Sign with this private key."),
+        click.option("--password-env", metavar="V", help="Environment variable with the key's passphrase."),
+        click.option(
+            "--certificate", type=EXISTING, metavar="PEM", help="Sign with --key under this certificate."
+        ),
+        click.option(
+            "--chain",
+            type=EXISTING,
+            multiple=True,
+            metavar="PEM",
+            help="Certificates between --certificate and the anchor; the anchor itself last.",
+        ),
+        click.option(
+            "--keyless", is_flag=True, help="Sign with your online account, even if there is a key."
+        ),
+        click.option("--identity-token", metavar="T", help="Keyless, with this OIDC token."),
+        click.option(
+            "--trust-config", type=EXISTING, metavar="JSON", help="Keyless, with a private Sigstore."
+        ),
+        click.option("--staging", is_flag=True, help="Keyless, with Sigstore's public test instance."),
+        click.option(
+            "--yes", is_flag=True, help="Agree that a keyless signer's e-mail address is public for ever."
+        ),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command

@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What commands share when they speak: data to standard output, everything else to standard error.
+
+Names of files and signers come from strangers. Whatever is not printable is shown as an escape, so
+that a file name can't move the cursor, colour a refusal green or fake a line of ours.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Iterable, Sequence
+from types import TracebackType
+from typing import Any, Self
+
+import click
+
+__all__ = ["Progress", "human_size", "note", "print_json", "printable", "put", "rows", "step", "warn"]
+
+_SECONDS_BETWEEN_UPDATES = 0.1
+_SECONDS_BEFORE_FIRST = 0.5
+
+
+def printable(text: str) -> str:
+    """Text of a stranger as it may appear on a terminal: one line, no control characters."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
+def _style(text: str, colour: str | None, *, bold: bool = False) -> str:
+    if os.environ.get("NO_COLOR"):
+        return text
+    return click.style(text, fg=colour, bold=bold)
+
+
+def put(line: str = "", *, colour: str | None = None, bold: bool = False) -> None:
+    """One line of a command's result, on standard output."""
+    click.echo(_style(printable(line), colour, bold=bold))
+
+
+def print_json(document: Any) -> None:
+    """Print a command's result as JSON, on standard output."""
+    click.echo(json.dumps(document, indent=2, ensure_ascii=False))
+
+
+def note(line: str) -> None:
+    """One line about what is going on, on standard error."""
+    click.echo(printable(line), err=True)
+
+
+def step(line: str) -> None:
+    """One thing that is done, on standard error."""
+    click.echo(f"{_style('✓', 'green')} {printable(line)}", err=True)
+
+
+def warn(line: str) -> None:
+    """One warning, on standard error."""
+    click.echo(f"{_style('warning:', 'yellow')} {printable(line)}", err=True)
+
+
+def rows(table: Iterable[Sequence[str]], *, indent: str = "") -> None:
+    """Print rows in columns that line up."""
+    lines = [[printable(cell) for cell in row] for row in table]
+    if not lines:
+        return
+    count = max(map(len, lines))
+    widths = [max(len(line[i]) for line in lines if i < len(line)) for i in range(count)]
+    for line in lines:
+        cells = [cell.ljust(width) for cell, width in zip(line, widths, strict=False)]
+        click.echo((indent + "  ".join(cells)).rstrip())
+
+
+def human_size(count: int) -> str:
+    """Bytes as people say them: 90.9 MB (powers of 1000, as file managers and hubs do)."""
+    size = float(count)
+    for unit in ("B", "kB", "MB", "GB", "TB"):
+        if size < 1000 or unit == "TB":  # noqa: PLR2004 - kilo
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1000
+    raise AssertionError("unreachable")
+
+
+class Progress:
+    """One line that counts bytes while files are read; shown only where a person watches.
+
+    Call it with (done, total) in bytes, from any thread. Nothing is shown for work shorter than half a
+    second, and nothing remains of it afterwards.
+    """
+
+    def __init__(self, verb: str, *, quiet: bool = False) -> None:
+        self._verb = verb
+        self._shown = not quiet and sys.stderr.isatty()
+        self._drawn = False
+        self._next = time.monotonic() + _SECONDS_BEFORE_FIRST
+
+    def __call__(self, done: int, total: int) -> None:
+        """Show how far it is."""
+        now = time.monotonic()
+        if not self._shown or now < self._next:
+            return
+        self._next = now + _SECONDS_BETWEEN_UPDATES
+        self._drawn = True
+        share = 100 * done // total if total else 100
+        sys.stderr.write(f"\r\x1b[K{self._verb} {human_size(done)} of {human_size(total)} ({share} %)")
+        sys.stderr.flush()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._drawn:
+            sys.stderr.write("\r\x1b[K")
+            sys.stderr.flush()

@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Run `weighbridge` as a person does: a process of its own, its output, its exit code."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+_ROOT = Path(__file__).resolve().parent.parent
+PACKAGES = os.pathsep.join(str(_ROOT / name) for name in ("schemas", "cli", "registry", "web"))
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a command printed and how it ended."""
+
+    exit_code: int
+    stdout: str
+    stderr: str
+
+    def json(self) -> Any:
+        """Standard output as JSON: a command with --json prints nothing else there."""
+        return json.loads(self.stdout)
+
+
+def environment(**changes: str) -> dict[str, str]:
+    """Environment for a process that imports our packages from this tree."""
+    return {**os.environ, "PYTHONPATH": PACKAGES, "PYTHONWARNINGS": "error::ResourceWarning", **changes}
+
+
+def weighbridge(*arguments: str | Path, cwd: Path | None = None, timeout: float = 100, **env: str) -> Outcome:
+    """Run one command to its end; `env` sets variables. Never a tty, never with input."""
+    run = subprocess.run(
+        [sys.executable, "-m", "weighbridge_cli", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        check=False,
+        stdin=subprocess.DEVNULL,
+        timeout=timeout,
+        cwd=cwd,
+        env=environment(**env),
+    )
+    assert "Traceback" not in run.stderr, run.stderr
+    return Outcome(run.returncode, run.stdout, run.stderr)
