@@ -49,6 +49,7 @@ def command(
 
 def _weigh(path: Path, ignore: tuple[str, ...]) -> WeighedModel:
     from weighbridge.weighing import weigh
+
     from weighbridge_cli import terminal
 
     with terminal.Progress(f"weighing {path.name}") as progress:
