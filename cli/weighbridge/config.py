@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a person has set once and for all: `config.toml`, and the variables that go before it.
+"""What a person has set once and for all: the configuration folder, `config.toml` in it, variables.
 
     # config.toml in the user's configuration folder; every member is optional
     registry = "https://registry.example"
@@ -21,11 +21,25 @@ from typing import Final
 
 from weighbridge.errors import ConfigurationError
 
-__all__ = ["FILE_NAME", "Settings", "read_settings"]
+__all__ = ["FILE_NAME", "FOLDER_VARIABLE", "Settings", "config_folder", "read_settings"]
 
 FILE_NAME: Final = "config.toml"
+FOLDER_VARIABLE: Final = "WEIGHBRIDGE_CONFIG_DIR"
 _MAX_BYTES: Final = 64 * 1024
 _VARIABLES: Final = {"registry": "WEIGHBRIDGE_REGISTRY", "key": "WEIGHBRIDGE_KEY"}
+
+
+def config_folder(environment: Mapping[str, str] = os.environ) -> Path:
+    """Return the folder of this person's settings, trust and memory; it need not exist yet.
+
+    `WEIGHBRIDGE_CONFIG_DIR` if set, else what the system has for such things (on Linux
+    `~/.config/weighbridge`).
+    """
+    if given := environment.get(FOLDER_VARIABLE):
+        return Path(given).expanduser().absolute()
+    from platformdirs import user_config_path
+
+    return user_config_path("weighbridge", appauthor=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -115,7 +115,13 @@ def _fail_usage(error: click.ClickException, *, as_json: bool) -> int:
     hint = f"see: {context.command_path} -h" if context else ""
     code = error.exit_code if isinstance(error, click.UsageError) else _USAGE
     if as_json:
-        told = {"type": "InputError", "message": message, "hint": hint or None, "step": None, "evidence": {}}
+        told: dict[str, Any] = {
+            "type": "InputError",
+            "message": message,
+            "hint": hint or None,
+            "step": None,
+            "evidence": {},
+        }
         click.echo(json.dumps({"v": 1, "error": told}, indent=2))
         return code
     _say(f"error: {message}", colour="red")

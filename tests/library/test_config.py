@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from weighbridge.config import Settings, read_settings
+from weighbridge.config import Settings, config_folder, read_settings
 from weighbridge.errors import ConfigurationError
 
 
@@ -49,3 +49,9 @@ def test_a_folder_in_its_place_is_told(tmp_path: Path) -> None:
     (tmp_path / "config.toml").mkdir()
     with pytest.raises(ConfigurationError, match="can't be read"):
         read_settings(tmp_path, {})
+
+
+def test_the_folder_is_the_systems_unless_a_variable_names_one(tmp_path: Path) -> None:
+    assert config_folder({"WEIGHBRIDGE_CONFIG_DIR": str(tmp_path)}) == tmp_path
+    assert config_folder({}).name == "weighbridge"
+    assert config_folder({"WEIGHBRIDGE_CONFIG_DIR": "relative"}).is_absolute()
