@@ -31,7 +31,7 @@ check: setup ## linters, types, layers, generated files, the lock
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pyright
+	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/lint-imports --no-cache -q
 	$(BIN)/python schemas/generate.py --check
 	$(BIN)/python .ci/lock.py --check

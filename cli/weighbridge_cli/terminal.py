@@ -13,11 +13,25 @@ import sys
 import time
 from collections.abc import Iterable, Sequence
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import click
 
-__all__ = ["Progress", "human_size", "note", "print_json", "printable", "put", "rows", "step", "warn"]
+if TYPE_CHECKING:
+    from weighbridge.weighing import WeighedFile
+
+__all__ = [
+    "Progress",
+    "human_size",
+    "note",
+    "print_json",
+    "printable",
+    "put",
+    "rows",
+    "step",
+    "unsafe_files",
+    "warn",
+]
 
 _SECONDS_BETWEEN_UPDATES = 0.1
 _SECONDS_BEFORE_FIRST = 0.5
@@ -79,6 +93,15 @@ def human_size(count: int) -> str:
             return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
         size /= 1000
     raise AssertionError("unreachable")
+
+
+def unsafe_files(files: Iterable[WeighedFile]) -> list[str]:
+    """Warn of each file whose usual loader runs what the file brings."""
+    return [
+        f"{file.path} is {file.format}: loading it can run code that somebody put there"
+        for file in files
+        if file.unsafe_to_load
+    ]
 
 
 class Progress:

@@ -32,19 +32,9 @@ def test_a_release_name_reads_back(namespace: str, name: str, version: str) -> N
 @pytest.mark.parametrize(
     "text",
     [
-        "",
-        "acme",
-        "acme/m",
-        "acme@1",
-        "acme/m@",
-        "/m@1",
-        "acme/@1",
-        "../m@1",
-        "a b/m@1",
-        "acme/m/x@1",
-        "acme/m@1.json",
-    ]
-    + ["acme/m@1@2", "acme/" + "m" * 97 + "@1", "acme/m\n@1", "acmé/m@1", "-a/m@1"],
+        *("", "acme", "acme/m", "acme@1", "acme/m@", "/m@1", "acme/@1", "../m@1", "a b/m@1", "acme/m/x@1"),
+        *("acme/m@1.json", "acme/m@1@2", "acme/" + "m" * 97 + "@1", "acme/m\n@1", "acmé/m@1", "-a/m@1"),
+    ],
 )
 def test_what_is_no_release_name_is_refused_with_an_example(text: str) -> None:
     with pytest.raises(InputError) as caught:

@@ -105,7 +105,7 @@ def _show(weighed: WeighedModel, *, tensors: bool) -> None:
             ("root digest", f"sha256:{weighed.root_digest}", "what an OMS signature names"),
         ]
     )
-    for warning in weighed.warnings:
+    for warning in (*weighed.warnings, *terminal.unsafe_files(weighed.files)):
         terminal.warn(warning)
 
 
@@ -160,6 +160,6 @@ def _show_comparison(first: WeighedModel, second: WeighedModel, found: dict[str,
     total = len(first.tensors)
     if total or second.tensors:
         terminal.put(
-            f"  tensors: {tensors['equal']} of {total} are equal, {len(tensors['changed'])} changed, "
+            f"  tensors: {tensors['equal']} of {total} equal, {len(tensors['changed'])} changed, "
+            f"{len(tensors['only_first'])} gone, {len(tensors['only_second'])} new"
         )
-        terminal.put(f"           {len(tensors['only_first'])} gone, {len(tensors['only_second'])} new")
