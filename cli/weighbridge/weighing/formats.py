@@ -167,8 +167,6 @@ def _format(name: str, head: bytes) -> str:  # noqa: PLR0911 - one rule, one lin
         return "gguf"
     if head.startswith(b"\x89HDF\r\n\x1a\n") and named not in _UNSAFE:
         return "hdf5"
-    if named == "pytorch" and name.endswith(".bin") and _is_text(head):
-        return "text"
     if named == "unknown" and _is_text(head):
         return "text"
     return named
