@@ -17,7 +17,7 @@ from .reading import SMALL, FileReader, Found
 from .tree import Listed, Tree
 from .weighed import Tensor, WeighedModel, model_digest, root_digest, weights_digest
 
-__all__ = ["Progress", "default_ignores", "ignore_rules", "read_all", "weigh"]
+__all__ = ["Progress", "assemble", "default_ignores", "ignore_rules", "read_all", "weigh"]
 
 Progress = Callable[[int, int], None]
 """Called in the calling thread with (bytes done, bytes in all)."""
@@ -66,7 +66,7 @@ def weigh(
                 f"There is nothing to weigh in {tree.path}.",
                 hint="Give the folder that holds the model's files, or ignore less.",
             )
-        return _model(tree, found, apart, rules)
+        return assemble(tree, found, apart, rules)
 
 
 def default_ignores(tree: Tree) -> tuple[str, ...]:
@@ -186,7 +186,8 @@ def _checked_algorithms(algorithms: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(("sha256", *algorithms)))
 
 
-def _model(tree: Tree, found: Sequence[Found], apart: str, rules: IgnoreRules) -> WeighedModel:
+def assemble(tree: Tree, found: Sequence[Found], apart: str, rules: IgnoreRules) -> WeighedModel:
+    """Put a model together from what was read; the file `apart` (README.md or "") is kept beside."""
     kept = [one for one in found if one.file.path != apart]
     files = tuple(one.file for one in kept)
     readme = next((one.file for one in found if one.file.path == README and not tree.is_file), None)

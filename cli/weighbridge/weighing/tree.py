@@ -22,17 +22,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
 
-from weighbridge.errors import EnumerationError, InputError
+from weighbridge.errors import EnumerationError, InputError, WeighbridgeError
 
 from .names import name_fault
 
-__all__ = ["MAX_DEPTH", "MAX_FILES", "Listed", "Tree", "changed"]
+__all__ = ["MAX_DEPTH", "MAX_FILES", "MAX_NAMES", "Listed", "Tree", "changed"]
 
 MAX_DEPTH: Final = 64
 """Deepest folder that is entered."""
 
 MAX_FILES: Final = 100_000
 """Most files in one model, as in the release document."""
+
+MAX_NAMES: Final = 1000
+"""Most names that are listed of an ignored folder."""
 
 _RELATIVE: Final = {os.open, os.stat} <= os.supports_dir_fd and os.scandir in os.supports_fd
 _NOFOLLOW: Final[int] = getattr(os, "O_NOFOLLOW", 0)
@@ -276,6 +279,27 @@ class Tree:
                 raise changed(file.path, "changed")
         finally:
             os.close(handle)
+
+    def names_below(self, folder: str) -> list[str]:
+        """Return the paths of what lies below an ignored folder, at most MAX_NAMES, for display only.
+
+        Whatever is there is neither opened nor judged; folders that cannot be entered are named.
+        """
+        names: list[str] = []
+        waiting = [folder]
+        while waiting and len(names) < MAX_NAMES:
+            inner = waiting.pop()
+            try:
+                entries = self._entries(inner)
+            except WeighbridgeError:
+                names.append(f"{inner}/")
+                continue
+            for path, status in entries:
+                if stat.S_ISDIR(status.st_mode) and not _is_link(status):
+                    waiting.append(path)
+                else:
+                    names.append(path)
+        return names[:MAX_NAMES]
 
     def relist(self, files: list[Listed], skip: Callable[[str], bool]) -> None:
         """Enumerate again and raise EnumerationError unless exactly `files` are there, unchanged."""

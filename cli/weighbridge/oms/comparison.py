@@ -1,0 +1,225 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Steps 1 and 2 of a verification: the files on disk against a signed manifest.
+
+Called only after steps 3, 4 and 5 succeeded, so that nothing unauthenticated steers what is read.
+Files are found by enumerating the folder, never by opening a name out of the manifest: a signed
+name cannot reach outside, and what the manifest does not name is noticed.
+"""
+
+from __future__ import annotations
+
+import os
+import unicodedata
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from weighbridge.errors import DigestError, EnumerationError
+from weighbridge.weighing import README, Progress, WeighedModel
+from weighbridge.weighing.hashing import Watch
+from weighbridge.weighing.names import IgnoreRules
+from weighbridge.weighing.reading import FileReader
+from weighbridge.weighing.scale import assemble, ignore_rules, read_all
+from weighbridge.weighing.tree import Tree
+
+from .manifest import Manifest
+
+__all__ = ["Change", "Comparison", "compare"]
+
+_SHOWN: Final = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A file whose bytes are not the signed ones; digests in lowercase hex."""
+
+    path: str
+    algorithm: str
+    signed: str
+    found: str
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What the disk holds, compared with what was signed. All paths are sorted.
+
+    `missing` are signed and not here, `extra` are here and neither signed nor ignored, `changed`
+    are here with other bytes. `unsigned` are the files that an ignore path, or the wish to ignore
+    unsigned files, let through: whoever uses the model uses them unchecked. An ignored folder of
+    version control or of a hub's cache is listed as itself, with a slash at its end. `checked`
+    counts the signed files that are here and were read, `size` their bytes. `weighed` is set if
+    it was asked for.
+    """
+
+    algorithm: str
+    signed: int
+    checked: int
+    size: int
+    missing: tuple[str, ...]
+    extra: tuple[str, ...]
+    changed: tuple[Change, ...]
+    unsigned: tuple[str, ...]
+    subset: bool
+    warnings: tuple[str, ...]
+    weighed: WeighedModel | None
+
+    def enumeration_error(self) -> EnumerationError | None:
+        """Return why step 1 fails, or None if it does not."""
+        if not self.extra and (not self.missing or self.subset):
+            return None
+        parts = []
+        if self.missing:
+            parts.append(f"{_counted(self.missing, 'signed file')} missing ({_listed(self.missing)})")
+        if self.extra:
+            parts.append(f"{_counted(self.extra, 'unsigned file')} present ({_listed(self.extra)})")
+        return EnumerationError(
+            f"The files are not the signed ones: {'; '.join(parts)}.",
+            hint=self._advice(),
+            evidence={"missing": list(self.missing), "extra": list(self.extra)},
+        )
+
+    def _advice(self) -> str:
+        if self.missing and self.checked and not self.extra:
+            return "Download the rest, or use --allow-subset to check only the files that are here."
+        if not self.checked:
+            return "Give the folder or file that this signature was made for."
+        return "Remove what does not belong, or name it with --ignore if you know why it is there."
+
+    def digest_error(self) -> DigestError | None:
+        """Return why step 2 fails, or None if it does not."""
+        if not self.changed:
+            return None
+        paths = tuple(change.path for change in self.changed)
+        return DigestError(
+            f"{_counted(paths, 'file')} not as signed ({_listed(paths)}).",
+            hint="Do not use the model. Get it again from its publisher; if it still differs, report it.",
+            evidence={
+                "changed": [
+                    {"path": c.path, "algorithm": c.algorithm, "signed": c.signed, "found": c.found}
+                    for c in self.changed
+                ]
+            },
+        )
+
+
+def compare(
+    manifest: Manifest,
+    path: str | os.PathLike[str],
+    *,
+    ignore: Iterable[str] = (),
+    ignore_unsigned_files: bool = False,
+    allow_subset: bool = False,
+    identify: bool = False,
+    algorithms: Sequence[str] = (),
+    progress: Progress | None = None,
+    workers: int | None = None,
+) -> Comparison:
+    """Compare the files at `path` with a manifest; a difference is reported, not raised.
+
+    Ignored are the signed ignore paths, the defaults that are never weighed, and `ignore`; a
+    signed file is compared even where one of them covers it. With `identify` the same read also
+    gives the digests that name the model (`weighed`), as step 6 needs them; `algorithms` are
+    computed in addition.
+
+    Raises InputError if something cannot be read, and EnumerationError if something does not
+    belong in a model or changed while it was read.
+    """
+    with Tree(path) as tree:
+        signed = _signed(manifest, tree)
+        rules = ignore_rules(tree, [*ignore, *manifest.serialization.ignore_paths])
+        skip = _skipping(signed, rules, everything=ignore_unsigned_files)
+        # Step 6 compares README.md with the card, so it is read although no manifest covers it.
+        apart = README if identify and not tree.is_file and skip(README) else ""
+        listed, skipped = tree.listing(lambda path: path != apart and skip(path))
+        here = [file for file in listed if file.path in signed]
+        readme = [file for file in listed if file.path == apart]
+        extra = tuple(file.path for file in listed if file.path not in signed and file.path != apart)
+        reader = FileReader(
+            _algorithms(manifest, identify, algorithms), Watch(), git=identify, tensors=identify
+        )
+        found = read_all(tree, [*here, *readme], reader, progress=progress, workers=workers)
+        tree.relist(listed, lambda path: path != apart and skip(path))
+        unsigned = _unsigned(tree, [*skipped, *(file.path for file in readme)])
+        read = [one.file for one in found if one.file.path in signed]
+        weighed = assemble(tree, found, apart, rules) if identify and here else None
+    algorithm = manifest.serialization.hash_type
+    missing = tuple(sorted(signed.keys() - {file.path for file in here}))
+    return Comparison(
+        algorithm=algorithm,
+        signed=len(signed),
+        checked=len(read),
+        size=sum(file.size for file in read),
+        missing=missing,
+        extra=extra,
+        changed=tuple(
+            Change(file.path, algorithm, signed[file.path], file.digests[algorithm])
+            for file in read
+            if file.digests[algorithm] != signed[file.path]
+        ),
+        unsigned=unsigned,
+        subset=bool(missing and allow_subset and read),
+        warnings=tuple(_lookalikes(missing, extra)),
+        weighed=weighed,
+    )
+
+
+def _signed(manifest: Manifest, tree: Tree) -> dict[str, str]:
+    """Return digest by path; model-signing's name for a single file becomes its base name."""
+    if manifest.is_single_file:
+        if not tree.is_file:
+            raise EnumerationError(
+                f"This signature is of a single file, and {tree.path} is a folder.",
+                hint="Give the path of the file itself.",
+            )
+        return {tree.name: manifest.resources[0].digest}
+    return {resource.name: resource.digest for resource in manifest.resources}
+
+
+def _algorithms(manifest: Manifest, identify: bool, more: Sequence[str]) -> tuple[str, ...]:  # noqa: FBT001 - private
+    wanted = (manifest.serialization.hash_type, *(["sha256"] if identify else []), *more)
+    return tuple(dict.fromkeys(wanted))
+
+
+def _skipping(signed: dict[str, str], rules: IgnoreRules, *, everything: bool) -> Callable[[str], bool]:
+    """Return the test for paths that are not entered: ignored, and nothing signed is there or below."""
+    above = {path[:i] for path in signed for i, character in enumerate(path) if character == "/"}
+
+    def skip(path: str) -> bool:
+        return path not in signed and path not in above and (everything or rules.covers(path))
+
+    return skip
+
+
+_OWN: Final = ("model.sig", "provenance.jsonl")
+_COLLAPSED: Final = frozenset({".cache/huggingface/", ".git/"})
+
+
+def _unsigned(tree: Tree, skipped: Sequence[str]) -> tuple[str, ...]:
+    """List what was let through, file by file; the record and signature themselves are not counted."""
+    own = (f"{tree.name}.sig", f"{tree.name}.provenance.jsonl") if tree.is_file else _OWN
+    names: list[str] = []
+    for path in skipped:
+        if path.endswith("/") and path not in _COLLAPSED:
+            names += tree.names_below(path[:-1]) or [path]
+        elif path not in own:
+            names.append(path)
+    return tuple(sorted(names))
+
+
+def _lookalikes(missing: Sequence[str], extra: Sequence[str]) -> list[str]:
+    """Tell of names that differ only by case or Unicode form: the usual doing of macOS and Windows."""
+    folded = {unicodedata.normalize("NFC", path).casefold(): path for path in extra}
+    return [
+        f"{path} is signed, {folded[key]} is here: the same name in another case or Unicode form"
+        for path in missing
+        if (key := unicodedata.normalize("NFC", path).casefold()) in folded
+    ]
+
+
+def _counted(paths: Sequence[str], what: str) -> str:
+    return f"1 {what} is" if len(paths) == 1 else f"{len(paths)} {what}s are"
+
+
+def _listed(paths: Sequence[str]) -> str:
+    more = f" and {len(paths) - _SHOWN} more" if len(paths) > _SHOWN else ""
+    return ", ".join(paths[:_SHOWN]) + more
