@@ -18,10 +18,9 @@ from weighbridge_schemas.names import PREDICATE_ROOT, STATEMENT_TYPE, Kind, kind
 
 from . import canonical
 from .errors import BundleError, StatementError
+from .validation import faults, first_fault
 
 if TYPE_CHECKING:
-    from pydantic import ValidationError
-
     from weighbridge_schemas.base import Document
 
 __all__ = [
@@ -219,24 +218,10 @@ def _document(type_: str, predicate: Mapping[str, Any]) -> Document:
     try:
         return model.model_validate(predicate)
     except ValidationError as error:
-        raise _refusal(kind_of(type_), error) from error
-
-
-def _refusal(kind: str, error: ValidationError) -> StatementError:
-    """Turn pydantic's list into one sentence about the first wrong member, the rest as evidence."""
-    found = [
-        {
-            "member": ".".join(str(part) for part in item["loc"]) or "predicate",
-            "reason": item["msg"].removeprefix("Value error, "),
-        }
-        for item in error.errors(include_url=False, include_context=False, include_input=False)[:20]
-    ]
-    first = found[0]
-    more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
-    return StatementError(
-        f"not a valid {kind} statement: {first['member']}: {first['reason']}{more}",
-        evidence={"errors": found},
-    )
+        raise StatementError(
+            f"not a valid {kind_of(type_)} statement: {first_fault(error)}",
+            evidence={"errors": faults(error)},
+        ) from error
 
 
 def _listed(names: list[str]) -> str:

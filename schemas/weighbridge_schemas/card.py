@@ -267,8 +267,12 @@ class EvaluationResult(Document):
 
     task: Name | None = None
     """Task, e.g. `text-classification`."""
+    task_name: Line | None = None
+    """Words for the task."""
     dataset: Name | None = None
-    """Data set it was measured on."""
+    """Data set it was measured on, by the identifier that finds it."""
+    dataset_name: Line | None = None
+    """Words for the data set."""
     dataset_config: Name | None = None
     """Configuration of the data set."""
     dataset_split: Name | None = None
@@ -277,6 +281,10 @@ class EvaluationResult(Document):
     """Revision of the data set."""
     metric: Name
     """Metric, e.g. `accuracy`."""
+    metric_name: Line | None = None
+    """Words for the metric."""
+    metric_config: Name | None = None
+    """Configuration of the metric."""
     value: Number | Line
     """The value; text where it is no number."""
     source_name: Line | None = None
