@@ -17,7 +17,7 @@ from typing import Annotated, Any, Final
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 from pydantic.fields import FieldInfo
 
-from .names import PREDICATE_ROOT, Kind, predicate_type
+from .names import PREDICATE_ROOT, Kind, fold_name, predicate_type
 
 __all__ = [
     "MAX_FILES",
@@ -277,8 +277,3 @@ class Reference(Document):
     """Kind of the statement that is meant."""
     sha256: Hex256
     """Statement digest: SHA-256 of the DSSE PAE bytes."""
-
-
-def fold_name(name: str) -> str:
-    """Return the key under which a namespace or model name is unique: without case and `-_.`."""
-    return re.sub(r"[-_.]", "", name).lower()

@@ -6,7 +6,15 @@ from __future__ import annotations
 import re
 from typing import Final, Literal, cast, get_args
 
-__all__ = ["OMS_PREDICATE_TYPE", "PREDICATE_ROOT", "STATEMENT_TYPE", "Kind", "kind_of", "predicate_type"]
+__all__ = [
+    "OMS_PREDICATE_TYPE",
+    "PREDICATE_ROOT",
+    "STATEMENT_TYPE",
+    "Kind",
+    "fold_name",
+    "kind_of",
+    "predicate_type",
+]
 
 STATEMENT_TYPE: Final = "https://in-toto.io/Statement/v1"
 """`_type` of every statement (in-toto attestation framework, Statement v1)."""
@@ -52,3 +60,8 @@ def kind_of(predicate_type: str) -> Kind:
     if match and match[1] in get_args(Kind) and match[1] not in _NOT_OURS:
         return cast("Kind", match[1])
     return "attestation"
+
+
+def fold_name(name: str) -> str:
+    """Return the key under which a namespace or model name is unique: without case and `-_.`."""
+    return re.sub(r"[-_.]", "", name).lower()
