@@ -17,6 +17,9 @@ import hypothesis
 import pytest
 
 from tests import programs
+from tests.local_sigstore.fixtures import local_sigstore
+
+__all__ = ["local_sigstore"]  # a fixture that lives beside the server that it starts
 
 # xdist's workers inherit the environment, so the first process of a run decides for all of them.
 _STRICT = "WEIGHBRIDGE_TESTS_STRICT"

@@ -1,0 +1,458 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Sigstore: verify a keyless bundle offline against one instance's trusted root.
+
+sigstore-python's `Verifier` does the work (certificate, SCT, Rekor's promise, proof and signature).
+Around it stand checks of our own, because it leaves them out (each tried with 4.5.1):
+
+- the entry's index must lie inside the tree, and the signed checkpoint must speak of that very tree:
+  it compares roots only and takes index 5 of 4;
+- the certificate authority, the log and the time-stamp authority must have been in service at the
+  time that counts (`validFor` in the trusted root);
+- the log's id must be one that the trusted root names.
+
+It is handed a bundle re-encoded from the values that the strict parser read, never the raw bytes.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+from weighbridge import bundles, canonical, certificates, tlog
+from weighbridge.bundles import Bundle, InclusionProof, SigstoreMaterial
+from weighbridge.errors import BundleError, ConfigurationError, LogError, SignerError
+from weighbridge.identities import CiClaims, SigstoreIdentity
+
+if TYPE_CHECKING:
+    from cryptography.x509 import Certificate
+    from sigstore.models import ClientTrustConfig
+    from sigstore.verify import Verifier
+
+__all__ = ["SigstoreTrust", "TimeEvidence", "identity_of", "stamped_times"]
+
+_MAX_CONFIG_BYTES = 4 * 1024 * 1024
+_CLOCK_SKEW = timedelta(hours=1)
+_FULCIO = "1.3.6.1.4.1.57264.1"
+_OTHER_NAME = f"{_FULCIO}.7"
+_ISSUER, _OLD_ISSUER = f"{_FULCIO}.8", f"{_FULCIO}.1"
+_REPOSITORY, _COMMIT, _REF = f"{_FULCIO}.12", f"{_FULCIO}.13", f"{_FULCIO}.14"
+_REPOSITORY_ID, _OWNER_ID = f"{_FULCIO}.15", f"{_FULCIO}.17"
+_BUILD_CONFIG, _RUN = f"{_FULCIO}.18", f"{_FULCIO}.21"
+_CONFIG_HINT = "give a client trust configuration, as Sigstore's tools write it (clienttrustconfig.v0.1+json)"
+_CHECKPOINT_LINES = 3  # origin, size, root; then extension lines
+
+
+@dataclass(frozen=True, slots=True)
+class TimeEvidence:
+    """A time that somebody other than the signer vouches for: Rekor, or a time-stamp authority."""
+
+    source: Literal["rekor", "timestamp"]
+    time: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class _Service:
+    """An authority or a log of the trusted root, and when it was in service."""
+
+    certificates: tuple[Certificate, ...]
+    ids: frozenset[bytes]
+    start: datetime | None
+    end: datetime | None
+
+    def serves(self, time: datetime) -> bool:
+        """Tell whether it was in service at a time."""
+        return (self.start is None or self.start <= time) and (self.end is None or time <= self.end)
+
+
+class SigstoreTrust:
+    """One Sigstore instance as a verifier trusts it.
+
+    `trust_domain` is the bare hex SHA-256 of the root certificate (DER) of its newest authority, the
+    name of the instance in identities; `trust_domains` has those of retired authorities too.
+    `sha256` is the bare hex digest of the configuration, to be kept beside what it decided.
+    """
+
+    def __init__(self, config: bytes) -> None:
+        document = _read_config(config)
+        try:
+            root = document["trustedRoot"]
+            self._authorities = [_authority(item) for item in root["certificateAuthorities"]]
+            self._stampers = [_authority(item) for item in root.get("timestampAuthorities") or ()]
+            self._logs = [_log(item) for item in root["tlogs"]]
+        except (KeyError, TypeError, AttributeError, ValueError, SignerError) as error:
+            raise ConfigurationError(
+                "the Sigstore trust configuration is not complete", hint=_CONFIG_HINT
+            ) from error
+        if not self._authorities:
+            raise ConfigurationError("the Sigstore trust configuration names no certificate authority")
+        self._config = config
+        self._verifier: Verifier | None = None
+        self.sha256 = hashlib.sha256(config).hexdigest()
+        ordered = sorted(self._authorities, key=lambda item: item.start or datetime.min.replace(tzinfo=UTC))
+        roots = [certificates.anchor_sha256(item.certificates[-1]) for item in reversed(ordered)]
+        self.trust_domains = tuple(dict.fromkeys(roots))
+        self.trust_domain = self.trust_domains[0]
+
+    @classmethod
+    def from_config(cls, config: bytes) -> Self:
+        """Take a client trust configuration (JSON); raises `ConfigurationError` if it is none."""
+        return cls(config)
+
+    @classmethod
+    def production(cls, *, offline: bool = True) -> Self:
+        """Return the public Sigstore: from sigstore-python's cache or package, or refreshed by TUF."""
+        return cls._public("production", offline=offline)
+
+    @classmethod
+    def staging(cls, *, offline: bool = True) -> Self:
+        """Return the public Sigstore's staging instance; for trying things only."""
+        return cls._public("staging", offline=offline)
+
+    @classmethod
+    def _public(cls, name: Literal["production", "staging"], *, offline: bool) -> Self:
+        from sigstore.errors import Error
+        from sigstore.models import ClientTrustConfig
+
+        load = ClientTrustConfig.production if name == "production" else ClientTrustConfig.staging
+        try:
+            config = load(offline=offline)
+        except (Error, OSError) as error:
+            raise ConfigurationError(
+                f"the trusted root of Sigstore {name} can't be loaded: {error}",
+                hint="give it as a file with --trust-config",
+            ) from error
+        return cls.from_client_config(config)
+
+    @classmethod
+    def from_client_config(cls, config: ClientTrustConfig) -> Self:
+        """Take sigstore-python's own object."""
+        inner = config._inner  # noqa: SLF001 - the only way to the validity periods that its API hides
+        return cls(inner.to_json().encode())
+
+    def issued(self, bundle: Bundle) -> bool:
+        """Tell whether an authority of this instance issued the bundle's certificate."""
+        if not isinstance(bundle.material, SigstoreMaterial):
+            return False
+        certificate = certificates.load_certificate(bundle.material.certificate)
+        return any(_issued_by(certificate, item.certificates[0]) for item in self._authorities)
+
+    def domain_of(self, certificate: Certificate) -> str:
+        """Return the trust domain of the authority that issued a certificate; raises `SignerError`."""
+        for authority in self._authorities:
+            if _issued_by(certificate, authority.certificates[0]):
+                return certificates.anchor_sha256(authority.certificates[-1])
+        raise SignerError("the certificate is not of this Sigstore instance")
+
+    def verify(self, bundle: Bundle, *, now: datetime) -> tuple[SigstoreIdentity, tuple[TimeEvidence, ...]]:
+        """Verify a keyless bundle and return who signed, and the times that prove when.
+
+        `now` must be aware; a time more than an hour ahead of it is refused. Raises `SignerError`.
+        """
+        material = bundle.material
+        if not isinstance(material, SigstoreMaterial):
+            raise SignerError("the bundle is not signed through Sigstore")
+        entry = material.entry
+        _check_proof(entry.proof, entry.body)
+        if bundle.strict and entry.promise is None and entry.log_index != entry.proof.log_index:
+            raise SignerError("the log entry's index is not the one that its proof is for")
+        self._run_verifier(bundle)
+        certificate = certificates.load_certificate(material.certificate)
+        times = self._times(bundle, material)
+        for evidence in times:
+            if evidence.time > now + _CLOCK_SKEW:
+                raise SignerError(
+                    f"the signature's time is in the future: {evidence.time.isoformat()}",
+                    hint="check this machine's clock",
+                )
+        authority = self._authority_at(certificate, times)
+        domain = certificates.anchor_sha256(authority.certificates[-1])
+        return identity_of(certificate, domain), times
+
+    def stamped_time(self, stamp: bytes, signature: bytes) -> TimeEvidence | None:
+        """Return the time of an RFC 3161 stamp over a signature's bytes, if this instance made it."""
+        from rfc3161_client import VerificationError, VerifierBuilder, decode_timestamp_response
+
+        try:
+            response = decode_timestamp_response(stamp)
+            time = response.tst_info.gen_time
+        except ValueError:
+            return None
+        for authority in self._stampers:
+            stamper, *issuers = authority.certificates
+            builder = VerifierBuilder().tsa_certificate(stamper)
+            for certificate in issuers[:-1]:
+                builder = builder.add_intermediate_certificate(certificate)
+            builder = builder.add_root_certificate(authority.certificates[-1])
+            try:
+                builder.build().verify_message(response, signature)
+            except (VerificationError, ValueError):
+                continue
+            if authority.serves(time):
+                return TimeEvidence("timestamp", time)
+        return None
+
+    def _run_verifier(self, bundle: Bundle) -> None:
+        """Let sigstore-python verify what the strict parser understood, and nothing else."""
+        from sigstore.models import Bundle as ForeignBundle
+
+        encoded = bundles.encode_bundle(
+            bundle.payload, bundle.signature, bundle.material, timestamps=bundle.timestamps
+        )
+        try:
+            if self._verifier is None:
+                self._verifier = _new_verifier(self._config)
+            payload_type, payload = self._verifier.verify_dsse(
+                ForeignBundle.from_json(encoded), _AnyIdentity()
+            )
+        except ConfigurationError:
+            raise
+        except Exception as error:
+            # A foreign verifier on hostile bytes: whatever it raises is a refusal.
+            raise SignerError(
+                f"Sigstore refuses the signature: {_reason(error)}",
+                hint="the bundle was changed, or is for another Sigstore instance (--trust-config)",
+            ) from error
+        if (payload_type, payload) != (bundle.payload_type, bundle.payload):
+            raise SignerError("Sigstore verified another statement than the one in the bundle")
+
+    def _times(self, bundle: Bundle, material: SigstoreMaterial) -> tuple[TimeEvidence, ...]:
+        entry = material.entry
+        logs = [log for log in self._logs if entry.log_id in log.ids]
+        if not logs:
+            raise SignerError(
+                "the log entry names a log that the trusted root does not have",
+                evidence={"log_id": entry.log_id.hex()},
+            )
+        times = list(stamped_times(bundle, [self]))
+        if entry.promise is not None and entry.integrated_time is not None:
+            times.append(TimeEvidence("rekor", _unix(entry.integrated_time)))
+        if not times:
+            raise SignerError(
+                "nobody vouches for the time of the signature: no promise of the log, no time stamp"
+            )
+        if not any(log.serves(evidence.time) for log in logs for evidence in times):
+            raise SignerError("the log was not in service when it took the entry")
+        return tuple(times)
+
+    def _authority_at(self, certificate: Certificate, times: Sequence[TimeEvidence]) -> _Service:
+        for authority in self._authorities:
+            if _issued_by(certificate, authority.certificates[0]) and all(
+                authority.serves(evidence.time) for evidence in times
+            ):
+                return authority
+        raise SignerError(
+            "the certificate authority was not in service when it issued the signer's certificate",
+            evidence={"issuer": certificate.issuer.rfc4514_string()},
+        )
+
+
+def stamped_times(bundle: Bundle, trusts: Sequence[SigstoreTrust]) -> tuple[TimeEvidence, ...]:
+    """Return the times of a bundle's RFC 3161 stamps that authorities of trusted instances made.
+
+    Stamps of others prove nothing and are left out; in a strict bundle they are refused.
+    """
+    found = []
+    for stamp in bundle.timestamps:
+        times = (trust.stamped_time(stamp, bundle.signature) for trust in trusts)
+        time = next((time for time in times if time is not None), None)
+        if time is not None:
+            found.append(time)
+        elif bundle.strict:
+            raise SignerError(
+                "the bundle has a time stamp that no trusted authority made over this signature"
+            )
+    return tuple(found)
+
+
+def identity_of(certificate: Certificate, trust_domain: str) -> SigstoreIdentity:
+    """Read the identity out of a Fulcio certificate that was verified before.
+
+    Source: sigstore/fulcio docs/oid-info.md. Raises `SignerError` unless there is exactly one subject
+    and one issuer.
+    """
+    values = _fulcio_extensions(certificate)
+    issuer = values.get(_ISSUER, values.get(_OLD_ISSUER))
+    if not issuer or values.get(_OLD_ISSUER, issuer) != issuer:
+        raise SignerError("the signer's certificate names no issuer of the login, or two")
+    return SigstoreIdentity(trust_domain, issuer, _subject(certificate), _ci_claims(values))
+
+
+def _ci_claims(values: dict[str, str]) -> CiClaims | None:
+    if _REPOSITORY_ID not in values and _REPOSITORY not in values:
+        return None
+    repository, build = values.get(_REPOSITORY), values.get(_BUILD_CONFIG)
+    path = None
+    if repository and build and build.startswith(f"{repository}/"):
+        path = build.removeprefix(f"{repository}/").partition("@")[0] or None
+    return CiClaims(
+        repository=repository,
+        repository_id=values.get(_REPOSITORY_ID),
+        owner_id=values.get(_OWNER_ID),
+        workflow_path=path,
+        ref=values.get(_REF),
+        commit=values.get(_COMMIT),
+        run=values.get(_RUN),
+    )
+
+
+def _fulcio_extensions(certificate: Certificate) -> dict[str, str]:
+    """Return Fulcio's extensions by OID: .1 to .6 are bare text, .8 and up DER UTF8Strings."""
+    from cryptography.x509 import UnrecognizedExtension
+
+    values = {}
+    for extension in certificate.extensions:
+        oid = extension.oid.dotted_string
+        if isinstance(extension.value, UnrecognizedExtension) and oid.startswith(f"{_FULCIO}."):
+            raw = extension.value.value
+            try:
+                values[oid] = raw.decode() if oid == _OLD_ISSUER else _utf8_string(raw)
+            except ValueError:
+                if oid in {_ISSUER, _OLD_ISSUER}:
+                    raise SignerError("the signer's certificate has an unreadable issuer") from None
+    return values
+
+
+def _subject(certificate: Certificate) -> str:
+    from cryptography import x509
+
+    try:
+        extension = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+    except x509.ExtensionNotFound as error:
+        raise SignerError("the signer's certificate names nobody") from error
+    names = list(extension.value)
+    if len(names) != 1:
+        raise SignerError(f"the signer's certificate names {len(names)} subjects, not one")
+    match names[0]:
+        case x509.RFC822Name(value=value) | x509.UniformResourceIdentifier(value=value) if value:
+            return value
+        case x509.OtherName(type_id=oid, value=raw) if oid.dotted_string == _OTHER_NAME:
+            try:
+                return _utf8_string(raw)
+            except ValueError as error:
+                raise SignerError("the signer's certificate has an unreadable subject") from error
+        case _:
+            raise SignerError("the signer's certificate names no e-mail address, URI or user name")
+
+
+def _utf8_string(der: bytes) -> str:
+    """Return the text of a DER UTF8String (X.690 section 8.23); raises ValueError."""
+    long_form = 0x80
+    if len(der) < 2 or der[0] != 0x0C:  # noqa: PLR2004 - tag and length octets
+        raise ValueError("not a UTF8String")
+    length, start = der[1], 2
+    if length & long_form:
+        start = 2 + (length & ~long_form)
+        length = int.from_bytes(der[2:start])
+    if len(der) != start + length:
+        raise ValueError("wrong length")
+    return der[start:].decode()
+
+
+def _check_proof(proof: InclusionProof, body: bytes) -> None:
+    """Check what sigstore-python leaves out: index inside the tree, checkpoint of this very tree."""
+    try:
+        tlog.verify_inclusion(
+            proof.log_index, proof.tree_size, tlog.leaf_hash(body), proof.hashes, proof.root_hash
+        )
+    except LogError as error:
+        raise SignerError(
+            f"the signature's entry is not in Sigstore's log: {error.message}", evidence=error.evidence
+        ) from error
+    lines = proof.checkpoint.split("\n")
+    size, root = (lines[1], lines[2]) if len(lines) >= _CHECKPOINT_LINES else ("", "")
+    if size != str(proof.tree_size) or root != base64.b64encode(proof.root_hash).decode():
+        raise SignerError(
+            "the checkpoint of Sigstore's log is of another tree than the proof",
+            evidence={"checkpoint": size, "proof": str(proof.tree_size)},
+        )
+
+
+class _AnyIdentity:
+    """Policy for sigstore-python: whoever it is; who is wanted is compared by the caller."""
+
+    def verify(self, cert: Certificate) -> None:
+        """Accept; the certificate's own checks come before."""
+
+
+def _new_verifier(config: bytes) -> Verifier:
+    from sigstore.errors import Error
+    from sigstore.models import ClientTrustConfig
+    from sigstore.verify import Verifier
+
+    try:
+        return Verifier(trusted_root=ClientTrustConfig.from_json(config.decode()).trusted_root)
+    except (Error, ValueError) as error:
+        raise ConfigurationError(
+            f"the Sigstore trust configuration can't be used: {_reason(error)}", hint=_CONFIG_HINT
+        ) from error
+
+
+def _read_config(config: bytes) -> dict[str, Any]:
+    try:
+        document = canonical.decode(config, max_bytes=_MAX_CONFIG_BYTES)
+    except BundleError as error:
+        raise ConfigurationError(
+            f"the Sigstore trust configuration can't be read: {error.message}", hint=_CONFIG_HINT
+        ) from error
+    if not isinstance(document, dict) or "trustedRoot" not in document:
+        raise ConfigurationError("this is no Sigstore trust configuration", hint=_CONFIG_HINT)
+    return document
+
+
+def _authority(item: dict[str, Any]) -> _Service:
+    chain = tuple(
+        certificates.load_certificate(_binary(entry["rawBytes"]))
+        for entry in item["certChain"]["certificates"]
+    )
+    if not chain:
+        raise ValueError("an authority without certificates")
+    return _Service(chain, frozenset(), *_period(item.get("validFor")))
+
+
+def _log(item: dict[str, Any]) -> _Service:
+    ids = [item["logId"]["keyId"]]
+    if item.get("checkpointKeyId"):
+        ids.append(item["checkpointKeyId"]["keyId"])
+    period = _period(item["publicKey"].get("validFor"))
+    return _Service((), frozenset(_binary(text) for text in ids), *period)
+
+
+def _period(valid_for: dict[str, str] | None) -> tuple[datetime | None, datetime | None]:
+    bounds = valid_for or {}
+    start, end = bounds.get("start"), bounds.get("end")
+    return (datetime.fromisoformat(start) if start else None, datetime.fromisoformat(end) if end else None)
+
+
+def _binary(text: str) -> bytes:
+    try:
+        return base64.b64decode(text, validate=True)
+    except binascii.Error as error:
+        raise ValueError("not base64") from error
+
+
+def _issued_by(certificate: Certificate, issuer: Certificate) -> bool:
+    from cryptography.exceptions import InvalidSignature
+
+    try:
+        certificate.verify_directly_issued_by(issuer)
+    except (ValueError, TypeError, InvalidSignature):
+        return False
+    return True
+
+
+def _unix(seconds: int) -> datetime:
+    try:
+        return datetime.fromtimestamp(seconds, tz=UTC)
+    except (OverflowError, OSError, ValueError) as error:
+        raise SignerError("the log entry's time is no time") from error
+
+
+def _reason(error: Exception) -> str:
+    """Return the first line of a foreign error, fit for a message."""
+    text = str(error).strip().splitlines() or [type(error).__name__]
+    return "".join(c if c.isprintable() else "?" for c in text[0][:200])
