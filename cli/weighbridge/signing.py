@@ -7,10 +7,15 @@ whether a key, a certificate or an online account stands behind it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from weighbridge import bundles, dsse, keys
+from weighbridge.atomic import write_atomically
 from weighbridge.errors import InputError
 from weighbridge.identities import CertificateIdentity, Identity, KeyIdentity
 
@@ -19,7 +24,9 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey as PublicKey
     from cryptography.x509 import Certificate
 
-__all__ = ["CertificateSigner", "KeySigner", "StatementSigner"]
+    from weighbridge.weighing import Progress, WeighedModel
+
+__all__ = ["CertificateSigner", "KeySigner", "SignedModel", "StatementSigner", "default_signature", "sign"]
 
 
 @runtime_checkable
@@ -78,19 +85,89 @@ class CertificateSigner:
             issued = issuer
         self._key = private_key
         self._chain = [item.public_bytes(Encoding.DER) for item in (certificate, *chain)]
+        self._anchor_pem = (certificate, *chain)[-1].public_bytes(Encoding.PEM)
         self._subject = certificate.subject.rfc4514_string()
 
     @property
     def identity(self) -> CertificateIdentity:
         """The subject, below the last certificate of the chain."""
-        import hashlib
-
         return CertificateIdentity(hashlib.sha256(self._chain[-1]).hexdigest(), self._subject)
+
+    @property
+    def anchor_pem(self) -> bytes:
+        """PEM text of the last certificate of the chain: what verifiers must trust."""
+        return self._anchor_pem
 
     def sign(self, payload: bytes) -> bytes:
         """Return the bundle JSON of a payload, signed with the certificate's key."""
         signature = keys.sign(self._key, dsse.pae(dsse.IN_TOTO, payload))
         return bundles.encode_certificate_bundle(payload, signature, self._chain)
+
+
+@dataclass(frozen=True, slots=True)
+class SignedModel:
+    """A model that was signed: the bundle JSON, what was weighed, and where the bundle was written."""
+
+    bundle: bytes
+    weighed: WeighedModel
+    path_written: Path
+
+
+def default_signature(path: Path) -> Path:
+    """Return where a model's signature lies by default: `model.sig` in a folder, `FILE.sig` for a file."""
+    return path / "model.sig" if path.is_dir() else path.with_name(f"{path.name}.sig")
+
+
+def sign(
+    path: str | os.PathLike[str],
+    *,
+    signer: StatementSigner,
+    signature: str | os.PathLike[str] | None = None,
+    ignore: Iterable[str] = (),
+    algorithm: str = "sha256",
+    exclude_readme: bool = False,
+    progress: Progress | None = None,
+) -> SignedModel:
+    """Sign a folder or a file with OpenSSF Model Signing, and write the bundle.
+
+    Everything is hashed first and the signer used afterwards, so that a login's short-lived
+    certificate is not spent on hashing. The bundle replaces an older one atomically, at `signature`
+    or the default place; `ignore` are exact relative paths to leave out, and a `signature` inside the
+    folder is left out by itself. Other tools verify the bundle too.
+
+    Raises `InputError` and `EnumerationError` as `weigh` does, and what the signer raises.
+    """
+    from weighbridge.oms import manifest_of, oms_statement
+    from weighbridge.weighing import weigh
+
+    model = Path(path)
+    target = Path(signature) if signature is not None else default_signature(model)
+    if target.is_dir():
+        raise InputError(f"{target} is a folder; the signature must be a file", hint="give --signature FILE")
+    left_out = list(ignore)
+    if (inside := _relative_to(target, model)) is not None:
+        left_out.append(inside)
+    weighed = weigh(
+        model,
+        algorithms=[algorithm],
+        ignore=left_out,
+        exclude_readme=exclude_readme,
+        tensors=False,
+        git=False,
+        progress=progress,
+    )
+    bundle = signer.sign(oms_statement(manifest_of(weighed, algorithm=algorithm), weighed.name))
+    write_atomically(target, bundle)
+    return SignedModel(bundle, weighed, target)
+
+
+def _relative_to(file: Path, folder: Path) -> str | None:
+    """Return the POSIX path of a file inside a folder, or None if it lies elsewhere."""
+    try:
+        relative = (file.parent.resolve() / file.name).relative_to(folder.resolve())
+    except ValueError:
+        return None
+    return relative.as_posix() if relative.parts else None
 
 
 def _require_issuer(issued: Certificate, issuer: Certificate) -> None:
