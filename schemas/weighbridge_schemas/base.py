@@ -20,6 +20,7 @@ from pydantic.fields import FieldInfo
 from .names import PREDICATE_ROOT, Kind, fold_name, predicate_type
 
 __all__ = [
+    "FORMS",
     "MAX_FILES",
     "MAX_SAFE_INTEGER",
     "PREDICATE_ROOT",
@@ -48,6 +49,7 @@ __all__ = [
     "Version",
     "Vkey",
     "fold_name",
+    "form",
     "pem_der",
     "predicate_type",
 ]
@@ -57,6 +59,16 @@ MAX_SAFE_INTEGER: Final = 2**53 - 1
 
 MAX_FILES: Final = 100_000
 """Most files that one release may list."""
+
+
+FORMS: Final[dict[str, str]] = {}
+"""What each pattern of a named type asks for, in words, for errors."""
+
+
+def form(pattern: str, words: str) -> StringConstraints:
+    """Return the constraint that a text has this pattern, and remember what that is in words."""
+    FORMS[pattern] = words
+    return StringConstraints(pattern=pattern)
 
 
 class Document(BaseModel):
@@ -163,16 +175,28 @@ def _pem(text: str, label: str) -> str:
     return text
 
 
-Hex256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+Hex256 = Annotated[str, form(r"^[0-9a-f]{64}$", "is not 64 lowercase hex digits")]
 """A SHA-256 or BLAKE3 digest as bare lowercase hex, in members named after their algorithm."""
 
-Digest = Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")]
+Digest = Annotated[str, form(r"^sha256:[0-9a-f]{64}$", "is not sha256: and 64 lowercase hex digits")]
 """A SHA-256 digest as `sha256:<hex>`, in every other digest member."""
 
-NamespaceName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,95}$")]
+NamespaceName = Annotated[
+    str,
+    form(
+        r"^[A-Za-z0-9][A-Za-z0-9._-]{0,95}$",
+        "is not 1 to 96 letters, digits and . _ - that begin with a letter or digit",
+    ),
+]
 """A namespace, unique ignoring case and `-_.` (`fold_name`)."""
 
-ModelName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,95}$")]
+ModelName = Annotated[
+    str,
+    form(
+        r"^[A-Za-z0-9][A-Za-z0-9._-]{0,95}$",
+        "is not 1 to 96 letters, digits and . _ - that begin with a letter or digit",
+    ),
+]
 """A model's name within its namespace, unique ignoring case and `-_.`."""
 
 
@@ -185,14 +209,19 @@ def _version(text: str) -> str:
 
 Version = Annotated[
     str,
-    StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,95}$"),
+    form(
+        r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,95}$",
+        "is not 1 to 96 letters, digits and . _ + - that begin with a letter or digit",
+    ),
     AfterValidator(_version),
 ]
 """A release's version; compared byte for byte, never ending in `.json`."""
 
 Timestamp = Annotated[
     str,
-    StringConstraints(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$"),
+    form(
+        r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$", "is not a time like 2026-01-31T12:00:00Z"
+    ),
     AfterValidator(_timestamp),
 ]
 """A moment in UTC, RFC 3339 with `Z` and whole seconds."""
@@ -213,7 +242,7 @@ Name = Annotated[
 ]
 """The name of a thing elsewhere: nothing invisible, no space at either end, 1 to 256 characters."""
 
-Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_.+-]{0,63}$")]
+Slug = Annotated[str, form(r"^[a-z0-9][a-z0-9_.+-]{0,63}$", "is not a short lowercase word")]
 """A short machine-readable word."""
 
 FilePath = Annotated[
@@ -224,16 +253,24 @@ FilePath = Annotated[
 ]
 """A file's path inside a model: POSIX, relative, no `..`, no backslash, nothing invisible."""
 
-HttpsUrl = Annotated[str, StringConstraints(max_length=2048, pattern=rf"^https://{_ADDRESS}+$")]
+HttpsUrl = Annotated[
+    str,
+    StringConstraints(max_length=2048),
+    form(rf"^https://{_ADDRESS}+$", "is not an https address in plain ASCII"),
+]
 """An address that a page may link: https only."""
 
 Location = Annotated[
     str,
-    StringConstraints(max_length=2048, pattern=rf"^(?:pkg:|https://|oci://|magnet:\?){_ADDRESS}+$"),
+    StringConstraints(max_length=2048),
+    form(
+        rf"^(?:pkg:|https://|oci://|magnet:\?){_ADDRESS}+$",
+        "is neither a package URL nor an https, oci or magnet address in plain ASCII",
+    ),
 ]
 """Where a thing can be had: a package URL (`pkg:huggingface/org/name@commit`), https, oci, magnet."""
 
-Revision = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/+-]{0,127}$")]
+Revision = Annotated[str, form(r"^[A-Za-z0-9][A-Za-z0-9._/+-]{0,127}$", "is not a commit, tag or date")]
 """A commit, tag or date that fixes a state of something elsewhere."""
 
 PublicKeyPem = Annotated[
@@ -249,13 +286,19 @@ CertificatePem = Annotated[
 ]
 """One X.509 certificate in PEM, exactly as RFC 7468 writes it."""
 
-Origin = Annotated[str, StringConstraints(max_length=256, pattern=r"^[\u0021-\u002A\u002C-\u007E]+$")]
+Origin = Annotated[
+    str,
+    StringConstraints(max_length=256),
+    form(r"^[\u0021-\u002A\u002C-\u007E]+$", "is not a log origin: visible ASCII without +"),
+]
 """A log's checkpoint origin: one line of visible ASCII without `+` (C2SP tlog-checkpoint)."""
 
 Vkey = Annotated[
     str,
-    StringConstraints(
-        max_length=512, pattern=r"^[\u0021-\u002A\u002C-\u007E]+\+[0-9a-f]{8}\+[A-Za-z0-9+/]+={0,2}$"
+    StringConstraints(max_length=512),
+    form(
+        r"^[\u0021-\u002A\u002C-\u007E]+\+[0-9a-f]{8}\+[A-Za-z0-9+/]+={0,2}$",
+        "is not a verifier key: name+hex id+base64",
     ),
 ]
 """A note verifier key `name+hex id+base64` (C2SP signed-note)."""

@@ -32,6 +32,7 @@ from .base import (
     Revision,
     Slug,
     Timestamp,
+    form,
     predicate_type,
 )
 
@@ -62,8 +63,14 @@ __all__ = [
 KIND: Final = "card"
 PREDICATE_TYPE: Final = predicate_type(KIND)
 
-SpdxExpression = Annotated[str, StringConstraints(max_length=512, pattern=r"^[A-Za-z0-9().+: -]+$")]
-LanguageTag = Annotated[str, StringConstraints(pattern=r"^[A-Za-z]{2,8}(?:-[A-Za-z0-9]{1,8}){0,4}$")]
+SpdxExpression = Annotated[
+    str,
+    StringConstraints(max_length=512),
+    form(r"^[A-Za-z0-9().+: -]+$", "is not an SPDX licence expression"),
+]
+LanguageTag = Annotated[
+    str, form(r"^[A-Za-z]{2,8}(?:-[A-Za-z0-9]{1,8}){0,4}$", "is not a BCP 47 language tag")
+]
 Lines = Annotated[tuple[Line, ...], Field(max_length=256)]
 Paragraphs = Annotated[tuple[Paragraph, ...], Field(max_length=64)]
 Quantity = Annotated[float, Field(strict=True, ge=0, le=MAX_SAFE_INTEGER, allow_inf_nan=False)]

@@ -22,6 +22,7 @@ from .base import (
     Origin,
     PublicKeyPem,
     Reference,
+    form,
     predicate_type,
 )
 
@@ -39,12 +40,28 @@ __all__ = [
 KIND: Final = "namespace"
 PREDICATE_TYPE: Final = predicate_type(KIND)
 
-IssuerUrl = Annotated[str, StringConstraints(max_length=512, pattern=r"^https?://[\u0021-\u007E]+$")]
-NumericId = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,19}$")]
-WorkflowPath = Annotated[
-    str, StringConstraints(max_length=512, pattern=r"^[A-Za-z0-9._-][A-Za-z0-9._/-]*\.ya?ml$")
+IssuerUrl = Annotated[
+    str,
+    StringConstraints(max_length=512),
+    form(r"^https?://[\u0021-\u007E]+$", "is not an address of an issuer"),
 ]
-RefPattern = Annotated[str, StringConstraints(max_length=256, pattern=r"^refs/[A-Za-z0-9._/*+@-]+$")]
+NumericId = Annotated[
+    str,
+    form(
+        r"^[1-9][0-9]{0,19}$",
+        "is not a number in decimal digits: the name of a repository or owner can change hands",
+    ),
+]
+WorkflowPath = Annotated[
+    str,
+    StringConstraints(max_length=512),
+    form(r"^[A-Za-z0-9._-][A-Za-z0-9._/-]*\.ya?ml$", "is not the path of a .yml or .yaml file"),
+]
+RefPattern = Annotated[
+    str,
+    StringConstraints(max_length=256),
+    form(r"^refs/[A-Za-z0-9._/*+@-]+$", "is not a git ref that begins with refs/, with * and ** only"),
+]
 
 
 class KeyOwner(Document):

@@ -12,7 +12,7 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
-from .base import MAX_FILES, Document, FilePath, Flag
+from .base import MAX_FILES, Document, FilePath, Flag, Line
 
 __all__ = ["KIND", "PREDICATE_TYPE", "OmsPredicate", "Resource", "Serialization"]
 
@@ -25,8 +25,8 @@ HashAlgorithm = Literal["sha256", "blake2b", "blake3"]
 class Resource(Document):
     """One file, or one shard of a file named `path:start:end`."""
 
-    name: FilePath
-    """Path relative to the model's folder; the base name for a single file."""
+    name: FilePath | Literal["."]
+    """Path relative to the model's folder; for a single file its base name, or `.` from older signers."""
     digest: Annotated[str, StringConstraints(pattern=r"^(?:[0-9a-f]{64}|[0-9a-f]{128})$")]
     """Digest in lowercase hex: 64 characters, 128 for blake2b."""
     algorithm: HashAlgorithm
@@ -46,12 +46,12 @@ class Serialization(Document):
     """Whole files, or fixed-size shards."""
     hash_type: HashAlgorithm
     """Algorithm of all resources."""
-    allow_symlinks: Flag
+    allow_symlinks: Flag = False
     """Whether links were followed."""
     shard_size: Annotated[int, Field(strict=True, ge=1, le=2**53 - 1)] | None = None
     """Bytes per shard; only with `shards`."""
-    ignore_paths: Annotated[tuple[FilePath, ...], Field(max_length=10_000)] = ()
-    """Relative paths that were left out with all that is below them."""
+    ignore_paths: Annotated[tuple[Line, ...], Field(max_length=10_000)] = ()
+    """Paths that were left out with all that is below them; other signers also write some outside."""
 
     @model_validator(mode="after")
     def _shards(self) -> Self:
@@ -73,6 +73,8 @@ class OmsPredicate(Document):
         names = [resource.name for resource in self.resources]
         if len(set(names)) != len(names):
             raise ValueError("resource names must be unique")
+        if "." in names and len(names) > 1:
+            raise ValueError("a resource named . must be the only one")
         if any(r.algorithm != self.serialization.hash_type for r in self.resources):
             raise ValueError("every resource must use serialization.hash_type")
         return self

@@ -9,7 +9,7 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, model_validator
 
 from .base import (
     MAX_FILES,
@@ -27,6 +27,7 @@ from .base import (
     Slug,
     Timestamp,
     Version,
+    form,
     predicate_type,
 )
 from .card import Card
@@ -46,7 +47,7 @@ __all__ = [
 KIND: Final = "release"
 PREDICATE_TYPE: Final = predicate_type(KIND)
 
-GitSha1 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{40}$")]
+GitSha1 = Annotated[str, form(r"^[0-9a-f]{40}$", "is not 40 lowercase hex digits")]
 
 
 class RootDigest(Document):

@@ -1,0 +1,397 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Generate what follows from the documents: JSON Schemas, test vectors, tables of the spec pages.
+
+    python schemas/generate.py           write what changed
+    python schemas/generate.py --check   say what would change and exit 1
+
+Sources are the pydantic models, `schemas/examples/*.json` (written by hand: one valid predicate
+per kind and the ways to break it), and the prose of `docs/spec/*.md`, in which only the blocks
+between `<!-- generated: … -->` and `<!-- end -->` are replaced. Every valid vector must pass the
+strict reader and every invalid one must fail it, or nothing is written.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import copy
+import difflib
+import inspect
+import json
+import re
+import sys
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(ROOT / "schemas"), str(ROOT / "cli")]
+
+from pydantic import BaseModel, TypeAdapter  # noqa: E402 - the clone's own packages come first
+from pydantic.json_schema import models_json_schema  # noqa: E402
+
+from weighbridge import canonical, dsse, identities, leaves, tlog, weighing  # noqa: E402
+from weighbridge.errors import StatementError  # noqa: E402
+from weighbridge.statements import PAYLOAD_TYPE, abstract_subject, parse_statement  # noqa: E402
+from weighbridge_schemas import api, base  # noqa: E402
+from weighbridge_schemas.kinds import PREDICATES, kind_of  # noqa: E402
+from weighbridge_schemas.names import STATEMENT_TYPE, predicate_type  # noqa: E402
+
+EXAMPLES = ROOT / "schemas" / "examples"
+PACKAGE = ROOT / "schemas" / "weighbridge_schemas"
+SPEC = ROOT / "docs" / "spec"
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+BLOCK = re.compile(r"(<!-- generated: ([a-z-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+KINDS = {kind_of(type_): (type_, model) for type_, model in PREDICATES.items()}
+
+
+def main() -> int:
+    """Write or compare everything; returns the exit code."""
+    parser = argparse.ArgumentParser(description="Generate schemas, vectors and tables of the spec.")
+    parser.add_argument(
+        "--check", action="store_true", help="change nothing, exit 1 if something would change"
+    )
+    check = parser.parse_args().check
+    changed = [path for path, text in generated() if _differs(path, text, write=not check)]
+    for path in changed:
+        print(f"{'stale' if check else 'wrote'}: {path.relative_to(ROOT)}")
+    if check and changed:
+        print("Run: python schemas/generate.py")
+    return 1 if check and changed else 0
+
+
+def generated() -> Iterator[tuple[Path, str]]:
+    """Yield every generated file with what it should hold."""
+    yield from _schema_files()
+    yield from _vector_files()
+    for page in sorted(SPEC.glob("*.md")):
+        yield page, _filled(page)
+
+
+def _filled(page: Path) -> str:
+    """Return a spec page with its generated blocks made anew."""
+    return BLOCK.sub(lambda found: f"{found[1]}{_block(page.stem, found[2])}{found[3]}", page.read_text())
+
+
+def _differs(path: Path, text: str, *, write: bool) -> bool:
+    old = path.read_text() if path.exists() else ""
+    if old == text:
+        return False
+    if write:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    else:
+        diff = difflib.unified_diff(
+            old.splitlines(), text.splitlines(), str(path), "generated", lineterm="", n=1
+        )
+        print("\n".join(list(diff)[:20]))
+    return True
+
+
+# --- JSON Schemas ------------------------------------------------------------------------------
+
+
+def _schema_files() -> Iterator[tuple[Path, str]]:
+    for kind, (type_, model) in KINDS.items():
+        schema = {"$schema": DIALECT, "$id": type_, **model.model_json_schema()}
+        yield PACKAGE / "schema" / f"{kind}.schema.json", _pretty(schema)
+    yield PACKAGE / "schema" / "api.schema.json", _pretty(_api_schema())
+
+
+def _api_schema() -> dict[str, Any]:
+    """Return one schema with every API document under `$defs`."""
+    documents = [getattr(api, name) for name in api.__all__]
+    models = [d for d in documents if inspect.isclass(d) and issubclass(d, BaseModel)]
+    _, schema = models_json_schema(
+        [(model, "serialization") for model in models], title="Documents of the API"
+    )
+    return {"$schema": DIALECT, "$id": "https://weighbridge/api/v1", **schema}
+
+
+def _pretty(value: Any) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
+
+
+# --- vectors -----------------------------------------------------------------------------------
+
+
+def _vector_files() -> Iterator[tuple[Path, str]]:
+    for kind in KINDS:
+        yield PACKAGE / "vectors" / f"{kind}.json", _pretty(_vectors(kind))
+    yield PACKAGE / "vectors" / "digests.json", _pretty(_digest_vectors())
+
+
+def _example(name: str) -> dict[str, Any]:
+    example: dict[str, Any] = json.loads((EXAMPLES / f"{name}.json").read_text())
+    return example
+
+
+def _statement(kind: str) -> dict[str, Any]:
+    example = _example(kind)
+    subject = {"name": example["subject"]["name"], "digest": {"sha256": example["subject"]["sha256"]}}
+    return {
+        "_type": STATEMENT_TYPE,
+        "subject": [subject],
+        "predicateType": predicate_type(kind),
+        "predicate": example["predicate"],
+    }
+
+
+def _vectors(kind: str) -> dict[str, Any]:
+    statement = _statement(kind)
+    payload = canonical.encode(statement)
+    parse_statement(payload, strict=True)
+    invalid = []
+    for case in _example(kind)["invalid"]:
+        broken = _broken(statement, case)
+        try:
+            parse_statement(broken, strict=True)
+        except StatementError:
+            invalid.append({"name": case["name"], "reason": case["reason"], "payload": broken.decode()})
+        else:
+            raise SystemExit(f"{kind}: the vector {case['name']} should be refused and is not")
+    valid = {
+        "name": "example",
+        "payload": payload.decode(),
+        "statement_digest": f"sha256:{dsse.statement_digest(PAYLOAD_TYPE, payload)}",
+    }
+    return {
+        "kind": kind,
+        "predicate_type": predicate_type(kind),
+        "payload_type": PAYLOAD_TYPE,
+        "valid": [valid],
+        "invalid": invalid,
+    }
+
+
+def _broken(statement: dict[str, Any], case: dict[str, Any]) -> bytes:
+    """Apply one way to break a statement: `set` and `remove` take JSON pointers, `replace` text."""
+    value = copy.deepcopy(statement)
+    for pointer, new in case.get("set", {}).items():
+        parent, last = _parent(value, pointer)
+        if isinstance(parent, list) and int(last) == len(parent):
+            parent.append(new)
+        elif isinstance(parent, list):
+            parent[int(last)] = new
+        else:
+            parent[last] = new
+    for pointer in case.get("remove", []):
+        parent, last = _parent(value, pointer)
+        del parent[last]
+    text = canonical.encode(value).decode()
+    if "replace" in case:
+        old, new = case["replace"]
+        if text.count(old) != 1:
+            raise SystemExit(f"{case['name']}: the text to replace is there {text.count(old)} times")
+        text = text.replace(old, new)
+    return text.encode()
+
+
+def _parent(value: Any, pointer: str) -> tuple[Any, str]:
+    *way, last = pointer.removeprefix("/").split("/")
+    for part in way:
+        value = value[int(part)] if isinstance(value, list) else value[part]
+    return value, last
+
+
+def _digest_vectors() -> dict[str, Any]:
+    inputs = _example("digests")
+    return {
+        "models": [{**case, "model_digest": _tagged(_model_digest(case))} for case in inputs["models"]],
+        "weights": [{**case, "weights_digest": _tagged(_weights_digest(case))} for case in inputs["weights"]],
+        "roots": [
+            {
+                **case,
+                "root_digest": _tagged(weighing.root_digest(map(bytes.fromhex, case["resource_digests"]))),
+            }
+            for case in inputs["roots"]
+        ],
+        "leaves": [_leaf(case) for case in inputs["leaves"]],
+        "statements": [
+            {
+                **case,
+                "statement_digest": _tagged(
+                    dsse.statement_digest(case["payload_type"], case["payload"].encode())
+                ),
+            }
+            for case in inputs["statements"]
+        ],
+        "abstract_subjects": [
+            {**case, "sha256": abstract_subject(case["kind"], case["name"])}
+            for case in inputs["abstract_subjects"]
+        ],
+        "names": [{"name": name, "folded": base.fold_name(name)} for name in inputs["names"]],
+        "signers": [_signer(case) for case in inputs["signers"]],
+    }
+
+
+def _tagged(hexadecimal: str | None) -> str:
+    return f"sha256:{hexadecimal}"
+
+
+def _model_digest(case: dict[str, Any]) -> str:
+    return weighing.model_digest(
+        weighing.WeighedFile(
+            path=file["path"],
+            size=file["size"],
+            digests={"sha256": file["sha256"]},
+            git_sha1="",
+            role="other",
+            format="unknown",
+            unsafe_to_load=False,
+        )
+        for file in case["files"]
+    )
+
+
+def _weights_digest(case: dict[str, Any]) -> str | None:
+    return weighing.weights_digest(
+        weighing.Tensor(**{**tensor, "shape": tuple(tensor["shape"])}, file="x.safetensors")
+        for tensor in case["tensors"]
+    )
+
+
+def _leaf(case: dict[str, Any]) -> dict[str, Any]:
+    leaf = leaves.encode_leaf(case["bundle_sha256"], case["received"])
+    return {**case, "leaf": leaf.decode(), "leaf_hash": tlog.leaf_hash(leaf).hex()}
+
+
+def _signer(case: dict[str, Any]) -> dict[str, Any]:
+    kinds = {
+        "key": identities.KeyIdentity,
+        "certificate": identities.CertificateIdentity,
+        "sigstore": identities.SigstoreIdentity,
+    }
+    identity = kinds[case["type"]](**{name: value for name, value in case.items() if name != "type"})
+    return {"canonical": identities.canonical(identity).decode(), "id": identities.signer_id(identity)}
+
+
+# --- tables of the spec pages ------------------------------------------------------------------
+
+
+def _block(page: str, what: str) -> str:
+    """Return one generated block of a spec page."""
+    if what == "example":
+        return f"```json\n{json.dumps(_statement(page), indent=2, ensure_ascii=False)}\n```\n"
+    if what == "fields":
+        return "\n".join(_object_tables(page))
+    if what == "refusals":
+        rows = [f"| `{case['name']}` | {case['reason']} |" for case in _example(page)["invalid"]]
+        return "\n".join(["| vector | why it is refused |", "|---|---|", *rows, ""])
+    if what == "types":
+        return "\n".join(_type_table())
+    raise SystemExit(f"docs/spec/{page}.md asks for a block that does not exist: {what}")
+
+
+def _models(page: str) -> dict[str, type[BaseModel]]:
+    """Return the documents that a page describes: those of its module, the predicate last."""
+    module = sys.modules[f"weighbridge_schemas.{'base' if page == 'types' else page}"]
+    found = {
+        name: value
+        for name, value in vars(module).items()
+        if inspect.isclass(value) and issubclass(value, base.Document) and value.__module__ == module.__name__
+    }
+    return {name: model for name, model in found.items() if model is not base.Document}
+
+
+def _object_tables(page: str) -> Iterator[str]:
+    for name, model in reversed(_models(page).items()):
+        schema = model.model_json_schema(ref_template="{model}")
+        yield f"### {name}\n"
+        yield f"{schema['description'].splitlines()[0]}\n"
+        yield "| member | type | meaning |"
+        yield "|---|---|---|"
+        required = schema.get("required", [])
+        for member, described in schema.get("properties", {}).items():
+            mark = "" if member in required else " (optional)"
+            meaning = described.get("description", "").replace("\n", " ")
+            yield f"| `{member}`{mark} | {_type(page, described)} | {meaning} |"
+        yield ""
+
+
+def _type(page: str, schema: dict[str, Any]) -> str:
+    """Return the type of a member in words, with links to objects and named types."""
+    match schema:
+        case {"$ref": name}:
+            words = _object_link(page, name)
+        case {"anyOf": parts} | {"oneOf": parts}:
+            words = " or ".join(dict.fromkeys(_type(page, part) for part in parts))
+        case {"const": value}:
+            words = f"`{value}`"
+        case {"enum": values}:
+            words = " · ".join(f"`{value}`" for value in values)
+        case {"type": "array", "items": items, "maxItems": most}:
+            words = f"list of {schema.get('minItems', 0)} to {most:,}: {_type(page, items)}"
+        case {"type": "object", "additionalProperties": values}:
+            words = f"object, values {_type(page, values)}"
+        case _:
+            words = _named(schema)
+    return words
+
+
+def _named(schema: dict[str, Any]) -> str:
+    form = {key: value for key, value in schema.items() if key not in ("title", "description", "default")}
+    name = _named_types().get(json.dumps(form, sort_keys=True))
+    if name:
+        return f"[{name}](types.md#{name.lower()})"
+    if "pattern" in form:
+        return f"text `{form['pattern'].replace('|', chr(92) + '|')}`"
+    bounds = [f"{word} {form[key]}" for key, word in (("minimum", "≥"), ("maximum", "≤")) if key in form]
+    return " ".join([form.get("type", "any"), *bounds])
+
+
+def _object_link(page: str, name: str) -> str:
+    for module in ("base", *KINDS):
+        target = "types" if module == "base" else module
+        if name in _models(target):
+            return f"[{name}]({'' if target == page else f'{target}.md'}#{name.lower()})"
+    raise SystemExit(f"no page describes {name}")
+
+
+def _named_types() -> dict[str, str]:
+    """Return the named types of `base` by their JSON Schema; the first name of equal ones wins."""
+    named: dict[str, str] = {}
+    for name in _type_docs():
+        form = TypeAdapter(getattr(base, name)).json_schema()
+        named.setdefault(json.dumps(form, sort_keys=True), name)
+    return named
+
+
+def _type_docs() -> dict[str, str]:
+    """Return the public named types of `base` with the text below each."""
+    body = ast.parse(Path(base.__file__).read_text()).body
+    docs: dict[str, str] = {}
+    for node, after in pairwise(body):
+        if (
+            isinstance(node, ast.Assign)
+            and isinstance(after, ast.Expr)
+            and isinstance(after.value, ast.Constant)
+        ):
+            name = ast.unparse(node.targets[0])
+            if name in base.__all__:
+                docs[name] = str(after.value.value)
+    return docs
+
+
+def _type_table() -> Iterator[str]:
+    for name, text in sorted(_type_docs().items()):
+        form = TypeAdapter(getattr(base, name)).json_schema()
+        yield f"### {name}\n"
+        yield f"{inspect.cleandoc(text)}\n"
+        facts = [f"{word} {form[key]:,}" for key, word in _FACTS if key in form]
+        pattern = f"`{form['pattern']}`" if "pattern" in form else ""
+        yield " · ".join(["JSON " + form["type"], *facts, *filter(None, [pattern])]) + "\n"
+    yield from _object_tables("types")
+
+
+_FACTS = (
+    ("minLength", "at least"),
+    ("maxLength", "at most"),
+    ("minimum", "from"),
+    ("maximum", "to"),
+)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
