@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What an operator decides before a registry starts.
+
+Everything else is in the log itself (the genesis entry fixes origin, keys and admission for
+ever) or in the limits below, which protect the service and never change what a statement means.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, Literal
+
+__all__ = ["Limits", "Settings"]
+
+MIB: Final = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Sizes, counts and times that keep a stranger from filling the machine."""
+
+    bundle_bytes: int = 16 * MIB
+    """One bundle, as posted."""
+    body_bytes: int = 32 * MIB
+    """One request body, compressed or not."""
+    bodies_bytes: int = 256 * MIB
+    """All request bodies being read or handled at one time; above it: 503."""
+    body_seconds: float = 60.0
+    """A whole body must arrive within this time."""
+    idle_seconds: float = 10.0
+    """The longest pause within a body."""
+    submission_bundles: int = 32
+    """Bundles in one submission."""
+    batch_entries: int = 256
+    """Entries that the sequencer adds with one checkpoint."""
+    queue_submissions: int = 256
+    """Submissions that may wait for the sequencer; above it: 503."""
+    digests: int = 10_000
+    """Digests in one look-up."""
+    page: int = 100
+    """Rows in one page of a list."""
+    readme_bytes: int = 4 * MIB
+    """One README attachment."""
+    table_bytes: int = 64 * MIB
+    """One tensor table attachment, uncompressed."""
+    namespace_blob_bytes: int = 1024 * MIB
+    """All attachments of one namespace, as stored."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How to start a registry.
+
+    `data` holds the keys, the tiles, the bundles and, unless `database_url` names a PostgreSQL
+    database (`postgresql+psycopg://…`), the SQLite database. `origin` and `admission` are read at
+    the first start only; later starts with another value are refused, since both are in the
+    genesis entry. `trust_configs` are Sigstore ClientTrustConfig JSON documents of private
+    instances that are admitted beside the public one. `base_url` is the address that clients
+    see, without a trailing slash; empty makes addresses relative.
+    """
+
+    data: Path
+    host: str = "127.0.0.1"
+    port: int = 8484
+    database_url: str | None = None
+    origin: str | None = None
+    admission: Literal["open", "restricted"] | None = None
+    trust_configs: tuple[bytes, ...] = ()
+    public_sigstore: bool = True
+    base_url: str = ""
+    limits: Limits = field(default_factory=Limits)
+
+    @property
+    def database(self) -> str:
+        """SQLAlchemy URL of the database."""
+        return self.database_url or f"sqlite:///{self.data / 'registry.db'}"

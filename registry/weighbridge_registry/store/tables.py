@@ -1,0 +1,211 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The tables.
+
+`checkpoint` and `staged` are the two small tables that are truth, beside tiles and bundles
+(DESIGN section 7). `fact` is the state that `weighbridge_registry.state` computes. Everything
+below it is a view: made from the log's entries, remade from them, and never asked when a
+statement is admitted. Attachments (`blob`) are truth as far as their bytes go, which are files.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sqlalchemy import BigInteger, Index, LargeBinary, Text
+from sqlmodel import Field, SQLModel
+
+__all__ = [
+    "SCHEMA_VERSION",
+    "VIEWS",
+    "Blob",
+    "Checkpoint",
+    "DigestRow",
+    "Edge",
+    "Entry",
+    "Fact",
+    "Meta",
+    "Model",
+    "Release",
+    "SignerRow",
+    "Staged",
+    "Term",
+]
+
+SCHEMA_VERSION: Final = 1
+"""Raised by each change of these tables; a database with a greater one is refused."""
+
+_BYTEWISE: Final = Text().with_variant(Text(collation="C"), "postgresql")
+"""Text that sorts by its bytes on every database, so that digests of state and ranges agree."""
+
+
+class Meta(SQLModel, table=True):
+    """Small named values: `schema`, `origin`, `vkey`, `applied` (entries that the views hold)."""
+
+    __tablename__ = "meta"
+    key: str = Field(primary_key=True)
+    value: str
+
+
+class Checkpoint(SQLModel, table=True):
+    """The one current signed checkpoint; swapped only against the size that it had before."""
+
+    __tablename__ = "checkpoint"
+    id: int = Field(primary_key=True)
+    size: int = Field(sa_type=BigInteger)
+    root: str
+    note: bytes = Field(sa_type=LargeBinary)
+
+
+class Staged(SQLModel, table=True):
+    """A batch that is durable, but perhaps not yet in tiles and views; one for each start."""
+
+    __tablename__ = "staged"
+    start: int = Field(primary_key=True, sa_type=BigInteger, sa_column_kwargs={"autoincrement": False})
+    leaves: bytes = Field(sa_type=LargeBinary)
+    """The leaves as an entry bundle (C2SP tlog-tiles): 16-bit length, leaf, repeated."""
+
+
+class Fact(SQLModel, table=True):
+    """One fact of the state: key and canonical JSON value."""
+
+    __tablename__ = "fact"
+    key: str = Field(primary_key=True, sa_type=_BYTEWISE)
+    value: str
+
+
+class Entry(SQLModel, table=True):
+    """One log entry: what it is, who signed it, what it is about."""
+
+    __tablename__ = "entry"
+    __table_args__ = (
+        Index("entry_statement", "statement", "number"),
+        Index("entry_bundle", "bundle"),
+        Index("entry_signer", "signer", "number"),
+        Index("entry_subject", "subject", "kind", "number"),
+        Index("entry_namespace", "namespace", "number"),
+    )
+    number: int = Field(primary_key=True, sa_type=BigInteger, sa_column_kwargs={"autoincrement": False})
+    """Index in the log."""
+    kind: str
+    statement: str
+    """Statement digest, bare hex; the same statement may be signed by several."""
+    bundle: str
+    signer: str
+    subject: str
+    """Digest of the statement's one subject, bare hex."""
+    subject_name: str
+    received: int = Field(sa_type=BigInteger)
+    namespace: str | None = None
+    """Folded name of the namespace that it concerns, or null."""
+    release: int | None = Field(default=None, sa_type=BigInteger)
+    """Entry of the release that it is or revises, or null."""
+
+
+class SignerRow(SQLModel, table=True):
+    """One signer of an admitted entry."""
+
+    __tablename__ = "signer"
+    id: str = Field(primary_key=True)
+    identity: str
+    """The signer as JSON."""
+    first: int = Field(sa_type=BigInteger)
+    """First entry that it signed."""
+    introduction: int | None = Field(default=None, sa_type=BigInteger)
+    """Newest signer/v1 entry, or null."""
+
+
+class Model(SQLModel, table=True):
+    """One model name and its newest release."""
+
+    __tablename__ = "model"
+    __table_args__ = (Index("model_latest", "latest"), Index("model_namespace", "namespace", "latest"))
+    key: str = Field(primary_key=True, sa_type=_BYTEWISE)
+    """Folded `namespace/name`."""
+    namespace: str
+    """Folded namespace."""
+    latest: int = Field(sa_type=BigInteger)
+    """Entry of the newest release: lists are newest first."""
+    releases: int
+
+
+class Release(SQLModel, table=True):
+    """One release."""
+
+    __tablename__ = "release"
+    __table_args__ = (
+        Index("release_model", "model", "number"),
+        Index("release_version", "model", "version", unique=True),
+        Index("release_statement", "statement"),
+    )
+    number: int = Field(primary_key=True, sa_type=BigInteger, sa_column_kwargs={"autoincrement": False})
+    model: str
+    """Folded `namespace/name`."""
+    namespace: str
+    name: str
+    version: str
+    statement: str
+    bundle: str
+    signer: str
+    received: int = Field(sa_type=BigInteger)
+    model_digest: str
+    weights_digest: str | None = None
+    card: int | None = Field(default=None, sa_type=BigInteger)
+    """Entry of the newest card revision, or null: the release's own card holds."""
+    lineage: int | None = Field(default=None, sa_type=BigInteger)
+    """Entry of the newest lineage revision, or null."""
+
+
+class DigestRow(SQLModel, table=True):
+    """Where a digest occurs: in which release, as what, under which path or tensor name."""
+
+    __tablename__ = "digest"
+    __table_args__ = (Index("digest_number", "number"),)
+    sha256: str = Field(primary_key=True)
+    number: int = Field(primary_key=True, sa_type=BigInteger, sa_column_kwargs={"autoincrement": False})
+    """Entry of the release or manifest, newest readable first by index order."""
+    role: str = Field(primary_key=True)
+    """file, readme, tensor, table, weights, root, model, statement."""
+    position: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
+    """Place in its list; 0 where there is one."""
+    name: str | None = None
+    """Path of the file or name of the tensor."""
+
+
+class Edge(SQLModel, table=True):
+    """One parent or data set of a release, from the lineage that holds now."""
+
+    __tablename__ = "edge"
+    __table_args__ = (Index("edge_digest", "digest", "number"),)
+    number: int = Field(primary_key=True, sa_type=BigInteger, sa_column_kwargs={"autoincrement": False})
+    """Entry of the child's release."""
+    position: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
+    """Place in the list of parents."""
+    digest: str
+    """Digest that pins the parent: model, weights, root or release statement."""
+
+
+class Term(SQLModel, table=True):
+    """One word under which a model is found."""
+
+    __tablename__ = "term"
+    __table_args__ = (Index("term_model", "model"),)
+    word: str = Field(primary_key=True, sa_type=_BYTEWISE)
+    model: str = Field(primary_key=True, sa_type=_BYTEWISE)
+
+
+class Blob(SQLModel, table=True):
+    """One attachment that is stored: a README or a tensor table."""
+
+    __tablename__ = "blob"
+    sha256: str = Field(primary_key=True)
+    role: str
+    namespace: str
+    """Folded namespace whose quota it counts against."""
+    size: int = Field(sa_type=BigInteger)
+    """Bytes, uncompressed."""
+    stored: int = Field(sa_type=BigInteger)
+    """Bytes on disk."""
+
+
+VIEWS: Final[tuple[type[SQLModel], ...]] = (Entry, SignerRow, Model, Release, DigestRow, Edge, Term)
+"""The tables that entries are projected into."""
