@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a log's entries mean: a pure function from facts and one entry to new facts.
+
+`apply(state, index, leaf, candidate, authenticate)` takes bytes that were parsed, and facts; it
+does no I/O, reads no clock and keeps nothing. The sequencer, a rebuild, `log fsck`, and later
+mirrors and monitors run it over the same entries in index order and reach the same facts, which
+`digest` compares in one line (docs/spec/registry.md, "State").
+
+Facts are `key → JSON value`:
+
+| key | value |
+|---|---|
+| `log/head` | `{size, received}`: entries applied, the largest `received` so far |
+| `log/genesis` | `{origin, vkey, admission, statement}` |
+| `log/operator` | `{signer, statement}`: the operator, and its newest statement |
+| `log/allowed` | `{folded namespace: [owner, …]}` of a restricted log |
+| `logged/<statement>/<signer>` | index: a statement is logged once for each signer |
+| `signer/<id>` | `{identity, first}` |
+| `key/<hint>` | PEM of an introduced key |
+| `introduction/<signer>` | newest signer/v1 statement of that key |
+| `anchors/<SHA-256 of the issuer's name>` | PEMs of authorities that owners are certified by |
+| `namespace/<folded>` | `{name, epoch, owners, statement, index}` |
+| `model/<folded namespace>/<folded name>` | `{namespace, name}` as first written |
+| `version/<folded namespace>/<folded name>/<version>` | `{statement, model_digest, index}` |
+| `release/<statement>` | `{namespace, name, version, model_digest, index}` |
+| `card/<release>`, `lineage/<release>` | newest revision's statement |
+| `first/<digest>` | the release that was first with this model or root digest |
+| `parents/<release>` | digests and release statements that its lineage pins |
+"""
+
+from __future__ import annotations
+
+from .admission import Admitted, Authenticator, apply
+from .candidates import Candidate, read_candidate
+from .facts import Fact, MemoryState, Overlay, State, digest
+
+__all__ = [
+    "Admitted",
+    "Authenticator",
+    "Candidate",
+    "Fact",
+    "MemoryState",
+    "Overlay",
+    "State",
+    "apply",
+    "digest",
+    "read_candidate",
+]

@@ -1,0 +1,190 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Admission: may this statement, by this signer, be the next entry, and what does it change.
+
+Checks come in the order of the verification steps: 4 the signature and its signer, 5 what the
+statement is about and which log it is meant for, 6 names, versions and `previous`. Who owns a
+namespace is judged by the facts at the entry's own index.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+
+from cryptography import x509
+
+from weighbridge import identities
+from weighbridge.bundles import Bundle, CertificateChain, PublicKeyHint
+from weighbridge.errors import ForbiddenError, LogError, SignerError, UnprocessableError
+from weighbridge.identities import Identity
+from weighbridge.leaves import Leaf
+from weighbridge_schemas.card import CardRevision
+from weighbridge_schemas.lineage import LineageRevision
+from weighbridge_schemas.namespace import Namespace
+from weighbridge_schemas.oms import OmsPredicate
+from weighbridge_schemas.operator import Genesis, Operator
+from weighbridge_schemas.release import Release
+from weighbridge_schemas.signer import SignerIntroduction
+
+from . import names, operators, releases, signers
+from .candidates import Candidate
+from .change import Change
+from .facts import Fact, State
+
+__all__ = ["Admitted", "Authenticator", "apply"]
+
+
+class Authenticator(Protocol):
+    """Checks a bundle's signature: a pure function of its arguments and of the trusted roots.
+
+    Kept behind a protocol so that answers can be remembered between the request's thread and the
+    sequencer, and so that a replay can name the trusted roots that it uses.
+    """
+
+    def __call__(
+        self, bundle: Bundle, *, key: str | None, anchors: tuple[str, ...], received: int
+    ) -> Identity:
+        """Return who signed; raises `SignerError`.
+
+        `key` is the PEM of the key that the bundle's hint means, or None if it is not known.
+        `anchors` are PEMs of authorities that may vouch for a certificate. `received` is the
+        time of admission in Unix seconds.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """What one entry is and what it changed."""
+
+    index: int
+    leaf: Leaf
+    candidate: Candidate
+    identity: Identity
+    facts: dict[str, Fact] = field(repr=False)
+    namespace: str | None = None
+    """Folded name of the namespace that it concerns."""
+    release: int | None = None
+    """Entry of the release that it is or revises."""
+
+    @property
+    def signer(self) -> str:
+        """Signer id, bare hex."""
+        return identities.signer_id(self.identity)
+
+
+def apply(
+    state: State, index: int, leaf: Leaf, candidate: Candidate, authenticate: Authenticator
+) -> Admitted:
+    """Decide about one entry; what it changes is in `.facts` of the answer, nothing else changes.
+
+    Raises `ForbiddenError` (403, step 4), `UnprocessableError` (422), `ConflictError` (409), or
+    `LogError` if index, leaf and bundle do not belong together, which no client can cause.
+    Exactly the statement that an error names would have been refused at this index; of a log's
+    entries none is.
+    """
+    head = state.get("log/head") or {"size": 0, "received": 0}
+    _check_place(head, index, leaf, candidate)
+    _check_genesis(index, candidate)
+    identity = _authenticate(state, leaf, candidate, authenticate)
+    change = Change(state, index, candidate, identity)
+    _RULES[type(candidate.document)](change)
+    signer = identities.signer_id(identity)
+    change.put(f"logged/{candidate.digest}/{signer}", index)
+    if state.get(f"signer/{signer}") is None:
+        change.put(f"signer/{signer}", {"identity": change.identity_value(), "first": index})
+    change.put("log/head", {"size": index + 1, "received": leaf.received})
+    return Admitted(index, leaf, candidate, identity, change.facts, change.namespace, change.release)
+
+
+def _oms(change: Change) -> None:
+    """An OMS statement names no log and no namespace: any known signer may record one."""
+
+
+_RULES: Final[dict[type, Callable[[Change], None]]] = {
+    OmsPredicate: _oms,
+    Operator: operators.decide,
+    SignerIntroduction: signers.introduce,
+    Namespace: names.claim_or_change,
+    Release: releases.release,
+    CardRevision: releases.revise_card,
+    LineageRevision: releases.revise_lineage,
+}
+
+
+def _check_place(head: Fact, index: int, leaf: Leaf, candidate: Candidate) -> None:
+    if index != head["size"]:
+        raise LogError(f"entry {index} does not follow {head['size']} applied entries")
+    if leaf.bundle_sha256 != candidate.bundle.sha256:
+        raise LogError(
+            f"the bundle given for entry {index} is not the one in its leaf",
+            evidence={"leaf": leaf.bundle_sha256, "bundle": candidate.bundle.sha256},
+        )
+    if leaf.received < head["received"]:
+        raise LogError(
+            f"entry {index} was received before the one it follows",
+            evidence={"received": leaf.received, "before": head["received"]},
+        )
+
+
+def _check_genesis(index: int, candidate: Candidate) -> None:
+    if (index == 0) != candidate.is_genesis:
+        raise UnprocessableError(
+            "entry 0 of a log, and no other, is its genesis",
+            hint="a log's genesis is made by its registry at first start",
+        )
+
+
+def _authenticate(
+    state: State, leaf: Leaf, candidate: Candidate, authenticate: Authenticator
+) -> Identity:
+    material = candidate.bundle.material
+    key: str | None = None
+    anchors: tuple[str, ...] = ()
+    if isinstance(material, PublicKeyHint):
+        key = _key(state, candidate, material)
+    elif isinstance(material, CertificateChain):
+        anchors = _anchors(state, candidate, material)
+    try:
+        return authenticate(candidate.bundle, key=key, anchors=anchors, received=leaf.received)
+    except SignerError as error:
+        raise ForbiddenError(error.message, hint=error.hint, evidence=error.evidence) from error
+
+
+def _key(state: State, candidate: Candidate, material: PublicKeyHint) -> str:
+    """The PEM that a hint means: one the statement introduces itself, or one the log knows."""
+    document = candidate.document
+    inside: str | None = None
+    if isinstance(document, SignerIntroduction):
+        inside = document.public_key
+    elif isinstance(document, Operator) and isinstance(document.decision, Genesis):
+        inside = document.decision.operator_key
+    if inside is not None and signers.hint_of(inside) == material.hint:
+        return inside
+    known = None if inside is not None else state.get(f"key/{material.hint}")
+    if known is None:
+        raise ForbiddenError(
+            "the key that signed this is not known to this registry",
+            hint="introduce it first with a signer/v1 statement in the same submission, as publish does",
+            evidence={"hint": material.hint},
+        )
+    return str(known)
+
+
+def _anchors(state: State, candidate: Candidate, material: CertificateChain) -> tuple[str, ...]:
+    """Authorities that may have issued the chain: owners' anchors with the issuer's name."""
+    try:
+        issuer = x509.load_der_x509_certificate(material.certificates[-1]).issuer
+        name = signers.name_digest(issuer)
+    except ValueError as error:
+        raise ForbiddenError("the bundle's last certificate cannot be read") from error
+    found = list(state.get(f"anchors/{name}") or ())
+    if isinstance(candidate.document, Namespace):
+        found += [pem for digest, pem in signers.anchors_of(candidate.document.owners) if digest == name]
+    if not found:
+        raise ForbiddenError(
+            "the authority that issued this certificate is not known to this registry",
+            hint="name its certificate as an owner of your namespace first",
+        )
+    return tuple(dict.fromkeys(found))
