@@ -1,0 +1,223 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The order of writes, which makes a log that survives its own crashes (after Sunlight).
+
+    1 stage    the batch's leaves are durable, in a row that only one batch can have at that size
+    2 swap     the signed checkpoint replaces the one before, if that is still the current one
+    3 tiles    tiles and bundles of entries are durable on disk
+    4 publish  the checkpoint file names the new tree
+    5 apply    facts and views are written and the staged row goes, in one transaction
+    6 answer
+
+Nothing is signed before its batch is staged, and a staged batch is always finished, never
+replaced: so there is never a second tree to sign for one size. The bundles themselves are
+durable before 1. A crash after 1 is healed by doing what is left (`heal`); each step may be done
+twice. Two processes cannot both pass 1 for one size, nor both pass 2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final, TypeAlias
+
+from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlmodel import col
+
+from weighbridge import tlog
+from weighbridge.errors import ConfigurationError, LogError
+from weighbridge_registry.store.database import Database
+from weighbridge_registry.store.files import LogFiles
+from weighbridge_registry.store.tables import Checkpoint, Meta, Staged
+
+__all__ = ["STEPS", "ApplyBatch", "Log", "LostRaceError"]
+
+STEPS: Final = ("staged", "swapped", "tiles", "published", "applied")
+"""After each of these the hook of a `Log` is called: tests crash the process there."""
+
+ApplyBatch: TypeAlias = Callable[[Connection, int, Sequence[bytes]], None]
+"""Writes facts and views of a batch, given its start and leaves, within a transaction."""
+
+
+class LostRaceError(LogError):
+    """Another process writes this log. This one must stop writing; nothing it did is lost."""
+
+
+class Log:
+    """One log's tree, on disk and in the two small tables. One thread may append at a time."""
+
+    def __init__(
+        self,
+        database: Database,
+        files: LogFiles,
+        signer: tlog.Signer,
+        hook: Callable[[str], None] | None = None,
+    ) -> None:
+        self._database = database
+        self._files = files
+        self._signer = signer
+        self._hook = hook or (lambda _step: None)
+
+    @property
+    def origin(self) -> str:
+        """The log's name."""
+        return self._signer.name
+
+    def size(self) -> int:
+        """Entries in the current checkpoint, as the database has it."""
+        with self._database.read() as connection:
+            return _current(connection)[0]
+
+    def append(self, start: int, leaves: Sequence[bytes], apply: ApplyBatch) -> None:
+        """Add a batch at `start`, which must be the current size; returns when it is published.
+
+        Raises `LostRaceError` if another process was faster. After any other error the batch may
+        or may not have been added: call `heal` before the next one.
+        """
+        try:
+            with self._database.write() as connection:
+                if _current(connection, lock=True)[0] != start:
+                    raise _lost(start)
+                connection.execute(insert(Staged).values(start=start, leaves=tlog.entry_bundle(leaves)))
+        except IntegrityError as error:
+            raise _lost(start) from error
+        self._hook("staged")
+        self._finish(start, list(leaves), apply)
+
+    def heal(self, apply: ApplyBatch) -> None:
+        """Finish what a crash left undone, and check that disk and database are of one log.
+
+        Raises `ConfigurationError` if they are not: a part was restored from another backup.
+        """
+        with self._database.read() as connection:
+            size, _ = _current(connection)
+            staged = connection.execute(select(Staged.__table__)).all()  # type: ignore[attr-defined]  # SQLModel does not declare it
+        if len(staged) > 1:
+            raise _disagree("the database has two staged batches")
+        self._check_published(size)
+        for start, data in staged:
+            leaves = _entries(data)
+            if start == size:
+                self._finish(start, leaves, apply)
+            elif start + len(leaves) == size:
+                self._write(start, leaves, apply)
+            else:
+                raise _disagree(f"a batch is staged at {start}, but the log has {size} entries")
+        self._check_tree()
+
+    def _finish(self, start: int, leaves: list[bytes], apply: ApplyBatch) -> None:
+        """Sign and swap, then write."""
+        size = start + len(leaves)
+        root = self._root(start, leaves)
+        note = tlog.sign_checkpoint(tlog.Checkpoint(self.origin, size, root), self._signer)
+        try:
+            with self._database.write() as connection:
+                swapped = connection.execute(
+                    update(Checkpoint)
+                    .where(col(Checkpoint.id) == 1, col(Checkpoint.size) == start)
+                    .values(size=size, root=root.hex(), note=note)
+                )
+                if swapped.rowcount != 1:
+                    raise _lost(start)
+        except OperationalError as error:
+            if self._database.is_sqlite:
+                raise
+            raise _lost(start) from error  # PostgreSQL: could not serialize access
+        self._hook("swapped")
+        self._write(start, leaves, apply)
+
+    def _write(self, start: int, leaves: list[bytes], apply: ApplyBatch) -> None:
+        """Tiles, checkpoint file, views: what the current checkpoint promises."""
+        self._files.append(start, leaves, self._tiles(start, leaves))
+        self._hook("tiles")
+        with self._database.read() as connection:
+            note = connection.execute(select(col(Checkpoint.note))).scalar_one()
+        self._files.publish(note)
+        self._hook("published")
+        with self._database.write() as connection:
+            apply(connection, start, leaves)
+            connection.execute(delete(Staged).where(col(Staged.start) == start))
+            set_applied(connection, start + len(leaves))
+        self._hook("applied")
+
+    def _tiles(self, start: int, leaves: list[bytes]) -> dict[tlog.Tile, bytes]:
+        return tlog.new_tiles(start, [tlog.leaf_hash(leaf) for leaf in leaves], self._files.read_tile)
+
+    def _root(self, start: int, leaves: list[bytes]) -> bytes:
+        tiles = self._tiles(start, leaves)
+
+        def read(level: int, index: int, width: int) -> bytes:
+            return tiles.get((level, index, width)) or self._files.read_tile(level, index, width)
+
+        return tlog.edge_root(start + len(leaves), read)
+
+    def _check_published(self, size: int) -> None:
+        """Refuse to go on below a checkpoint that was already published."""
+        data = self._files.published()
+        if data is None:
+            return
+        shown = tlog.parse_checkpoint(data, [self._signer.verifier])
+        if shown.size > size:
+            raise _disagree(
+                f"this log has already published {shown.size} entries, but the database has {size}"
+            )
+
+    def _check_tree(self) -> None:
+        with self._database.read() as connection:
+            size, root = _current(connection)
+            applied = get_applied(connection)
+        if applied != size:
+            raise _disagree(f"the views hold {applied} of {size} entries")
+        if size == 0:
+            return
+        try:
+            found = tlog.edge_root(size, self._files.read_tile).hex()
+        except FileNotFoundError as error:
+            raise _disagree(f"the tile {error.filename} is missing") from error
+        if found != root:
+            raise _disagree(f"the tiles on disk are not those of the tree of {size} entries")
+        data = self._files.published()
+        shown = tlog.parse_checkpoint(data, [self._signer.verifier]) if data is not None else None
+        if shown is None or (shown.size, shown.root.hex()) != (size, root):
+            raise _disagree("the published checkpoint is not the one in the database")
+
+
+def get_applied(connection: Connection) -> int:
+    """Return how many entries the facts and views hold."""
+    value = connection.execute(select(col(Meta.value)).where(col(Meta.key) == "applied")).scalar()
+    return int(value or 0)
+
+
+def set_applied(connection: Connection, size: int) -> None:
+    """Write how many entries the facts and views hold."""
+    changed = connection.execute(update(Meta).where(col(Meta.key) == "applied").values(value=str(size)))
+    if changed.rowcount == 0:
+        connection.execute(insert(Meta).values(key="applied", value=str(size)))
+
+
+def _current(connection: Connection, *, lock: bool = False) -> tuple[int, str]:
+    query = select(col(Checkpoint.size), col(Checkpoint.root)).where(col(Checkpoint.id) == 1)
+    row = connection.execute(query.with_for_update() if lock else query).one()
+    return row[0], row[1]
+
+
+def _entries(data: bytes) -> list[bytes]:
+    """Read a staged bundle of entries, whose number is not stored beside it."""
+    count, place = 0, 0
+    while place < len(data):
+        place += 2 + int.from_bytes(data[place : place + 2], "big")
+        count += 1
+    return tlog.parse_entry_bundle(data, count)
+
+
+def _lost(start: int) -> LostRaceError:
+    return LostRaceError(
+        f"another process has added entry {start} to this log",
+        hint="run one registry on a data folder and database; this one has stopped writing",
+    )
+
+
+def _disagree(what: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"database and data folder do not belong together: {what}",
+        hint="restore both from the same backup, not older than the last published checkpoint",
+    )
