@@ -30,8 +30,9 @@ Facts are `key → JSON value`:
 
 from __future__ import annotations
 
-from .admission import Admitted, Authenticator, apply
+from .admission import Admitted, Authenticator, apply, identify, logged
 from .candidates import Candidate, read_candidate
+from .change import owned_by, owners_of
 from .facts import Fact, MemoryState, Overlay, State, digest
 
 __all__ = [
@@ -44,5 +45,9 @@ __all__ = [
     "State",
     "apply",
     "digest",
+    "identify",
+    "logged",
+    "owned_by",
+    "owners_of",
     "read_candidate",
 ]

@@ -16,7 +16,7 @@ from cryptography import x509
 
 from weighbridge import identities
 from weighbridge.bundles import Bundle, CertificateChain, PublicKeyHint
-from weighbridge.errors import ForbiddenError, LogError, SignerError, UnprocessableError
+from weighbridge.errors import ConflictError, ForbiddenError, LogError, SignerError, UnprocessableError
 from weighbridge.identities import Identity
 from weighbridge.leaves import Leaf
 from weighbridge_schemas.card import CardRevision
@@ -32,7 +32,7 @@ from .candidates import Candidate
 from .change import Change
 from .facts import Fact, State
 
-__all__ = ["Admitted", "Authenticator", "apply"]
+__all__ = ["Admitted", "Authenticator", "apply", "identify", "logged"]
 
 
 class Authenticator(Protocol):
@@ -87,7 +87,13 @@ def apply(
     head = state.get("log/head") or {"size": 0, "received": 0}
     _check_place(head, index, leaf, candidate)
     _check_genesis(index, candidate)
-    identity = _authenticate(state, leaf, candidate, authenticate)
+    identity = identify(state, leaf.received, candidate, authenticate)
+    if (before := logged(state, candidate, identity)) is not None:
+        raise ConflictError(
+            f"this statement of this signer is already entry {before}",
+            hint="nothing needs to be done: it is recorded",
+            evidence={"index": before},
+        )
     change = Change(state, index, candidate, identity)
     _RULES[type(candidate.document)](change)
     signer = identities.signer_id(identity)
@@ -136,9 +142,16 @@ def _check_genesis(index: int, candidate: Candidate) -> None:
         )
 
 
-def _authenticate(
-    state: State, leaf: Leaf, candidate: Candidate, authenticate: Authenticator
+def logged(state: State, candidate: Candidate, identity: Identity) -> int | None:
+    """Return the entry that already holds this statement of this signer, or None."""
+    found = state.get(f"logged/{candidate.digest}/{identities.signer_id(identity)}")
+    return None if found is None else int(found)
+
+
+def identify(
+    state: State, received: int, candidate: Candidate, authenticate: Authenticator
 ) -> Identity:
+    """Return who signed, by the keys and authorities that the log knows; 403 otherwise (step 4)."""
     material = candidate.bundle.material
     key: str | None = None
     anchors: tuple[str, ...] = ()
@@ -147,7 +160,7 @@ def _authenticate(
     elif isinstance(material, CertificateChain):
         anchors = _anchors(state, candidate, material)
     try:
-        return authenticate(candidate.bundle, key=key, anchors=anchors, received=leaf.received)
+        return authenticate(candidate.bundle, key=key, anchors=anchors, received=received)
     except SignerError as error:
         raise ForbiddenError(error.message, hint=error.hint, evidence=error.evidence) from error
 

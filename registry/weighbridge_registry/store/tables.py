@@ -25,9 +25,11 @@ __all__ = [
     "Fact",
     "Meta",
     "Model",
+    "OwnerRow",
     "Release",
     "SignerRow",
     "Staged",
+    "TensorRow",
     "Term",
 ]
 
@@ -99,6 +101,10 @@ class Entry(SQLModel, table=True):
     """Folded name of the namespace that it concerns, or null."""
     release: int | None = Field(default=None, sa_type=BigInteger)
     """Entry of the release that it is or revises, or null."""
+    release_page: str | None = None
+    """Path of that release's page."""
+    summary: str
+    """One sentence in plain words."""
 
 
 class SignerRow(SQLModel, table=True):
@@ -112,6 +118,17 @@ class SignerRow(SQLModel, table=True):
     """First entry that it signed."""
     introduction: int | None = Field(default=None, sa_type=BigInteger)
     """Newest signer/v1 entry, or null."""
+    label: str | None = None
+    """Label of that statement: a claim of the holder."""
+
+
+class OwnerRow(SQLModel, table=True):
+    """A signer that owns a namespace now; CI owners match many signers and are not here."""
+
+    __tablename__ = "owner"
+    namespace: str = Field(primary_key=True)
+    """Folded name."""
+    signer: str = Field(primary_key=True, index=True)
 
 
 class Model(SQLModel, table=True):
@@ -147,8 +164,11 @@ class Release(SQLModel, table=True):
     bundle: str
     signer: str
     received: int = Field(sa_type=BigInteger)
+    released_at: str
     model_digest: str
     weights_digest: str | None = None
+    headline: str
+    """What lists show of the card, as JSON."""
     card: int | None = Field(default=None, sa_type=BigInteger)
     """Entry of the newest card revision, or null: the release's own card holds."""
     lineage: int | None = Field(default=None, sa_type=BigInteger)
@@ -164,11 +184,23 @@ class DigestRow(SQLModel, table=True):
     number: int = Field(primary_key=True, sa_type=BigInteger, sa_column_kwargs={"autoincrement": False})
     """Entry of the release or manifest, newest readable first by index order."""
     role: str = Field(primary_key=True)
-    """file, readme, tensor, table, weights, root, model, statement."""
+    """file, readme, table, weights, root, model."""
     position: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
     """Place in its list; 0 where there is one."""
     name: str | None = None
-    """Path of the file or name of the tensor."""
+    """Path of the file."""
+
+
+class TensorRow(SQLModel, table=True):
+    """Where a tensor occurs: in which stored table, under which name."""
+
+    __tablename__ = "tensor"
+    __table_args__ = (Index("tensor_table", "table"),)
+    sha256: str = Field(primary_key=True)
+    table: str = Field(primary_key=True)
+    """Digest of the tensor table; releases name it in rows of role `table`."""
+    position: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
+    name: str
 
 
 class Edge(SQLModel, table=True):
@@ -180,7 +212,8 @@ class Edge(SQLModel, table=True):
     """Entry of the child's release."""
     position: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
     """Place in the list of parents."""
-    digest: str
+    relation: str | None = None
+    digest: str = Field(primary_key=True)
     """Digest that pins the parent: model, weights, root or release statement."""
 
 
@@ -197,6 +230,7 @@ class Blob(SQLModel, table=True):
     """One attachment that is stored: a README or a tensor table."""
 
     __tablename__ = "blob"
+    __table_args__ = (Index("blob_namespace", "namespace"),)
     sha256: str = Field(primary_key=True)
     role: str
     namespace: str
@@ -207,5 +241,5 @@ class Blob(SQLModel, table=True):
     """Bytes on disk."""
 
 
-VIEWS: Final[tuple[type[SQLModel], ...]] = (Entry, SignerRow, Model, Release, DigestRow, Edge, Term)
+VIEWS: Final[tuple[type[SQLModel], ...]] = (Entry, SignerRow, OwnerRow, Model, Release, DigestRow, Edge, Term)
 """The tables that entries are projected into."""

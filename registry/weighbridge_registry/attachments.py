@@ -1,0 +1,237 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Attachments: README.md files and tensor tables, stored if a statement asked for them.
+
+Nobody can put a file here that no owner has signed for: the digest must be named, as README or
+as tensor table, by an admitted statement of somebody who owns the namespace now. What is stored
+was checked against that digest, and a table against the weights digest, too.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy import Connection, func, select
+from sqlmodel import col
+
+from weighbridge import weighing
+from weighbridge.errors import BundleError, ForbiddenError, MalformedError, TooLargeError, UnprocessableError
+from weighbridge.weighing import Tensor
+from weighbridge_schemas.card import CardRevision
+from weighbridge_schemas.release import Release
+
+from .settings import Limits
+from .state import Authenticator, Candidate, identify, owned_by, read_candidate
+from .store import tables
+from .store.database import Database
+from .store.files import DataFolder
+from .store.state import SqlState
+from .store.views import index_tensors, insert_blob
+
+__all__ = ["Attachment", "Attachments", "Slot", "decompress"]
+
+_ROLES: Final = ("readme", "table")
+_NAMING_STATEMENTS: Final = 64
+"""Statements asked, newest first, whether one of them lets a file in."""
+_TENSORS_AT_ONCE: Final = 5000
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """A place that an admitted statement keeps for one file."""
+
+    sha256: str
+    role: str
+    namespace: str
+    limit: int
+    """Bytes that the file may have, uncompressed."""
+    size: int | None
+    """Bytes that it must have, if the statement says so."""
+    release: Release | None
+    """The release that names a tensor table."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """A stored file, gzip-compressed as it lies on disk."""
+
+    sha256: str
+    role: str
+    size: int
+    compressed: bytes
+
+
+class Attachments:
+    """Stores and gives back attachments. May be called by several threads."""
+
+    def __init__(
+        self, database: Database, folder: DataFolder, authenticate: Authenticator, limits: Limits
+    ) -> None:
+        self._database = database
+        self._folder = folder
+        self._authenticate = authenticate
+        self._limits = limits
+
+    def slot(self, sha256: str) -> Slot:
+        """Find the statement that lets a file in; asked before its bytes are read.
+
+        Raises `ForbiddenError` if there is none, or none of a current owner.
+        """
+        with self._database.read() as connection:
+            query = (
+                select(col(tables.DigestRow.role), tables.Entry.__table__)  # type: ignore[attr-defined]  # SQLModel does not declare it
+                .join(tables.Entry, col(tables.Entry.number) == col(tables.DigestRow.number))
+                .where(col(tables.DigestRow.sha256) == sha256, col(tables.DigestRow.role).in_(_ROLES))
+                .order_by(col(tables.DigestRow.number).desc())
+                .limit(_NAMING_STATEMENTS)
+            )
+            rows = connection.execute(query).all()
+            for row in rows:
+                candidate = read_candidate(self._folder.bundles.read(row.bundle))
+                if self._of_owner(connection, row.namespace, row.received, candidate):
+                    return self._slot(sha256, row.role, row.namespace, candidate)
+        if rows:
+            raise ForbiddenError(
+                "the statements that name this file are not by a current owner of their namespace",
+                hint="let a current owner publish or revise the card, then attach the file",
+                evidence={"sha256": sha256},
+            )
+        raise ForbiddenError(
+            "no statement recorded here names this file as a README or a tensor table",
+            hint="publish the release first: it names the files that may be attached",
+            evidence={"sha256": sha256},
+        )
+
+    def put(self, slot: Slot, data: bytes) -> bool:
+        """Store a file of uncompressed bytes; tell whether it is new.
+
+        Raises `UnprocessableError` (step 2) if it is not what the statement names,
+        `TooLargeError` if it is over a limit or the namespace's quota.
+        """
+        if self.known(slot.sha256):
+            return False
+        tensors = self._check(slot, data)
+        compressed = gzip.compress(data, mtime=0)
+        with self._database.read() as connection:
+            used = connection.execute(
+                select(func.coalesce(func.sum(col(tables.Blob.stored)), 0)).where(
+                    col(tables.Blob.namespace) == slot.namespace
+                )
+            ).scalar_one()
+        if used + len(compressed) > self._limits.namespace_blob_bytes:
+            raise TooLargeError(
+                f"the attachments of {slot.namespace} would take more than its quota of "
+                f"{self._limits.namespace_blob_bytes} bytes",
+                hint="the release is recorded without this file; ask the operator for more room",
+                evidence={"used": used, "quota": self._limits.namespace_blob_bytes},
+            )
+        self._folder.blobs.put(slot.sha256, compressed)
+        for start, part in _chunks(tensors):
+            with self._database.write() as connection:
+                index_tensors(connection, slot.sha256, start, part)
+        with self._database.write() as connection:
+            insert_blob(
+                connection,
+                tables.Blob(
+                    sha256=slot.sha256,
+                    role=slot.role,
+                    namespace=slot.namespace,
+                    size=len(data),
+                    stored=len(compressed),
+                ),
+            )
+        return True
+
+    def known(self, sha256: str) -> bool:
+        """Tell whether a file is stored."""
+        with self._database.read() as connection:
+            query = select(col(tables.Blob.sha256)).where(col(tables.Blob.sha256) == sha256)
+            return connection.execute(query).scalar() is not None
+
+    def get(self, sha256: str) -> Attachment | None:
+        """Return a stored file, or None."""
+        with self._database.read() as connection:
+            query = select(col(tables.Blob.role), col(tables.Blob.size)).where(
+                col(tables.Blob.sha256) == sha256
+            )
+            row = connection.execute(query).one_or_none()
+        if row is None:
+            return None
+        return Attachment(sha256, row.role, row.size, self._folder.blobs.read(sha256))
+
+    def _of_owner(
+        self, connection: Connection, namespace: str | None, received: int, candidate: Candidate
+    ) -> bool:
+        state = SqlState(connection)
+        facts = state.get(f"namespace/{namespace}")
+        if facts is None:
+            return False
+        return owned_by(facts["owners"], identify(state, received, candidate, self._authenticate))
+
+    def _slot(self, sha256: str, role: str, namespace: str, candidate: Candidate) -> Slot:
+        document = candidate.document
+        if role == "table":
+            release = document if isinstance(document, Release) else None
+            return Slot(sha256, role, namespace, self._limits.table_bytes, None, release)
+        card = document.card if isinstance(document, (Release, CardRevision)) else None
+        size = card.readme.size if card is not None and card.readme is not None else None
+        return Slot(sha256, role, namespace, self._limits.readme_bytes, size, None)
+
+    def _check(self, slot: Slot, data: bytes) -> tuple[Tensor, ...]:
+        found = hashlib.sha256(data).hexdigest()
+        if found != slot.sha256 or slot.size not in (None, len(data)):
+            raise UnprocessableError(
+                "the file is not the one that the statement names",
+                hint="attach the very bytes that were published, uncompressed or with Content-Encoding: gzip",
+                evidence={"sha256": found, "wanted": slot.sha256, "size": len(data), "wanted_size": slot.size},
+                step=2,
+            )
+        if slot.release is None or slot.release.model.tensors is None:
+            return ()
+        return _check_table(slot.release, data)
+
+
+def decompress(data: bytes, limit: int) -> bytes:
+    """Return the bytes of a gzip body; raises `TooLargeError` beyond `limit`, `MalformedError`."""
+    machine = zlib.decompressobj(wbits=31)
+    try:
+        plain = machine.decompress(data, limit + 1)
+    except zlib.error as error:
+        raise MalformedError("the body is not gzip", hint="send it plain, or fix Content-Encoding") from error
+    if len(plain) > limit:
+        raise TooLargeError(f"the file has more than {limit} bytes uncompressed")
+    if not machine.eof or machine.unused_data:
+        raise MalformedError("the gzip body is cut off, or goes on after its end")
+    return plain
+
+
+def _check_table(release: Release, data: bytes) -> tuple[Tensor, ...]:
+    """Check that a table's content is what the release says of it, not only its digest."""
+    try:
+        tensors = weighing.read_tensor_table(data)
+    except BundleError as error:
+        raise UnprocessableError(error.message, hint=error.hint, evidence=error.evidence, step=2) from error
+    summary = release.model.tensors
+    told = (summary.count, summary.bytes, release.model.weights_digest) if summary is not None else None
+    found = (
+        len(tensors),
+        sum(tensor.nbytes for tensor in tensors),
+        f"sha256:{weighing.weights_digest(tensors)}",
+    )
+    if told != found:
+        raise UnprocessableError(
+            "the tensor table is not the one that the release's weights_digest stands for",
+            hint="publish again with a current weighbridge; this release contradicts itself",
+            evidence={"release": told, "table": found},
+            step=2,
+        )
+    return tensors
+
+
+def _chunks(tensors: Sequence[Tensor]) -> Iterator[tuple[int, Sequence[Tensor]]]:
+    for start in range(0, len(tensors), _TENSORS_AT_ONCE):
+        yield start, tensors[start : start + _TENSORS_AT_ONCE]

@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`Queries`: one method for each question."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Final
+
+from weighbridge import tlog
+from weighbridge_registry.store.database import Database
+from weighbridge_registry.store.files import DataFolder
+from weighbridge_schemas.api import (
+    DigestAnswer,
+    DigestsAnswer,
+    EntryDocument,
+    EventList,
+    LogDocument,
+    ModelDocument,
+    ModelList,
+    NamespaceDocument,
+    ProvenanceDocument,
+    ReleaseDocument,
+    SignerDocument,
+    StatementDocument,
+    SubmissionResult,
+)
+
+from . import logs, lookups, models, releases, signers
+from .reader import Published, Reader, Statements
+
+__all__ = ["Queries"]
+
+_PAGE: Final = 100
+
+
+class Queries:
+    """Questions to one registry. Safe for several threads; nothing here changes anything.
+
+    Digests and signer ids are bare lowercase hex, indexes start at 0, `limit` is at most 100.
+    """
+
+    def __init__(
+        self, database: Database, folder: DataFolder, verifier: tlog.Verifier, base_url: str = ""
+    ) -> None:
+        self._database = database
+        self._folder = folder
+        self._published = Published(folder, verifier)
+        self._statements = Statements(folder)
+        self._base_url = base_url
+
+    def checkpoint(self) -> tlog.SignedCheckpoint:
+        """Return the published checkpoint."""
+        return self._published.checkpoint()
+
+    def bundle(self, sha256: str) -> bytes | None:
+        """Return a logged bundle's bytes by their SHA-256."""
+        with self._reader() as reader:
+            if not logs.has_bundle(reader, sha256):
+                return None
+        return self._folder.bundles.read(sha256)
+
+    def log(self) -> LogDocument:
+        """Describe the log."""
+        with self._reader() as reader:
+            return logs.log(reader)
+
+    def entry(self, index: int) -> EntryDocument | None:
+        """Describe one entry."""
+        with self._reader() as reader:
+            return logs.entry(reader, index)
+
+    def statement(self, sha256: str) -> StatementDocument | None:
+        """Give a statement by its digest, with bundle and receipt."""
+        with self._reader() as reader:
+            return logs.statement(reader, sha256)
+
+    def receipt(self, sha256: str) -> str | None:
+        """Give the current receipt of a statement."""
+        with self._reader() as reader:
+            return logs.receipt(reader, sha256)
+
+    def submissions(self, places: Sequence[tuple[int, bool]]) -> tuple[SubmissionResult, ...]:
+        """Answer for submitted bundles, given as (index, created)."""
+        with self._reader() as reader:
+            return tuple(logs.submission(reader, index, created=created) for index, created in places)
+
+    def events(self, since: int = 0, limit: int = _PAGE) -> EventList:
+        """List entries from an index on, oldest first."""
+        with self._reader() as reader:
+            return logs.events(reader, since, _bounded(limit))
+
+    def digest(self, sha256: str) -> DigestAnswer:
+        """Say what is known of a digest; nothing is an answer, too."""
+        with self._reader() as reader:
+            return lookups.digest(reader, sha256)
+
+    def digests(self, asked: Sequence[str]) -> DigestsAnswer:
+        """Say which of many digests are known, and what of."""
+        with self._reader() as reader:
+            return lookups.digests(reader, asked)
+
+    def models(self, query: str = "", cursor: int | None = None, limit: int = 50) -> ModelList:
+        """Search models by the beginnings of words, newest release first; empty lists all."""
+        with self._reader() as reader:
+            return models.search(reader, query, cursor, _bounded(limit))
+
+    def model(self, namespace: str, name: str) -> ModelDocument | None:
+        """Describe a model and its releases. Names are found ignoring case and `-_.`."""
+        with self._reader() as reader:
+            return models.model(reader, namespace, name)
+
+    def release(self, namespace: str, name: str, version: str | None = None) -> ReleaseDocument | None:
+        """Describe a release; the newest without `version`."""
+        with self._reader() as reader:
+            return releases.release(reader, namespace, name, version)
+
+    def provenance(self, namespace: str, name: str, version: str) -> ProvenanceDocument | None:
+        """Give the lines of a release's record file."""
+        with self._reader() as reader:
+            return releases.provenance(reader, namespace, name, version)
+
+    def signer(self, signer_id: str, cursor: int | None = None) -> SignerDocument | None:
+        """Describe a signer and list its statements, newest first."""
+        with self._reader() as reader:
+            return signers.signer(reader, signer_id, cursor, _PAGE)
+
+    def namespace(self, name: str) -> NamespaceDocument | None:
+        """Describe a namespace, its owners and their changes."""
+        with self._reader() as reader:
+            return signers.namespace(reader, name)
+
+    @contextmanager
+    def _reader(self) -> Iterator[Reader]:
+        with self._database.read() as connection:
+            yield Reader(connection, self._published, self._statements, self._base_url)
+
+
+def _bounded(limit: int) -> int:
+    return max(1, min(limit, _PAGE))

@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The log, its entries, its statements, its stream of events."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any, Final
+
+from sqlalchemy import Row, select
+from sqlmodel import col
+
+from weighbridge import tlog
+from weighbridge_registry.store import tables
+from weighbridge_schemas.api import (
+    EntryDocument,
+    Event,
+    EventList,
+    LogDocument,
+    StatementDocument,
+    SubmissionResult,
+)
+
+from .reader import Reader, text64
+
+__all__ = ["entry", "events", "has_bundle", "log", "receipt", "statement", "submission"]
+
+_LARGEST_PREDICATE: Final = 256 * 1024
+"""Bytes of a predicate that an entry's page still shows; the bundle has it in any case."""
+
+_ENTRY: Final = tables.Entry.__table__  # type: ignore[attr-defined]  # SQLModel does not declare it
+
+
+def log(reader: Reader) -> LogDocument:
+    """Describe the log by its published checkpoint."""
+    checkpoint = reader.published.checkpoint()
+    vkey = reader.published.verifier.vkey
+    genesis = reader.state.get("log/genesis")
+    return LogDocument(
+        origin=checkpoint.origin,
+        vkey=vkey,
+        fingerprint=hashlib.sha256(vkey.encode()).hexdigest(),
+        size=checkpoint.size,
+        root=f"sha256:{checkpoint.root.hex()}",
+        checkpoint=checkpoint.data.decode(),
+        admission=genesis["admission"],
+    )
+
+
+def entry(reader: Reader, index: int) -> EntryDocument | None:
+    """Describe one entry."""
+    row = reader.entry(index)
+    if row is None:
+        return None
+    candidate = reader.statements.get(row.bundle)
+    leaf = reader.published.leaf(index)
+    small = len(candidate.bundle.payload) <= _LARGEST_PREDICATE
+    return EntryDocument(
+        index=index,
+        entry=f"sha256:{tlog.leaf_hash(leaf).hex()}",
+        leaf=text64(leaf),
+        received=row.received,
+        bundle=f"sha256:{row.bundle}",
+        bundle_size=len(candidate.bundle.raw),
+        statement=f"sha256:{row.statement}",
+        kind=row.kind,
+        predicate_type=candidate.statement.predicate_type,
+        predicate=candidate.statement.predicate if small else None,
+        subjects=reader.subjects(row),
+        signer=reader.signer(row.signer),
+        summary=row.summary,
+        release=reader.url(row.release_page) if row.release_page else None,
+        receipt=reader.published.receipt(index),
+        as_of=reader.as_of(),
+        url=reader.entry_url(index),
+    )
+
+
+def statement(reader: Reader, sha256: str) -> StatementDocument | None:
+    """Give a statement as it was first logged, with its bundle and current receipt."""
+    row = _by_statement(reader, sha256)
+    if row is None:
+        return None
+    candidate = reader.statements.get(row.bundle)
+    return StatementDocument(
+        kind=row.kind,
+        predicate_type=candidate.statement.predicate_type,
+        statement=f"sha256:{sha256}",
+        subjects=reader.subjects(row),
+        signer=reader.signer(row.signer),
+        index=row.number,
+        received=row.received,
+        bundle_digest=f"sha256:{row.bundle}",
+        bundle=text64(candidate.bundle.raw),
+        leaf=text64(reader.published.leaf(row.number)),
+        receipt=reader.published.receipt(row.number),
+        url=reader.entry_url(row.number),
+    )
+
+
+def receipt(reader: Reader, sha256: str) -> str | None:
+    """Give the current receipt of a statement."""
+    row = _by_statement(reader, sha256)
+    return None if row is None else reader.published.receipt(row.number)
+
+
+def submission(reader: Reader, index: int, *, created: bool) -> SubmissionResult:
+    """Answer for one submitted bundle that is now entry `index`."""
+    row = reader.connection.execute(select(_ENTRY).where(col(tables.Entry.number) == index)).one()
+    leaf = reader.published.leaf(index)
+    page = row.release_page if row.kind == "release" else None
+    return SubmissionResult(
+        entry=f"sha256:{tlog.leaf_hash(leaf).hex()}",
+        index=index,
+        leaf=text64(leaf),
+        receipt=reader.published.receipt(index),
+        url=reader.url(page) if page else reader.entry_url(index),
+        kind=row.kind,
+        statement=f"sha256:{row.statement}",
+        bundle=f"sha256:{row.bundle}",
+        created=created,
+    )
+
+
+def events(reader: Reader, since: int, limit: int) -> EventList:
+    """List entries from `since` on, oldest first."""
+    rows = reader.connection.execute(
+        select(_ENTRY).where(col(tables.Entry.number) >= since).order_by(col(tables.Entry.number)).limit(limit + 1)
+    ).all()
+    return EventList(
+        events=tuple(_event(reader, row) for row in rows[:limit]),
+        next=str(rows[limit].number) if len(rows) > limit else None,
+        as_of=reader.as_of(),
+    )
+
+
+def _event(reader: Reader, row: Row[Any]) -> Event:
+    return Event(
+        index=row.number,
+        received=row.received,
+        kind=row.kind,
+        statement=f"sha256:{row.statement}",
+        subjects=reader.subjects(row),
+        signer=reader.signer(row.signer),
+        summary=row.summary,
+        url=reader.url(row.release_page) if row.release_page else reader.entry_url(row.number),
+    )
+
+
+def _by_statement(reader: Reader, sha256: str) -> Row[Any] | None:
+    query = select(_ENTRY).where(col(tables.Entry.statement) == sha256).order_by(col(tables.Entry.number)).limit(1)
+    return reader.connection.execute(query).one_or_none()
+
+
+
+
+def has_bundle(reader: Reader, sha256: str) -> bool:
+    """Whether a bundle with this SHA-256 is logged; others may lie on disk, refused."""
+    query = select(col(tables.Entry.number)).where(col(tables.Entry.bundle) == sha256).limit(1)
+    return reader.connection.execute(query).scalar() is not None

@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One release: all that is known of it, and its record file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Final, cast
+
+from sqlalchemy import Row, or_, select
+from sqlmodel import col
+
+from weighbridge_registry.store import tables
+from weighbridge_registry.store.summaries import release_path
+from weighbridge_schemas.api import EntryRef, ProvenanceDocument, RecordLineDocument, ReleaseDocument
+from weighbridge_schemas.base import Reference, fold_name
+from weighbridge_schemas.card import Card, CardRevision
+from weighbridge_schemas.release import Release
+
+from .lineages import lineage
+from .models import RELEASED
+from .reader import Reader, text64
+
+__all__ = ["provenance", "release"]
+
+_MAX_ENTRIES: Final = 1000
+_NAMED_FILES: Final = 3
+_FIRST_KINDS: Final = ("signer", "namespace")
+
+_ENTRY: Final = tables.Entry.__table__  # type: ignore[attr-defined]  # SQLModel does not declare it
+_RELEASE: Final = tables.Release.__table__  # type: ignore[attr-defined]  # SQLModel does not declare it
+
+
+def release(reader: Reader, namespace: str, name: str, version: str | None) -> ReleaseDocument | None:
+    """Describe a release; the newest without `version`."""
+    row = _find(reader, namespace, name, version)
+    if row is None:
+        return None
+    document = cast("Release", reader.statements.get(row.bundle).document)
+    card, card_statement = _card(reader, row, document)
+    entries = _entries(reader, row, document)
+    oms = _oms(entries, row.signer)
+    facts = reader.state.get(f"namespace/{fold_name(row.namespace)}")
+    table = document.model.tensors.table_digest.removeprefix("sha256:") if document.model.tensors else None
+    return ReleaseDocument(
+        namespace=row.namespace,
+        name=row.name,
+        version=row.version,
+        epoch=facts["epoch"],
+        model_digest=document.model.model_digest,
+        root_digests=document.model.root_digests,
+        weights_digest=document.model.weights_digest,
+        files=document.model.files,
+        files_total=len(document.model.files),
+        bytes_total=sum(file.size for file in document.model.files),
+        chat_templates=document.model.chat_templates,
+        tensors=document.model.tensors,
+        tensor_table=_blob(reader, table),
+        card=card,
+        card_statement=card_statement,
+        readme=_blob(reader, card.readme.sha256 if card and card.readme else None),
+        lineage=lineage(reader, row, document),
+        status=RELEASED,
+        openness=None,
+        signer=reader.signer(row.signer),
+        oms_signer=reader.signer(oms.signer) if oms else None,
+        statement=f"sha256:{row.statement}",
+        oms_statement=f"sha256:{oms.statement}" if oms else None,
+        entries=tuple(_reference(reader, entry) for entry in entries),
+        received=row.received,
+        released_at=document.released_at,
+        locations=document.locations,
+        warnings=tuple(_warnings(document)),
+        superseded_by=_newest(reader, row),
+        url=reader.url(release_path(row.namespace, row.name, row.version)),
+        provenance=reader.url(
+            f"/api/v1{release_path(row.namespace, row.name, row.version)}/provenance"
+        ),
+        as_of=reader.as_of(),
+    )
+
+
+def provenance(reader: Reader, namespace: str, name: str, version: str) -> ProvenanceDocument | None:
+    """Give the record file of a release: introductions and namespace statements, then the rest."""
+    row = _find(reader, namespace, name, version)
+    if row is None:
+        return None
+    document = cast("Release", reader.statements.get(row.bundle).document)
+    entries = sorted(
+        _entries(reader, row, document), key=lambda entry: (entry.kind not in _FIRST_KINDS, entry.number)
+    )
+    return ProvenanceDocument(
+        namespace=row.namespace,
+        name=row.name,
+        version=row.version,
+        lines=tuple(
+            RecordLineDocument(
+                v=1,
+                bundle=text64(reader.statements.get(entry.bundle).bundle.raw),
+                leaf=text64(reader.published.leaf(entry.number)),
+                receipt=reader.published.receipt(entry.number),
+            )
+            for entry in entries
+        ),
+        as_of=reader.as_of(),
+    )
+
+
+def _find(reader: Reader, namespace: str, name: str, version: str | None) -> Row[Any] | None:
+    key = f"{fold_name(namespace)}/{fold_name(name)}"
+    query = select(_RELEASE).where(col(tables.Release.model) == key)
+    if version is not None:
+        query = query.where(col(tables.Release.version) == version)
+    return reader.connection.execute(
+        query.order_by(col(tables.Release.number).desc()).limit(1)
+    ).one_or_none()
+
+
+def _newest(reader: Reader, row: Row[Any]) -> str | None:
+    newest = reader.connection.execute(
+        select(col(tables.Release.version))
+        .where(col(tables.Release.model) == row.model)
+        .order_by(col(tables.Release.number).desc())
+        .limit(1)
+    ).scalar_one()
+    return None if newest == row.version else newest
+
+
+def _card(reader: Reader, row: Row[Any], document: Release) -> tuple[Card | None, Reference | None]:
+    """The card as it now stands, and the statement that it is from."""
+    if row.card is not None:
+        entry = reader.entry(row.card)
+        if entry is not None:
+            revision = cast("CardRevision", reader.statements.get(entry.bundle).document)
+            return revision.card, Reference(kind="card", sha256=entry.statement)
+    if document.card is None:
+        return None, None
+    return document.card, Reference(kind="release", sha256=row.statement)
+
+
+def _entries(reader: Reader, row: Row[Any], document: Release) -> list[Row[Any]]:
+    """Entries about a release, oldest first, with those that say whose keys and namespace these are."""
+    roots = [root.root_digest.removeprefix("sha256:") for root in document.model.root_digests]
+    namespace = fold_name(row.namespace)
+    about = select(_ENTRY).where(
+        or_(
+            col(tables.Entry.release) == row.number,
+            (col(tables.Entry.kind) == "namespace") & (col(tables.Entry.namespace) == namespace),
+            (col(tables.Entry.kind) == "oms") & col(tables.Entry.subject).in_(roots),
+        )
+    )
+    found = {
+        entry.number: entry
+        for entry in reader.connection.execute(about.order_by(col(tables.Entry.number)).limit(_MAX_ENTRIES))
+    }
+    signers = {entry.signer for entry in found.values()}
+    introductions = select(_ENTRY).where(
+        col(tables.Entry.signer).in_(signers), col(tables.Entry.kind) == "signer"
+    )
+    for entry in reader.connection.execute(introductions.limit(_MAX_ENTRIES)):
+        found[entry.number] = entry
+    return [found[number] for number in sorted(found)]
+
+
+def _oms(entries: Iterable[Row[Any]], signer: str) -> Row[Any] | None:
+    """The OMS statement of the same files: the release's own signer's, else the oldest."""
+    found = [entry for entry in entries if entry.kind == "oms"]
+    return next((entry for entry in found if entry.signer == signer), found[0] if found else None)
+
+
+def _reference(reader: Reader, entry: Row[Any]) -> EntryRef:
+    return EntryRef(
+        index=entry.number,
+        kind=entry.kind,
+        statement=f"sha256:{entry.statement}",
+        bundle=f"sha256:{entry.bundle}",
+        received=entry.received,
+        url=reader.entry_url(entry.number),
+    )
+
+
+def _blob(reader: Reader, sha256: str | None) -> str | None:
+    if sha256 is None or not reader.has_blob(sha256):
+        return None
+    return reader.url(f"/api/v1/blobs/{sha256}")
+
+
+def _warnings(document: Release) -> Iterable[str]:
+    unsafe = [file.path for file in document.model.files if file.unsafe_to_load]
+    if unsafe:
+        named = ", ".join(unsafe[:_NAMED_FILES])
+        more = f" and {len(unsafe) - _NAMED_FILES} more" if len(unsafe) > _NAMED_FILES else ""
+        text = f"Loading these files can run code that they bring: {named}{more}"
+        yield text if len(text) <= 1024 else f"{text[:1023]}…"  # noqa: PLR2004 - a Line

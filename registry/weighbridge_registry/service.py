@@ -1,0 +1,222 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A running registry: keys, log, sequencer and queries, opened and closed as one thing."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Final
+
+import filelock
+from sqlalchemy import Connection, insert, select
+from sqlmodel import col
+
+from weighbridge import keys, statements, tlog
+from weighbridge.errors import ConfigurationError, InputError
+from weighbridge.leaves import encode_leaf, parse_leaf
+from weighbridge.signing import KeySigner
+from weighbridge_schemas.operator import Genesis, Operator
+
+from .attachments import Attachments
+from .authentication import Authentication
+from .log.keys import RegistryKeys, open_keys
+from .log.sequencer import Placed, Sequencer, decide
+from .log.writing import Log
+from .queries import Queries
+from .settings import Settings
+from .state import Admitted, Candidate, Overlay, apply, read_candidate
+from .store.database import Database, open_database
+from .store.files import DataFolder
+from .store.state import SqlState
+from .store.tables import Checkpoint, Meta
+from .store.views import project, write_facts
+
+__all__ = ["Service", "open_service"]
+
+_LOCK_SECONDS: Final = 0.0
+
+
+@dataclass(frozen=True)
+class Service:
+    """One registry that is open. All methods may be called by several threads at once."""
+
+    settings: Settings
+    folder: DataFolder
+    database: Database
+    keys: RegistryKeys
+    authentication: Authentication
+    queries: Queries
+    attachments: Attachments
+    sequencer: Sequencer
+    _lock: filelock.BaseFileLock
+
+    @property
+    def origin(self) -> str:
+        """Origin of the log."""
+        return self.keys.log.name
+
+    def prepare(self, bundles: Sequence[bytes]) -> tuple[Candidate, ...]:
+        """Parse, authenticate and judge bundles as of now, and make them durable.
+
+        What is refused here costs the sequencer nothing. It is advice all the same: the
+        sequencer decides again, at the index that each bundle gets. Raises `AdmissionError`.
+        """
+        candidates: list[Candidate] = []
+        for line, data in enumerate(bundles, start=1):
+            try:
+                candidates.append(read_candidate(data))
+            except Exception as error:
+                if isinstance(error, InputError):
+                    raise
+                getattr(error, "evidence", {}).setdefault("line", line)
+                raise
+        with self.database.read() as connection:
+            overlay = Overlay(SqlState(connection))
+            head = overlay.get("log/head")
+            received = max(int(time.time()), head["received"])
+            places, _ = decide(overlay, head["size"], received, candidates, self.authentication)
+        for candidate, place in zip(candidates, places, strict=True):
+            if place.created:
+                self.folder.bundles.put(candidate.bundle.sha256, candidate.bundle.raw)
+        return tuple(candidates)
+
+    def submit(self, bundles: Sequence[bytes]) -> Future[tuple[Placed, ...]]:
+        """Prepare bundles and queue them as one submission, all or none.
+
+        The future is done when all of them are published. Raises `AdmissionError`, or
+        `UnavailableError` if too many are waiting.
+        """
+        return self.sequencer.submit(self.prepare(bundles))
+
+    def close(self) -> None:
+        """Finish what is queued, then let go of everything. May be called twice."""
+        self.sequencer.close()
+        self.database.close()
+        self._lock.release()
+
+
+def open_service(settings: Settings, hook: Callable[[str], None] | None = None) -> Service:
+    """Open the registry of a data folder, making it at first start.
+
+    Makes keys and the genesis entry once, heals what a crash left, then starts the sequencer.
+    `hook` is called after each step of a write (`log.writing.STEPS`). Raises
+    `ConfigurationError` if settings, keys, files and database do not belong together, and
+    `InputError` if another process has the data folder.
+    """
+    folder = DataFolder(settings.data)
+    folder.make()
+    lock = _lock(folder)
+    try:
+        registry_keys = open_keys(folder, settings.origin)
+        database = open_database(settings.database)
+    except BaseException:
+        lock.release()
+        raise
+    try:
+        _check_database(database, registry_keys)
+        authentication = Authentication(settings.trust_configs, public_sigstore=settings.public_sigstore)
+        log = Log(database, folder.log, registry_keys.log, hook)
+        replay = Replay(folder, authentication)
+        log.heal(replay)
+        if log.size() == 0:
+            _begin(log, folder, registry_keys, settings, replay)
+        _check_admission(database, settings)
+        queries = Queries(database, folder, registry_keys.log.verifier, settings.base_url)
+        sequencer = Sequencer(log, database, authentication, replay, settings.limits)
+        attachments = Attachments(database, folder, authentication, settings.limits)
+        service = Service(
+            settings, folder, database, registry_keys, authentication, queries, attachments, sequencer, lock
+        )
+    except BaseException:
+        database.close()
+        lock.release()
+        raise
+    sequencer.start()
+    return service
+
+
+class Replay:
+    """Decides about logged entries again, from their bytes: the `ApplyBatch` of healing."""
+
+    def __init__(self, folder: DataFolder, authentication: Authentication) -> None:
+        self._folder = folder
+        self._authentication = authentication
+
+    def __call__(self, connection: Connection, start: int, leaves: Sequence[bytes]) -> None:
+        """Write facts and views of entries whose leaves are known and whose bundles are on disk."""
+        overlay = Overlay(SqlState(connection))
+        entries: list[Admitted] = []
+        for index, data in enumerate(leaves, start=start):
+            leaf = parse_leaf(data)
+            candidate = read_candidate(self._folder.bundles.read(leaf.bundle_sha256))
+            entry = apply(overlay, index, leaf, candidate, self._authentication)
+            overlay.update(entry.facts)
+            entries.append(entry)
+        write_facts(connection, overlay.facts)
+        project(connection, entries)
+
+
+def _lock(folder: DataFolder) -> filelock.BaseFileLock:
+    lock = filelock.FileLock(folder.lock, timeout=_LOCK_SECONDS, thread_local=False)
+    try:
+        lock.acquire()
+    except filelock.Timeout as error:
+        raise InputError(
+            f"another registry is running on {folder.path}",
+            hint="stop it first, or give this one another folder with --data",
+        ) from error
+    return lock
+
+
+def _check_database(database: Database, registry_keys: RegistryKeys) -> None:
+    """Tie the database to the log key at first start, and refuse another's later."""
+    vkey = registry_keys.log.verifier.vkey
+    with database.write() as connection:
+        found = connection.execute(select(col(Meta.value)).where(col(Meta.key) == "vkey")).scalar()
+        if found is None:
+            connection.execute(insert(Meta), [{"key": "vkey", "value": vkey}])
+            connection.execute(
+                insert(Checkpoint).values(id=1, size=0, root=tlog.EMPTY_ROOT.hex(), note=b"")
+            )
+    if found not in (None, vkey):
+        raise ConfigurationError(
+            f"the database holds the log of {found}, the data folder the key of {vkey}",
+            hint="give the database and the data folder that belong together",
+        )
+
+
+def _begin(
+    log: Log, folder: DataFolder, registry_keys: RegistryKeys, settings: Settings, replay: Replay
+) -> None:
+    """Write entry 0, signed by the operator key that it names."""
+    operator = registry_keys.operator
+    predicate = Operator(
+        decision=Genesis(
+            action="genesis",
+            origin=log.origin,
+            log_key=registry_keys.log.verifier.vkey,
+            operator_key=keys.public_pem(operator.public_key()).decode(),
+            admission=settings.admission or "open",
+        ),
+        logs=(log.origin,),
+        previous=None,
+    )
+    payload = statements.encode_statement(
+        "operator", log.origin, statements.abstract_subject("operator", log.origin), predicate.to_json()
+    )
+    bundle = KeySigner(operator).sign(payload)
+    candidate = read_candidate(bundle)
+    folder.bundles.put(candidate.bundle.sha256, bundle)
+    log.append(0, [encode_leaf(candidate.bundle.sha256, int(time.time()))], replay)
+
+
+def _check_admission(database: Database, settings: Settings) -> None:
+    with database.read() as connection:
+        genesis = SqlState(connection).get("log/genesis")
+    if settings.admission is not None and genesis["admission"] != settings.admission:
+        raise ConfigurationError(
+            f"this log's admission is {genesis['admission']}, as its genesis entry says; it cannot change",
+            hint="leave the admission setting out, or start a new registry with another --data",
+        )

@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The facts as the database has them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Final
+
+from sqlalchemy import Connection, bindparam, select
+from sqlmodel import col
+
+from weighbridge_registry.state import Fact
+
+from . import tables
+
+__all__ = ["SqlState", "all_facts"]
+
+_GET: Final = select(col(tables.Fact.value)).where(col(tables.Fact.key) == bindparam("key"))
+
+
+class SqlState:
+    """Facts read from one snapshot."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def get(self, key: str) -> Fact | None:
+        """Return the value of a fact, or None."""
+        value = self._connection.execute(_GET, {"key": key}).scalar()
+        return None if value is None else json.loads(value)
+
+
+def all_facts(connection: Connection) -> Iterator[tuple[str, Fact]]:
+    """Yield all facts sorted by key bytes, a few at a time."""
+    query = select(col(tables.Fact.key), col(tables.Fact.value)).order_by(col(tables.Fact.key))
+    for key, value in connection.execution_options(yield_per=1000).execute(query):
+        yield key, json.loads(value)

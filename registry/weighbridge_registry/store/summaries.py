@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Entries in plain words."""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+from weighbridge_registry.state import Candidate
+from weighbridge_schemas.namespace import Namespace
+from weighbridge_schemas.oms import OmsPredicate
+from weighbridge_schemas.operator import Genesis, Operator
+from weighbridge_schemas.release import Release
+
+__all__ = ["release_path", "summary"]
+
+
+def release_path(namespace: str, name: str, version: str) -> str:
+    """Return the path of a release's page."""
+    return f"/models/{quote(namespace, safe='')}/{quote(name, safe='')}/{quote(version, safe='+')}"
+
+
+def summary(candidate: Candidate, page: str | None) -> str:
+    """Say in one sentence what an entry does. `page` is the path of the release that it is about."""
+    match candidate.document:
+        case Release() as document:
+            return f"Released {document.namespace}/{document.name}@{document.version}"
+        case Namespace() as document:
+            owners = f"{len(document.owners)} owner{'s' if len(document.owners) > 1 else ''}"
+            if document.previous is None:
+                return f"Claimed the namespace {document.namespace} for {owners}"
+            return f"Changed the namespace {document.namespace} to {owners}"
+        case OmsPredicate() as document:
+            count = len(document.resources)
+            return f"Signed a manifest of {count} file{'s' if count > 1 else ''}"
+        case Operator() as document:
+            return "Opened this log" if isinstance(document.decision, Genesis) else "Changed who may claim names"
+        case _:
+            return _revision(candidate.kind, page)
+
+
+def _revision(kind: str, page: str | None) -> str:
+    if page is None:
+        return "Introduced a public key"
+    namespace, name, version = page.removeprefix("/models/").split("/")
+    return f"Revised the {kind} of {namespace}/{name}@{version}"
