@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias, assert_never
+from typing import TYPE_CHECKING, Literal, TypeAlias, assert_never
 
 from weighbridge import canonical as json
 
@@ -85,7 +85,7 @@ class SigstoreIdentity:
 Identity: TypeAlias = KeyIdentity | CertificateIdentity | SigstoreIdentity
 
 
-def kind(identity: Identity) -> str:
+def kind(identity: Identity) -> Literal["key", "certificate", "sigstore"]:
     """Return `key`, `certificate` or `sigstore`."""
     match identity:
         case KeyIdentity():

@@ -187,7 +187,12 @@ class Attachments:
             raise UnprocessableError(
                 "the file is not the one that the statement names",
                 hint="attach the very bytes that were published, uncompressed or with Content-Encoding: gzip",
-                evidence={"sha256": found, "wanted": slot.sha256, "size": len(data), "wanted_size": slot.size},
+                evidence={
+                    "sha256": found,
+                    "wanted": slot.sha256,
+                    "size": len(data),
+                    "wanted_size": slot.size,
+                },
                 step=2,
             )
         if slot.release is None or slot.release.model.tensors is None:

@@ -13,7 +13,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from cryptography import x509
 
@@ -22,9 +22,6 @@ from weighbridge.authentication import SigstoreTrust, authenticate
 from weighbridge.bundles import Bundle, PublicKeyHint, SigstoreMaterial
 from weighbridge.errors import SignerError
 from weighbridge.identities import Identity
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 __all__ = ["Authentication"]
 
@@ -70,13 +67,14 @@ class Authentication:
     def _ask(
         self, bundle: Bundle, key: str | None, anchors: tuple[str, ...], received: int
     ) -> Identity | SignerError:
+        needs_roots = isinstance(bundle.material, SigstoreMaterial) or bool(bundle.timestamps)
         known = [keys.load_public_key(key.encode())] if key is not None else []
         try:
             return authenticate(
                 bundle,
                 keys={keys.hint(one): one for one in known},
                 anchors=[x509.load_pem_x509_certificate(pem.encode()) for pem in anchors],
-                sigstore=self.trust() if isinstance(bundle.material, SigstoreMaterial) else (),
+                sigstore=self.trust() if needs_roots else (),
                 now=datetime.fromtimestamp(received, UTC),
             ).identity
         except SignerError as error:

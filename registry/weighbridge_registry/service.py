@@ -26,7 +26,7 @@ from .log.sequencer import Placed, Sequencer, decide
 from .log.writing import Log
 from .queries import Queries
 from .settings import Settings
-from .state import Admitted, Candidate, Overlay, apply, read_candidate
+from .state import Admitted, Candidate, Overlay, apply, read_candidate, required
 from .store.database import Database, open_database
 from .store.files import DataFolder
 from .store.state import SqlState
@@ -74,7 +74,7 @@ class Service:
                 raise
         with self.database.read() as connection:
             overlay = Overlay(SqlState(connection))
-            head = overlay.get("log/head")
+            head = required(overlay, "log/head")
             received = max(int(time.time()), head["received"])
             places, _ = decide(overlay, head["size"], received, candidates, self.authentication)
         for candidate, place in zip(candidates, places, strict=True):
@@ -177,9 +177,7 @@ def _check_database(database: Database, registry_keys: RegistryKeys) -> None:
         found = connection.execute(select(col(Meta.value)).where(col(Meta.key) == "vkey")).scalar()
         if found is None:
             connection.execute(insert(Meta), [{"key": "vkey", "value": vkey}])
-            connection.execute(
-                insert(Checkpoint).values(id=1, size=0, root=tlog.EMPTY_ROOT.hex(), note=b"")
-            )
+            connection.execute(insert(Checkpoint).values(id=1, size=0, root=tlog.EMPTY_ROOT.hex(), note=b""))
     if found not in (None, vkey):
         raise ConfigurationError(
             f"the database holds the log of {found}, the data folder the key of {vkey}",
@@ -214,7 +212,7 @@ def _begin(
 
 def _check_admission(database: Database, settings: Settings) -> None:
     with database.read() as connection:
-        genesis = SqlState(connection).get("log/genesis")
+        genesis = required(SqlState(connection), "log/genesis")
     if settings.admission is not None and genesis["admission"] != settings.admission:
         raise ConfigurationError(
             f"this log's admission is {genesis['admission']}, as its genesis entry says; it cannot change",

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from weighbridge.canonical import decode, encode
 from weighbridge.errors import BundleError, EnumerationError
@@ -139,7 +139,26 @@ def _file_json(file: WeighedFile) -> dict[str, Any]:
     return document | {"role": file.role, "format": file.format, "unsafe_to_load": file.unsafe_to_load}
 
 
-def model_digest(files: Iterable[WeighedFile]) -> str:
+class ListedFile(Protocol):
+    """What a model digest needs of a file: weighed ones and those listed in a release have it."""
+
+    @property
+    def path(self) -> str:
+        """Path inside the model."""
+        ...
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        ...
+
+    @property
+    def sha256(self) -> str:
+        """SHA-256 of its content, bare hex."""
+        ...
+
+
+def model_digest(files: Iterable[ListedFile]) -> str:
     r"""Return the identity of a model: the Merkle tree over path, size and SHA-256 of its files.
 
     Leaves are `weighbridge/file/v1\n<size>\n<sha256>\n<path>` (RFC 6962 hashing), sorted by the

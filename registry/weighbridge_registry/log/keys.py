@@ -10,9 +10,11 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
 from weighbridge import keys, tlog
 from weighbridge.atomic import write_atomically
-from weighbridge.errors import ConfigurationError, NoteError
+from weighbridge.errors import ConfigurationError, InputError, NoteError
 from weighbridge_registry.store.files import DataFolder
 
 if TYPE_CHECKING:
@@ -37,8 +39,7 @@ def open_keys(folder: DataFolder, origin: str | None) -> RegistryKeys:
     are missing beside an existing log, or belong to another origin.
     """
     path = folder.keys / "log.key"
-    fresh = not path.exists()
-    if fresh:
+    if not path.exists():
         if folder.log.published() is not None:
             raise ConfigurationError(
                 f"the log key {path} is missing, but the log exists",
@@ -58,10 +59,20 @@ def open_keys(folder: DataFolder, origin: str | None) -> RegistryKeys:
             hint="leave --origin out, or start a new registry with another --data",
             evidence={"origin": signer.name, "asked": origin},
         )
-    operator_path = folder.keys / "operator.pem"
-    if fresh and not operator_path.exists():
-        keys.write_private_key(operator_path, keys.generate_private_key(), None)
-    return RegistryKeys(signer, keys.load_private_key(operator_path))
+    return RegistryKeys(signer, _operator_key(folder))
+
+
+def _operator_key(folder: DataFolder) -> EllipticCurvePrivateKey:
+    """Read the operator key; made once, before the log's first entry names it."""
+    path = folder.keys / "operator.pem"
+    if not path.exists() and folder.log.published() is None:
+        key = keys.generate_private_key()
+        pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        write_atomically(path, pem, mode=0o600)
+    try:
+        return keys.load_private_key(path)
+    except InputError as error:
+        raise ConfigurationError(error.message, hint="restore keys/ from your backup") from error
 
 
 def _new_signer(origin: str | None) -> tlog.Signer:

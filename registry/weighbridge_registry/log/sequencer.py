@@ -22,7 +22,17 @@ from sqlalchemy import Connection
 from weighbridge.errors import UnavailableError, WeighbridgeError
 from weighbridge.leaves import Leaf, encode_leaf
 from weighbridge_registry.settings import Limits
-from weighbridge_registry.state import Admitted, Authenticator, Candidate, Overlay, State, apply, identify, logged
+from weighbridge_registry.state import (
+    Admitted,
+    Authenticator,
+    Candidate,
+    Overlay,
+    State,
+    apply,
+    identify,
+    logged,
+    required,
+)
 from weighbridge_registry.store.database import Database
 from weighbridge_registry.store.state import SqlState
 from weighbridge_registry.store.views import project, write_facts
@@ -152,7 +162,7 @@ class Sequencer:
             self._doubtful = False
         with self._database.read() as connection:
             batch = _Batch(Overlay(SqlState(connection)))
-            head = batch.overlay.get("log/head")
+            head = required(batch.overlay, "log/head")
             received = max(int(self._clock()), head["received"])
             for submission in submissions:
                 self._place(batch, submission, head["size"], received)

@@ -90,7 +90,7 @@ class Log:
         """
         with self._database.read() as connection:
             size, _ = _current(connection)
-            staged = connection.execute(select(Staged.__table__)).all()  # type: ignore[attr-defined]  # SQLModel does not declare it
+            staged = connection.execute(select(col(Staged.start), col(Staged.leaves))).all()
         if len(staged) > 1:
             raise _disagree("the database has two staged batches")
         self._check_published(size)

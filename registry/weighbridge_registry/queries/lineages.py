@@ -66,7 +66,9 @@ def _parent(reader: Reader, number: int, child: str, parent: Parent) -> ParentEd
     if parent.digest is not None:
         evidence.append(f"The publisher names the exact parent, {parent.digest}.")
     if parent.statement is not None:
-        evidence.append(f"The publisher names the parent's release statement, sha256:{parent.statement.sha256}.")
+        evidence.append(
+            f"The publisher names the parent's release statement, sha256:{parent.statement.sha256}."
+        )
     if not evidence:
         evidence.append("The publisher says so; no digest is named.")
     if registered is not None:
@@ -91,7 +93,7 @@ def _parent(reader: Reader, number: int, child: str, parent: Parent) -> ParentEd
 
 
 def _registered(reader: Reader, number: int, parent: Parent) -> Row[Any] | None:
-    """The first registered release that an edge pins, other than the child itself."""
+    """Find the first registered release that an edge pins, other than the child itself."""
     if parent.statement is not None:
         query = select(_RELEASE).where(col(tables.Release.statement) == parent.statement.sha256)
     elif parent.digest is not None:
@@ -111,7 +113,9 @@ def _registered(reader: Reader, number: int, parent: Parent) -> Row[Any] | None:
 
 def _dataset(child: str, use: DatasetUse) -> DatasetEdge:
     pinned = use.digest is not None or use.statement is not None
-    said = "The publisher names the exact data set." if pinned else "The publisher says so; no digest is named."
+    said = (
+        "The publisher names the exact data set." if pinned else "The publisher says so; no digest is named."
+    )
     return DatasetEdge(
         child=child,
         stage=use.stage,
@@ -126,14 +130,18 @@ def _dataset(child: str, use: DatasetUse) -> DatasetEdge:
 
 
 def _children(reader: Reader, row: Row[Any], document: Release) -> tuple[tuple[ParentEdge, ...], int]:
-    """Registered releases that pin this one by any of its digests, oldest first, and their number."""
+    """List registered releases that pin this one by any of its digests, oldest first, and their number."""
     own = list(_own(row, document))
     named = (col(tables.Edge.digest).in_(own)) & (col(tables.Edge.number) != row.number)
     total = reader.connection.execute(
         select(func.count(distinct(col(tables.Edge.number)))).where(named)
     ).scalar_one()
     rows = reader.connection.execute(
-        select(func.min(col(tables.Edge.digest)).label("pin"), func.min(col(tables.Edge.relation)).label("relation"), _RELEASE)
+        select(
+            func.min(col(tables.Edge.digest)).label("pin"),
+            func.min(col(tables.Edge.relation)).label("relation"),
+            _RELEASE,
+        )
         .join(tables.Release, col(tables.Release.number) == col(tables.Edge.number))
         .where(named)
         .group_by(*_RELEASE.columns)

@@ -10,6 +10,7 @@ from sqlalchemy import Row, select
 from sqlmodel import col
 
 from weighbridge import tlog
+from weighbridge_registry.state import required
 from weighbridge_registry.store import tables
 from weighbridge_schemas.api import (
     EntryDocument,
@@ -34,7 +35,7 @@ def log(reader: Reader) -> LogDocument:
     """Describe the log by its published checkpoint."""
     checkpoint = reader.published.checkpoint()
     vkey = reader.published.verifier.vkey
-    genesis = reader.state.get("log/genesis")
+    genesis = required(reader.state, "log/genesis")
     return LogDocument(
         origin=checkpoint.origin,
         vkey=vkey,
@@ -124,7 +125,10 @@ def submission(reader: Reader, index: int, *, created: bool) -> SubmissionResult
 def events(reader: Reader, since: int, limit: int) -> EventList:
     """List entries from `since` on, oldest first."""
     rows = reader.connection.execute(
-        select(_ENTRY).where(col(tables.Entry.number) >= since).order_by(col(tables.Entry.number)).limit(limit + 1)
+        select(_ENTRY)
+        .where(col(tables.Entry.number) >= since)
+        .order_by(col(tables.Entry.number))
+        .limit(limit + 1)
     ).all()
     return EventList(
         events=tuple(_event(reader, row) for row in rows[:limit]),
@@ -147,13 +151,16 @@ def _event(reader: Reader, row: Row[Any]) -> Event:
 
 
 def _by_statement(reader: Reader, sha256: str) -> Row[Any] | None:
-    query = select(_ENTRY).where(col(tables.Entry.statement) == sha256).order_by(col(tables.Entry.number)).limit(1)
+    query = (
+        select(_ENTRY)
+        .where(col(tables.Entry.statement) == sha256)
+        .order_by(col(tables.Entry.number))
+        .limit(1)
+    )
     return reader.connection.execute(query).one_or_none()
 
 
-
-
 def has_bundle(reader: Reader, sha256: str) -> bool:
-    """Whether a bundle with this SHA-256 is logged; others may lie on disk, refused."""
+    """Tell whether a bundle with this SHA-256 is logged; others may lie on disk, refused."""
     query = select(col(tables.Entry.number)).where(col(tables.Entry.bundle) == sha256).limit(1)
     return reader.connection.execute(query).scalar() is not None

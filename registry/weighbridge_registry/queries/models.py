@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
-from sqlalchemy import Row, Select, func, select
+from sqlalchemy import Row, func, select
 from sqlmodel import col
 
 from weighbridge_registry.store import tables
@@ -87,7 +87,7 @@ def model_path(namespace: str, name: str) -> str:
     return release_path(namespace, name, "").rstrip("/")
 
 
-def _matching(query: Select[Any], wanted: Sequence[str]) -> Select[Any]:
+def _matching(query: Any, wanted: Sequence[str]) -> Any:
     for word in wanted:
         having = select(col(tables.Term.model)).where(
             col(tables.Term.word) >= word, col(tables.Term.word) < word + _PAST_ANY_WORD
@@ -96,19 +96,20 @@ def _matching(query: Select[Any], wanted: Sequence[str]) -> Select[Any]:
     return query
 
 
-def _count(reader: Reader, found: Select[Any]) -> int | None:
+def _count(reader: Reader, found: Any) -> int | None:
     """Count what was found, up to where counting is cheap."""
     counted = select(func.count()).select_from(found.limit(_COUNTED + 1).subquery())
     total = reader.connection.execute(counted).scalar_one()
     return int(total) if total <= _COUNTED else None
 
 
-def _summaries(reader: Reader, rows: Iterable[Row[Any]]) -> tuple[ModelSummary, ...]:
+def _summaries(reader: Reader, rows: Iterable[Any]) -> tuple[ModelSummary, ...]:
     releases = {row.latest: row.releases for row in rows}
     found = reader.connection.execute(
-        select(_RELEASE).where(col(tables.Release.number).in_(list(releases)))
+        select(_RELEASE)
+        .where(col(tables.Release.number).in_(list(releases)))
+        .order_by(col(tables.Release.number).desc())
     ).all()
-    found.sort(key=lambda row: -row.number)  # type: ignore[attr-defined]  # a list, declared as Sequence
     return tuple(_summary(reader, row, releases[row.number]) for row in found)
 
 

@@ -108,28 +108,28 @@ class Reader:
         self._signers: dict[str, SignerSummary] = {}
 
     def as_of(self) -> AsOf:
-        """The state of the log that this snapshot shows."""
+        """Return the state of the log that this snapshot shows."""
         return AsOf(size=get_applied(self.connection), origin=self.published.verifier.name)
 
     def url(self, path: str) -> str:
-        """Address of a path of this registry."""
+        """Return the address of a path of this registry."""
         return f"{self._base_url}{path}"
 
     def entry_url(self, index: int) -> str:
-        """Address of an entry's page."""
+        """Return the address of an entry's page."""
         return self.url(f"/log/{index}")
 
     def entry(self, index: int) -> Row[Any] | None:
-        """The row of an entry, or None."""
+        """Return the row of an entry, or None."""
         table = tables.Entry.__table__  # type: ignore[attr-defined]  # SQLModel does not declare it
         return self.connection.execute(select(table).where(col(tables.Entry.number) == index)).one_or_none()
 
     def subjects(self, entry: Row[Any]) -> tuple[StatementSubject, ...]:
-        """What an entry is about."""
+        """Say what an entry is about."""
         return (StatementSubject(name=entry.subject_name, sha256=entry.subject),)
 
     def signer(self, signer_id: str) -> SignerSummary:
-        """Summary of a signer of an entry."""
+        """Return the summary of a signer of an entry."""
         if signer_id not in self._signers:
             table = tables.SignerRow.__table__  # type: ignore[attr-defined]  # SQLModel does not declare it
             row = self.connection.execute(select(table).where(col(tables.SignerRow.id) == signer_id)).one()
@@ -144,7 +144,7 @@ class Reader:
         return self._signers[signer_id]
 
     def has_blob(self, sha256: str) -> bool:
-        """Whether an attachment is stored."""
+        """Tell whether an attachment is stored."""
         query = select(col(tables.Blob.sha256)).where(col(tables.Blob.sha256) == sha256)
         return self.connection.execute(query).scalar() is not None
 

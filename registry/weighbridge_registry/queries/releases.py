@@ -9,6 +9,7 @@ from typing import Any, Final, cast
 from sqlalchemy import Row, or_, select
 from sqlmodel import col
 
+from weighbridge_registry.state import required
 from weighbridge_registry.store import tables
 from weighbridge_registry.store.summaries import release_path
 from weighbridge_schemas.api import EntryRef, ProvenanceDocument, RecordLineDocument, ReleaseDocument
@@ -39,7 +40,7 @@ def release(reader: Reader, namespace: str, name: str, version: str | None) -> R
     card, card_statement = _card(reader, row, document)
     entries = _entries(reader, row, document)
     oms = _oms(entries, row.signer)
-    facts = reader.state.get(f"namespace/{fold_name(row.namespace)}")
+    facts = required(reader.state, f"namespace/{fold_name(row.namespace)}")
     table = document.model.tensors.table_digest.removeprefix("sha256:") if document.model.tensors else None
     return ReleaseDocument(
         namespace=row.namespace,
@@ -72,9 +73,7 @@ def release(reader: Reader, namespace: str, name: str, version: str | None) -> R
         warnings=tuple(_warnings(document)),
         superseded_by=_newest(reader, row),
         url=reader.url(release_path(row.namespace, row.name, row.version)),
-        provenance=reader.url(
-            f"/api/v1{release_path(row.namespace, row.name, row.version)}/provenance"
-        ),
+        provenance=reader.url(f"/api/v1{release_path(row.namespace, row.name, row.version)}/provenance"),
         as_of=reader.as_of(),
     )
 
@@ -110,9 +109,7 @@ def _find(reader: Reader, namespace: str, name: str, version: str | None) -> Row
     query = select(_RELEASE).where(col(tables.Release.model) == key)
     if version is not None:
         query = query.where(col(tables.Release.version) == version)
-    return reader.connection.execute(
-        query.order_by(col(tables.Release.number).desc()).limit(1)
-    ).one_or_none()
+    return reader.connection.execute(query.order_by(col(tables.Release.number).desc()).limit(1)).one_or_none()
 
 
 def _newest(reader: Reader, row: Row[Any]) -> str | None:
@@ -126,7 +123,7 @@ def _newest(reader: Reader, row: Row[Any]) -> str | None:
 
 
 def _card(reader: Reader, row: Row[Any], document: Release) -> tuple[Card | None, Reference | None]:
-    """The card as it now stands, and the statement that it is from."""
+    """Return the card as it now stands, and the statement that it is from."""
     if row.card is not None:
         entry = reader.entry(row.card)
         if entry is not None:
@@ -162,7 +159,7 @@ def _entries(reader: Reader, row: Row[Any], document: Release) -> list[Row[Any]]
 
 
 def _oms(entries: Iterable[Row[Any]], signer: str) -> Row[Any] | None:
-    """The OMS statement of the same files: the release's own signer's, else the oldest."""
+    """Choose the OMS statement of the same files: the release's own signer's, else the oldest."""
     found = [entry for entry in entries if entry.kind == "oms"]
     return next((entry for entry in found if entry.signer == signer), found[0] if found else None)
 

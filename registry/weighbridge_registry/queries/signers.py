@@ -11,6 +11,7 @@ from sqlalchemy import Row, func, select
 from sqlmodel import col
 
 from weighbridge import identities
+from weighbridge_registry.state import required
 from weighbridge_registry.store import tables
 from weighbridge_schemas.api import NamespaceChange, NamespaceDocument, SignerDocument, SignerStatement
 from weighbridge_schemas.base import fold_name
@@ -108,10 +109,10 @@ def _owned(reader: Reader, signer_id: str) -> Iterable[str]:
     )
     found = set(reader.connection.execute(listed.limit(_NAMESPACES)).scalars())
     for folded, newest in reader.connection.execute(acted.limit(_NAMESPACES)):
-        if newest > reader.state.get(f"namespace/{folded}")["index"]:
-            found.add(folded)
+        if newest > required(reader.state, f"namespace/{folded}")["index"]:
+            found.add(str(folded))
     for folded in sorted(found):
-        yield reader.state.get(f"namespace/{folded}")["name"]
+        yield required(reader.state, f"namespace/{folded}")["name"]
 
 
 def _public_key(reader: Reader, introduction: int | None) -> str | None:

@@ -33,7 +33,7 @@ from __future__ import annotations
 from .admission import Admitted, Authenticator, apply, identify, logged
 from .candidates import Candidate, read_candidate
 from .change import owned_by, owners_of
-from .facts import Fact, MemoryState, Overlay, State, digest
+from .facts import Fact, MemoryState, Overlay, State, digest, required
 
 __all__ = [
     "Admitted",
@@ -50,4 +50,5 @@ __all__ = [
     "owned_by",
     "owners_of",
     "read_candidate",
+    "required",
 ]

@@ -105,7 +105,7 @@ def apply(
 
 
 def _oms(change: Change) -> None:
-    """An OMS statement names no log and no namespace: any known signer may record one."""
+    """Change nothing: an OMS statement names no log and no namespace, any known signer records one."""
 
 
 _RULES: Final[dict[type, Callable[[Change], None]]] = {
@@ -148,9 +148,7 @@ def logged(state: State, candidate: Candidate, identity: Identity) -> int | None
     return None if found is None else int(found)
 
 
-def identify(
-    state: State, received: int, candidate: Candidate, authenticate: Authenticator
-) -> Identity:
+def identify(state: State, received: int, candidate: Candidate, authenticate: Authenticator) -> Identity:
     """Return who signed, by the keys and authorities that the log knows; 403 otherwise (step 4)."""
     material = candidate.bundle.material
     key: str | None = None
@@ -166,7 +164,7 @@ def identify(
 
 
 def _key(state: State, candidate: Candidate, material: PublicKeyHint) -> str:
-    """The PEM that a hint means: one the statement introduces itself, or one the log knows."""
+    """Return the PEM that a hint means: one the statement introduces itself, or one the log knows."""
     document = candidate.document
     inside: str | None = None
     if isinstance(document, SignerIntroduction):
@@ -186,7 +184,7 @@ def _key(state: State, candidate: Candidate, material: PublicKeyHint) -> str:
 
 
 def _anchors(state: State, candidate: Candidate, material: CertificateChain) -> tuple[str, ...]:
-    """Authorities that may have issued the chain: owners' anchors with the issuer's name."""
+    """List authorities that may have issued the chain: owners' anchors with the issuer's name."""
     try:
         issuer = x509.load_der_x509_certificate(material.certificates[-1]).issuer
         name = signers.name_digest(issuer)

@@ -68,16 +68,21 @@ def read_candidate(data: bytes) -> Candidate:
         raise MalformedError(error.message, hint=error.hint, evidence=error.evidence) from error
     try:
         statement = parse_statement(bundle.payload, strict=True)
-        if statement.predicate_type not in PREDICATES:
-            raise StatementError(
-                f"this registry does not take statements of type {statement.predicate_type[:200]} yet",
-                hint="keep the bundle; later versions take more kinds",
-            )
-        document = statement.document()
-        _check_meaning(document)
+        document = _document(statement)
     except StatementError as error:
         raise UnprocessableError(error.message, hint=error.hint, evidence=error.evidence) from error
     return Candidate(bundle, statement, document)
+
+
+def _document(statement: Statement) -> Document:
+    if statement.predicate_type not in PREDICATES:
+        raise StatementError(
+            f"this registry does not take statements of type {statement.predicate_type[:200]} yet",
+            hint="keep the bundle; later versions take more kinds",
+        )
+    document = statement.document()
+    _check_meaning(document)
+    return document
 
 
 def _check_meaning(document: Document) -> None:
@@ -95,4 +100,3 @@ def _check_meaning(document: Document) -> None:
                 hint="publish again with a current weighbridge; do not edit statements by hand",
                 evidence={"model_digest": document.model.model_digest, "of_files": f"sha256:{found}"},
             )
-

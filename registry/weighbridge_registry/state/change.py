@@ -15,7 +15,7 @@ from weighbridge_schemas.base import Reference, fold_name
 from weighbridge_schemas.namespace import Owner
 
 from .candidates import Candidate
-from .facts import Fact, State
+from .facts import Fact, State, required
 
 __all__ = ["Change", "owned_by", "owner_values", "owners_of"]
 
@@ -40,12 +40,12 @@ class Change:
         self.facts[key] = value
 
     def identity_value(self) -> Fact:
-        """The canonical signer as JSON."""
+        """Return the canonical signer as JSON."""
         return canonical.decode(identities.canonical(self.identity))
 
     def check_log(self, logs: Sequence[str]) -> None:
         """Refuse a statement that its signer meant for other logs (422)."""
-        origin = self.state.get("log/genesis")["origin"]
+        origin = required(self.state, "log/genesis")["origin"]
         if origin not in logs:
             raise UnprocessableError(
                 f"the statement is meant for {', '.join(logs)}, not for this log, {origin}",

@@ -8,8 +8,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Protocol, TypeAlias
 
 from weighbridge import canonical
+from weighbridge.errors import LogError
 
-__all__ = ["Fact", "MemoryState", "Overlay", "State", "digest"]
+__all__ = ["Fact", "MemoryState", "Overlay", "State", "digest", "required"]
 
 Fact: TypeAlias = Any
 """A JSON value. It is never changed in place: a new value is written under the same key."""
@@ -21,6 +22,14 @@ class State(Protocol):
     def get(self, key: str) -> Fact | None:
         """Return the value of a fact, or None."""
         ...
+
+
+def required(state: State, key: str) -> Fact:
+    """Return a fact that every log with a genesis has; raises `LogError` without it."""
+    value = state.get(key)
+    if value is None:
+        raise LogError(f"the state has no fact {key}", hint="run: weighbridge log fsck")
+    return value
 
 
 class MemoryState:
@@ -61,7 +70,7 @@ class Overlay:
 
 
 def digest(facts: Iterable[tuple[str, Fact]]) -> str:
-    """Return the bare hex SHA-256 over `<key> <canonical JSON>\\n` of facts sorted by key bytes.
+    r"""Return the bare hex SHA-256 over `<key> <canonical JSON>\\n` of facts sorted by key bytes.
 
     The caller sorts, so that a state of any size can be read from a database as it goes.
     """

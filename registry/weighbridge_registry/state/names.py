@@ -12,6 +12,7 @@ from weighbridge_schemas.namespace import Namespace
 
 from . import signers
 from .change import Change, owned_by, owner_values
+from .facts import required
 
 __all__ = ["claim_or_change"]
 
@@ -50,10 +51,10 @@ def _check_claim(change: Change, document: Namespace) -> None:
         )
     if not owned_by(owner_values(document.owners), change.identity):
         raise ForbiddenError(
-            f"{identities.describe(change.identity)} claims {document.namespace} without being one of its owners",
+            f"{identities.describe(change.identity)} claims {document.namespace} without being an owner",
             hint="list yourself among the owners of the claim",
         )
-    if change.state.get("log/genesis")["admission"] == "open":
+    if required(change.state, "log/genesis")["admission"] == "open":
         return
     allowed = (change.state.get("log/allowed") or {}).get(fold_name(document.namespace), [])
     if not owned_by(allowed, change.identity):

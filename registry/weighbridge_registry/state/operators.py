@@ -11,6 +11,7 @@ from weighbridge_schemas.operator import AllowList, Genesis, Operator
 
 from . import signers
 from .change import Change, owner_values
+from .facts import required
 
 __all__ = ["decide"]
 
@@ -23,7 +24,7 @@ def decide(change: Change) -> None:
             _begin(change, genesis)
         case AllowList() as decision:
             change.check_log(document.logs)
-            operator = change.state.get("log/operator")
+            operator = required(change.state, "log/operator")
             if operator["signer"] != change.signer:
                 raise ForbiddenError(
                     "only this log's operator makes operator statements",

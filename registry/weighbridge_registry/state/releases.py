@@ -34,7 +34,7 @@ def release(change: Change) -> None:
             hint=f"names are unique ignoring case and -_. : write {known['name']}",
         )
     version = f"version/{model}/{document.version}"
-    _check_untaken(change, change.state.get(version), document)
+    _check_untaken(change.state.get(version), document)
     digest = change.candidate.digest
     facts = {"statement": digest, "model_digest": document.model.model_digest, "index": change.index}
     change.put(version, facts)
@@ -91,13 +91,13 @@ def _revise(change: Change, kind: str, previous: Reference | None) -> Fact:
     return facts
 
 
-def _check_untaken(change: Change, taken: Fact | None, document: Release) -> None:
+def _check_untaken(taken: Fact | None, document: Release) -> None:
     if taken is None:
         return
     same = taken["model_digest"] == document.model.model_digest
     name = f"{document.namespace}/{document.name}@{document.version}"
     raise ConflictError(
-        f"{name} is already released, with {'the same files' if same else 'other files'} (entry {taken['index']})",
+        f"{name} is already released with {'the same' if same else 'other'} files, as entry {taken['index']}",
         hint="a version is released once: revise its card or lineage instead"
         if same
         else "choose another version",

@@ -9,6 +9,7 @@ from typing import Final, cast
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 
 from weighbridge import keys
 from weighbridge.errors import InputError, UnprocessableError
@@ -77,7 +78,7 @@ def name_digest(name: x509.Name) -> str:
     return hashlib.sha256(name.public_bytes()).hexdigest()
 
 
-def _public_key(pem: str) -> keys.PublicKey:
+def _public_key(pem: str) -> EllipticCurvePublicKey:
     try:
         return keys.load_public_key(pem.encode())
     except InputError as error:

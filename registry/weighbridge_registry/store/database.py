@@ -151,7 +151,7 @@ def _prepare(database: Database) -> None:
 
 
 def _shown(url: str) -> str:
-    """The address without its password."""
+    """Return the address without its password."""
     return make_url(url).render_as_string(hide_password=True)
 
 

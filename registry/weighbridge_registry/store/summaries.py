@@ -33,7 +33,9 @@ def summary(candidate: Candidate, page: str | None) -> str:
             count = len(document.resources)
             return f"Signed a manifest of {count} file{'s' if count > 1 else ''}"
         case Operator() as document:
-            return "Opened this log" if isinstance(document.decision, Genesis) else "Changed who may claim names"
+            return (
+                "Opened this log" if isinstance(document.decision, Genesis) else "Changed who may claim names"
+            )
         case _:
             return _revision(candidate.kind, page)
 

@@ -149,13 +149,11 @@ def _entry(connection: Connection, entry: Admitted, page: str | None) -> None:
 def _owners(connection: Connection, namespace: str, owners: Sequence[Owner]) -> None:
     connection.execute(delete(tables.OwnerRow).where(col(tables.OwnerRow.namespace) == namespace))
     found = {identities.signer_id(one) for owner in owners if (one := _identity(owner)) is not None}
-    _insert(
-        connection, tables.OwnerRow, [{"namespace": namespace, "signer": one} for one in sorted(found)]
-    )
+    _insert(connection, tables.OwnerRow, [{"namespace": namespace, "signer": one} for one in sorted(found)])
 
 
 def _identity(owner: Owner) -> Identity | None:
-    """The one signer that an owner is; None for a CI owner, which many can be."""
+    """Return the one signer that an owner is; None for a CI owner, which many can be."""
     match owner:
         case KeyOwner():
             return KeyIdentity(keys.spki_sha256(keys.load_public_key(owner.public_key.encode())))
@@ -243,7 +241,12 @@ def _card_revision(connection: Connection, entry: Admitted, document: CardRevisi
         row = _digest(entry, "readme", 0, document.card.readme.sha256, "README.md")
         _insert(connection, tables.DigestRow, [row])
     release = connection.execute(
-        select(col(tables.Release.model), col(tables.Release.namespace), col(tables.Release.name), col(tables.Model.latest))
+        select(
+            col(tables.Release.model),
+            col(tables.Release.namespace),
+            col(tables.Release.name),
+            col(tables.Model.latest),
+        )
         .join(tables.Model, col(tables.Model.key) == col(tables.Release.model))
         .where(col(tables.Release.number) == entry.release)
     ).one()
@@ -253,9 +256,7 @@ def _card_revision(connection: Connection, entry: Admitted, document: CardRevisi
 
 def _lineage_revision(connection: Connection, entry: Admitted, document: LineageRevision) -> None:
     connection.execute(
-        update(tables.Release)
-        .where(col(tables.Release.number) == entry.release)
-        .values(lineage=entry.index)
+        update(tables.Release).where(col(tables.Release.number) == entry.release).values(lineage=entry.index)
     )
     connection.execute(delete(tables.Edge).where(col(tables.Edge.number) == entry.release))
     if entry.release is not None:
@@ -289,7 +290,9 @@ def _terms(connection: Connection, key: str, namespace: str, name: str, card: Ca
     _insert(connection, tables.Term, [{"word": word, "model": key} for word in words(*texts)])
 
 
-def _digest(entry: Admitted, role: str, position: int, sha256: str, name: str | None = None) -> dict[str, Any]:
+def _digest(
+    entry: Admitted, role: str, position: int, sha256: str, name: str | None = None
+) -> dict[str, Any]:
     return {"sha256": sha256, "number": entry.index, "role": role, "position": position, "name": name}
 
 
@@ -337,4 +340,3 @@ def _json(value: Any) -> str:
 
 def _hex(digest: str) -> str:
     return digest.removeprefix("sha256:")
-

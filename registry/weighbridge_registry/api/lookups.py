@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is known of digests, signers and namespaces."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+from pydantic import ValidationError
+from starlette.concurrency import run_in_threadpool
+
+from weighbridge import canonical
+from weighbridge.errors import BundleError, MalformedError, TooLargeError
+from weighbridge_schemas.api import DigestsQuery
+
+from .bodies import content_type
+from .documents import json_response
+from .problems import BadRequestError
+from .service import Answers, Digest, bodies_of, known, number, service_of
+
+__all__ = ["router"]
+
+router = APIRouter(prefix="/api/v1")
+
+_QUERY_BYTES = 1024 * 1024
+
+
+@router.get("/digests/{sha256}")
+def digest(sha256: Digest, answers: Answers) -> Response:
+    """Say what is known of a digest; an unknown one is an answer without matches."""
+    return json_response(answers.digest(sha256))
+
+
+@router.post("/digests")
+async def digests(request: Request) -> Response:
+    """Say what is known of up to 10,000 digests."""
+    if content_type(request) != "application/json":
+        raise BadRequestError("digests are asked for as application/json", status=415)
+    service = service_of(request)
+    async with bodies_of(request).read(request, _QUERY_BYTES) as body:
+        try:
+            value = canonical.decode(body)
+            asked = value["digests"] if isinstance(value, dict) else None
+            if isinstance(asked, list) and len(asked) > service.settings.limits.digests:
+                raise TooLargeError(
+                    f"{len(asked)} digests; at most {service.settings.limits.digests} are looked up at once"
+                )
+            query = DigestsQuery.model_validate(value)
+        except (BundleError, ValidationError, KeyError) as error:
+            raise MalformedError(
+                "the body is not a list of digests", hint='send {"digests": ["<64 hex digits>", …]}'
+            ) from error
+    bare = [one.removeprefix("sha256:") for one in query.digests]
+    return json_response(await run_in_threadpool(service.queries.digests, bare))
+
+
+@router.get("/signers/{sha256}")
+def signer(sha256: Digest, answers: Answers, cursor: str | None = None) -> Response:
+    """Describe a signer."""
+    return json_response(known(answers.signer(sha256, number(cursor, "cursor")), "that signer"))
+
+
+@router.get("/namespaces/{name}")
+def namespace(name: str, answers: Answers) -> Response:
+    """Describe a namespace."""
+    return json_response(known(answers.namespace(name), f"the namespace {name[:100]}"))

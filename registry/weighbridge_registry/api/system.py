@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Health, and the schemas of the documents."""
+
+from __future__ import annotations
+
+import re
+from importlib import resources
+from typing import Final
+
+from fastapi import APIRouter
+from fastapi.responses import JSONResponse, Response
+
+from .problems import NotKnownError, problem, response
+from .service import Open
+
+__all__ = ["router"]
+
+router = APIRouter()
+
+_NAME: Final = re.compile(r"[a-z0-9-]{1,64}")
+
+
+@router.get("/healthz")
+def healthz() -> Response:
+    """Say that the process runs."""
+    return JSONResponse({"status": "ok"}, headers={"Cache-Control": "no-store"})
+
+
+@router.get("/readyz")
+def readyz(service: Open) -> Response:
+    """Say whether statements are taken and questions answered."""
+    failure = service.sequencer.failure
+    if failure is not None:
+        return response(problem(503, failure, hint="look at the registry's log; restart it"))
+    size = service.queries.log().size
+    return JSONResponse(
+        {"status": "ready", "origin": service.origin, "size": size}, headers={"Cache-Control": "no-store"}
+    )
+
+
+@router.get("/schemas/{kind}.json")
+def schema(kind: str) -> Response:
+    """Give the JSON Schema of a statement kind or a document of this interface."""
+    if not _NAME.fullmatch(kind):
+        raise NotKnownError("there is no schema of that name")
+    file = resources.files("weighbridge_schemas") / "schema" / f"{kind}.schema.json"
+    if not file.is_file():
+        raise NotKnownError(
+            f"there is no schema named {kind}", hint="kinds are listed in docs/spec/README.md"
+        )
+    return Response(
+        file.read_bytes(),
+        headers={"Cache-Control": "public, max-age=3600", "X-Content-Type-Options": "nosniff"},
+        media_type="application/schema+json",
+    )

@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Serve an app on an address, until a signal: what `weighbridge serve` and the demo run."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+from collections.abc import Callable, Iterator
+from typing import Final
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from weighbridge.errors import InputError
+
+__all__ = ["serve"]
+
+_DRAIN_SECONDS: Final = 10
+_CONNECTIONS: Final = 1000
+_BACKLOG: Final = 512
+
+
+def serve(app: ASGIApp, host: str, port: int, on_ready: Callable[[str], None] | None = None) -> None:
+    """Serve until SIGTERM or SIGINT; requests under way get 10 s to finish.
+
+    Port 0 takes a free one. `on_ready` is called once with the address, when requests are
+    answered. Raises `InputError` if the address can't be used: its message names --port.
+    """
+    listening = _listen(host, port)
+    with contextlib.closing(listening):
+        shown = f"[{host}]" if ":" in host else host
+        url = f"http://{shown}:{listening.getsockname()[1]}"
+        config = uvicorn.Config(
+            app,
+            access_log=False,
+            log_config=None,
+            server_header=False,
+            date_header=True,
+            proxy_headers=False,
+            limit_concurrency=_CONNECTIONS,
+            timeout_keep_alive=15,
+            timeout_graceful_shutdown=_DRAIN_SECONDS,
+            h11_max_incomplete_event_size=64 * 1024,
+            lifespan="on",
+            ws="none",
+        )
+        _Server(config, url, on_ready).run(sockets=[listening])
+
+
+class _Server(uvicorn.Server):
+    """Says when it is ready."""
+
+    def __init__(self, config: uvicorn.Config, url: str, on_ready: Callable[[str], None] | None) -> None:
+        super().__init__(config)
+        self._url = url
+        self._on_ready = on_ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start to listen, then tell."""
+        await super().startup(sockets=sockets)
+        if self.started and self._on_ready is not None:
+            self._on_ready(self._url)
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Stop on SIGINT and SIGTERM, without dying of them once all is closed."""
+        with contextlib.suppress(KeyboardInterrupt), super().capture_signals():
+            yield
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listening = socket.socket(family, kind, protocol)
+    except OSError as error:
+        raise InputError(
+            f"{host} is no address of this machine: {error.strerror}", hint="give another --host"
+        ) from error
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind(address)
+        listening.listen(_BACKLOG)
+    except OSError as error:
+        listening.close()
+        raise InputError(
+            f"cannot listen on {host}:{port}: {error.strerror}",
+            hint="something else uses this port: choose another with --port, or --port 0 for a free one",
+        ) from error
+    return listening

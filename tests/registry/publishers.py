@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Publishers for tests: people with a key who sign real statements, honest or not."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from typing import Any
+
+from weighbridge import keys, tlog
+from weighbridge.signing import KeySigner
+from weighbridge.statements import abstract_subject, encode_statement
+from weighbridge_schemas.base import fold_name
+
+__all__ = ["Publisher", "digest_of", "model_of"]
+
+
+def digest_of(data: bytes | str) -> str:
+    return hashlib.sha256(data.encode() if isinstance(data, str) else data).hexdigest()
+
+
+def model_of(files: dict[str, bytes]) -> dict[str, Any]:
+    """The `model` member of a release of these files."""
+    listed = [
+        {
+            "path": path,
+            "size": len(data),
+            "sha256": digest_of(data),
+            "role": "weights" if path.endswith(".safetensors") else "other",
+            "format": "unknown",
+            "unsafe_to_load": path.endswith(".bin"),
+        }
+        for path, data in sorted(files.items(), key=lambda item: item[0].encode())
+    ]
+    leaves = [f"weighbridge/file/v1\n{f['size']}\n{f['sha256']}\n{f['path']}".encode() for f in listed]
+    root = digest_of(b"".join(bytes.fromhex(digest_of(files[path])) for path in sorted(files)))
+    return {
+        "model_digest": f"sha256:{tlog.root_hash([tlog.leaf_hash(leaf) for leaf in leaves]).hex()}",
+        "root_digests": [{"algorithm": "sha256", "method": "files", "root_digest": f"sha256:{root}"}],
+        "weights_digest": None,
+        "files": listed,
+        "tensors": None,
+    }
+
+
+class Publisher:
+    """Somebody with a key, who means their statements for one log."""
+
+    def __init__(self, origin: str, name: str = "someone", namespace: str = "acme") -> None:
+        self.origin = origin
+        self.name = name
+        self.namespace = namespace
+        self.key = keys.generate_private_key()
+        self.signer = KeySigner(self.key)
+        self.pem = keys.public_pem(self.key.public_key()).decode()
+        self.spki = keys.spki_sha256(self.key.public_key())
+
+    @property
+    def owner(self) -> dict[str, Any]:
+        return {"type": "key", "public_key": self.pem}
+
+    def sign(self, kind: str, name: str, sha256: str, predicate: dict[str, Any]) -> bytes:
+        return self.signer.sign(encode_statement(kind, name, sha256, predicate))
+
+    def introduction(self, **changes: Any) -> bytes:
+        predicate = {
+            "public_key": self.pem,
+            "spki_sha256": self.spki,
+            "label": self.name,
+            "logs": [self.origin],
+            "previous": None,
+        } | changes
+        return self.sign("signer", self.name, abstract_subject("signer", self.spki), predicate)
+
+    def claim(
+        self, namespace: str | None = None, owners: Sequence[dict[str, Any]] | None = None, **changes: Any
+    ) -> bytes:
+        name = namespace or self.namespace
+        predicate = {
+            "namespace": name,
+            "owners": list(owners) if owners is not None else [self.owner],
+            "logs": [self.origin],
+            "previous": None,
+        } | changes
+        return self.sign("namespace", name, abstract_subject("namespace", fold_name(name)), predicate)
+
+    def oms(self, files: dict[str, bytes]) -> bytes:
+        resources = [
+            {"name": path, "digest": digest_of(files[path]), "algorithm": "sha256"} for path in sorted(files)
+        ]
+        root = digest_of(b"".join(bytes.fromhex(r["digest"]) for r in resources))
+        serialization = {
+            "method": "files",
+            "hash_type": "sha256",
+            "allow_symlinks": False,
+            "ignore_paths": [],
+        }
+        return self.sign("oms", "model", root, {"resources": resources, "serialization": serialization})
+
+    def release(self, name: str, version: str, files: dict[str, bytes], **changes: Any) -> bytes:
+        model = changes.pop("model", None) or model_of(files)
+        predicate = {
+            "namespace": self.namespace,
+            "name": name,
+            "version": version,
+            "released_at": "2026-11-23T12:00:00Z",
+            "model": model,
+            "card": None,
+            "lineage": None,
+            "logs": [self.origin],
+        } | changes
+        return self.sign("release", name, model["model_digest"].removeprefix("sha256:"), predicate)
+
+    def start(self) -> list[bytes]:
+        """What a first publication sends before its model."""
+        return [self.introduction(), self.claim()]
