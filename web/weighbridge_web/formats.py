@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How pages write digests, sizes, times and other people's words.
+
+Everything here is a pure function of its argument and becomes a template filter in `weighbridge_web.rendering`.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+
+__all__ = [
+    "bare",
+    "file_size",
+    "grouped",
+    "rfc3339",
+    "moment",
+    "plural",
+    "said",
+    "shape",
+    "short",
+    "visible_controls",
+]
+
+_KIB = 1024
+_UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB")
+_SHORT = 12
+_MAX_SAID = 4000
+
+# Characters that reorder, hide or break text: C0 and C1 controls but tab, LF and CR; bidirectional embeddings,
+# overrides, isolates and marks; zero-width characters; the byte order mark; interlinear annotations; tags.
+_CONTROLS = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb"
+    "\U000e0000-\U000e007f]"
+)
+
+
+def visible_controls(text: str) -> str:
+    """Show characters that reorder or hide text by their number, so that nobody reads what is not written."""
+    return _CONTROLS.sub(lambda found: f"⟨U+{ord(found.group()):04X}⟩", text)
+
+
+def said(value: object, limit: int = _MAX_SAID) -> str:
+    """Return what a publisher said as one bounded run of text, hiding nothing; the template still escapes it."""
+    text = visible_controls(str(value))
+    return text if len(text) <= limit else f"{text[:limit]}…"
+
+
+def bare(digest: str) -> str:
+    """Return a digest without its `sha256:` prefix, as URLs have it."""
+    return digest.removeprefix("sha256:")
+
+
+def short(digest: str) -> str:
+    """Return the first twelve hex digits: enough to tell two apart at a glance, never enough to rely on."""
+    text = bare(digest)
+    return text if len(text) <= _SHORT else f"{text[:_SHORT]}…"
+
+
+def file_size(count: int) -> str:
+    """Return a size in binary units with three significant digits."""
+    value = float(count)
+    for unit in _UNITS:
+        if value < _KIB or unit == _UNITS[-1]:
+            break
+        value /= _KIB
+    if unit == "bytes":
+        return "1 byte" if count == 1 else f"{count} bytes"
+    return f"{value:.0f} {unit}" if value >= 100 else f"{value:.3g} {unit}"  # noqa: PLR2004 - three digits
+
+
+def grouped(count: int) -> str:
+    """Return an integer with thin spaces between groups of three digits."""
+    return f"{count:,}".replace(",", "\u202f")
+
+
+def plural(count: int, one: str, many: str = "") -> str:
+    """Return a count with its noun: `1 file`, `12 files`."""
+    return f"{grouped(count)} {one if count == 1 else many or one + 's'}"
+
+
+def moment(value: datetime | str | int) -> str:
+    """Return a time in UTC to the minute, as a person writes it: `23 November 2026, 08:48 UTC`."""
+    then = _instant(value)
+    return f"{then.day} {then:%B %Y, %H:%M} UTC"
+
+
+def rfc3339(value: datetime | str | int) -> str:
+    """Return a time as RFC 3339 in UTC, for `datetime` attributes and feeds."""
+    return _instant(value).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def shape(sizes: list[int] | tuple[int, ...]) -> str:
+    """Return a tensor's shape, outermost dimension first: `384 × 1536`; a scalar has none."""
+    return " × ".join(str(size) for size in sizes) if sizes else "scalar"
+
+
+def _instant(value: datetime | str | int) -> datetime:
+    if isinstance(value, int):
+        return datetime.fromtimestamp(value, UTC)
+    if isinstance(value, str):
+        return datetime.fromisoformat(value).astimezone(UTC)
+    return value.astimezone(UTC)
