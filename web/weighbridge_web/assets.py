@@ -76,7 +76,9 @@ def static(name: str, request: Request) -> Response:
 def favicon() -> Response:
     """Answer the address that browsers try unasked with the same picture."""
     asset = load_assets()["favicon.svg"]
-    return Response(asset.data, media_type=asset.media_type, headers={"Cache-Control": "public, max-age=86400"})
+    return Response(
+        asset.data, media_type=asset.media_type, headers={"Cache-Control": "public, max-age=86400"}
+    )
 
 
 def _walk(folder: Traversable, prefix: str) -> Iterator[tuple[str, Traversable]]:

@@ -21,7 +21,7 @@ _NARROW, _WIDE = frozenset("fijlrtI.,:;'|!()[] -"), frozenset("mwMWQGO@%")
 
 
 def badge(label: str, text: str, state: str = "recorded") -> str:
-    """Draw a two-part badge: `label` on grey, `text` on the colour of `state` (recorded, withdrawn, unknown)."""
+    """Draw a badge: `label` on grey, `text` on the colour of `state` (recorded, withdrawn, unknown)."""
     left, right = said(label, _MAX_TEXT), said(text, _MAX_TEXT)
     left_width, right_width = _width(left), _width(right)
     first, second = left_width + 2 * _PADDING, right_width + 2 * _PADDING

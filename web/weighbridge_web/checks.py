@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from weighbridge_web.formats import file_size, grouped, plural, said
-from weighbridge_web.words import LEVELS
+from weighbridge_web.words import DATASET_LEVELS, LEVELS
 
 if TYPE_CHECKING:
     from weighbridge_schemas.api import LineageDocument, LogDocument, ReleaseDocument
@@ -39,13 +39,20 @@ def release_checks(release: ReleaseDocument, log: LogDocument) -> tuple[Check, .
     yours = "only you can check this, on your copy"
     files = plural(release.files_total, "file")
     return (
-        Check(1, "Files", "yours", yours, f"The publisher signed a list of {files}: exactly these, no more and no fewer."),
+        Check(
+            1,
+            "Files",
+            "yours",
+            yours,
+            f"The publisher signed a list of {files}: exactly these, no more and no fewer.",
+        ),
         Check(
             2,
             "Digests",
             "yours",
             yours,
-            f"Each file's SHA-256 was signed, over {file_size(release.bytes_total)} in all. The registry never has the weights.",
+            f"Each file's SHA-256 was signed, over {file_size(release.bytes_total)} in all. "
+            "The registry never has the weights.",
         ),
         Check(
             3,
@@ -62,8 +69,8 @@ def release_checks(release: ReleaseDocument, log: LogDocument) -> tuple[Check, .
             "Recorded",
             "recorded",
             f"entry {grouped(_index(release))}",
-            "The record file below carries the proof: it leads from this entry to the log's signature and can be "
-            "checked offline.",
+            "The record file below carries the proof: it leads from this entry to the log's signature and "
+            "can be checked offline.",
         ),
         _witnesses(log),
         _status(release),
@@ -86,7 +93,7 @@ def _index(release: ReleaseDocument) -> int:
 def _signer(release: ReleaseDocument) -> Check:
     reason = (
         f"The signature was made by {said(release.signer.label)}, an owner of the namespace "
-        f"{release.namespace} at entry {grouped(_index(release))}. Whether that is who you expect, you decide."
+        f"{release.namespace} at entry {grouped(_index(release))}. Is that whom you expect? You decide."
     )
     return Check(4, "Signer", "recorded", "checked on admission", reason)
 
@@ -98,7 +105,9 @@ def _binding(release: ReleaseDocument) -> Check:
         return Check(5, name, "warn", "no OMS signature", reason)
     if release.oms_signer is None or release.oms_signer.id != release.signer.id:
         other = said(release.oms_signer.label) if release.oms_signer else "an unknown signer"
-        reason = f"The model signature (OMS) was made by {other}, the release by {said(release.signer.label)}."
+        reason = (
+            f"The model signature (OMS) was made by {other}, the release by {said(release.signer.label)}."
+        )
         return Check(5, name, "warn", "two signers", reason)
     reason = "Model signature (OMS) and release are by the same signer and speak of the same files."
     return Check(5, name, "recorded", "checked on admission", reason)
@@ -122,7 +131,10 @@ def _witnesses(log: LogDocument) -> Check:
         )
         return Check(8, "Witnesses", "none", "no co-signer", reason)
     names = ", ".join(said(witness.name, 80) for witness in log.witnesses[:5])
-    reason = f"The current state of the public record is also signed by {names}. Your witness policy says whom you count."
+    reason = (
+        f"The current state of the public record is also signed by {names}. "
+        "Your witness policy says whom you count."
+    )
     return Check(8, "Witnesses", "reported", plural(len(log.witnesses), "co-signer"), reason)
 
 
@@ -132,7 +144,9 @@ def _status(release: ReleaseDocument) -> Check:
     if release.status.state == "yanked":
         return Check(9, "Status", "bad", "withdrawn", f"Its owners withdrew it{reason}")
     if release.status.state in ("deprecated", "superseded"):
-        return Check(9, "Status", "warn", release.status.state, f"Its owners call it {release.status.state}{reason}")
+        return Check(
+            9, "Status", "warn", release.status.state, f"Its owners call it {release.status.state}{reason}"
+        )
     absence = (
         f"No withdrawal or warning is recorded {head}. Absence cannot be proved by a receipt: this is the "
         "registry's word, until you replay the log."
@@ -142,11 +156,16 @@ def _status(release: ReleaseDocument) -> Check:
 
 def _lineage(lineage: LineageDocument | None) -> Check:
     if lineage is None or not (lineage.parents or lineage.datasets or lineage.from_scratch):
-        return Check(10, "Lineage", "none", "not stated", "The publisher does not say what this was made from.")
+        return Check(
+            10, "Lineage", "none", "not stated", "The publisher does not say what this was made from."
+        )
     parts = []
     if lineage.from_scratch:
-        parts.append("claims to be trained from scratch")
-    for edges, noun in ((lineage.parents, "parent model"), (lineage.datasets, "data set")):
+        parts.append("trained from scratch")
+    for edges, noun, words in (
+        (lineage.parents, "parent model", LEVELS),
+        (lineage.datasets, "data set", DATASET_LEVELS),
+    ):
         levels = Counter(edge.level for edge in edges)
-        parts += [f"{plural(count, noun)}: {LEVELS[level]}" for level, count in sorted(levels.items(), reverse=True)]
-    return Check(10, "Lineage", "reported", "as stated", f"{'; '.join(parts).capitalize()}.")
+        parts += [f"{plural(levels[level], noun)} ({words[level]})" for level in sorted(levels, reverse=True)]
+    return Check(10, "Lineage", "reported", "as stated", f"The publisher states: {', '.join(parts)}.")

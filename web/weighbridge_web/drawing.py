@@ -24,19 +24,21 @@ __all__ = ["Relative", "draw_lineage"]
 MAX_DRAWN = 7
 """Relatives drawn on either side; more become one last row `+ n more`."""
 
-_WIDTH = 500
+_MIN_WIDTH, _MAX_WIDTH = 320, 580
 _ROW = 46
 _LANE = 15
 _LEFT = 12
 _MARK = 6
-_MAX_NAME = 44
+_MAX_NAME = 50
+_MAX_RELATION = 64
 
 
 @dataclass(frozen=True)
 class Relative:
     """A release or data set next to the one being shown.
 
-    `level` is the evidence of DESIGN section 5 (0 is a claim, drawn dashed); `url` is empty if we have no page.
+    `level` is the evidence of DESIGN section 5 (0 is a claim, drawn dashed); `url` is empty if there is
+    no page here.
     """
 
     name: str
@@ -56,10 +58,12 @@ def draw_lineage(name: str, above: Sequence[Relative], below: Sequence[Relative]
     text_x = _LEFT + lanes * _LANE + 12
     centre_y = len(upper) * _ROW + _ROW // 2
     height = (len(upper) + 1 + len(lower)) * _ROW
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{_WIDTH}" height="{height}" '
-        f'viewBox="0 0 {_WIDTH} {height}" role="img" aria-label="Lineage of {escape(said(name))}">'
-    ]
+    width = _width(text_x, name, [*upper, *lower])
+    label = escape(f"Lineage of {said(name)}")
+    opening = (
+        f'viewBox="0 0 {width} {height}" width="{width}" height="{height}" role="img" aria-label="{label}"'
+    )
+    parts = [f'<svg xmlns="http://www.w3.org/2000/svg" {opening}>']
     for number, relative in enumerate(upper):
         parts += _lane(relative, _LEFT + number * _LANE, number * _ROW + _ROW // 2, centre_y)
     for number, relative in enumerate(lower):
@@ -71,8 +75,18 @@ def draw_lineage(name: str, above: Sequence[Relative], below: Sequence[Relative]
         lane = len(lower) - 1 - number
         parts += _label(relative, _LEFT + lane * _LANE, text_x, centre_y + (number + 1) * _ROW)
     parts.append(f'<circle class="registered" cx="{_LEFT}" cy="{centre_y}" r="{_MARK + 2}"/>')
-    parts.append(f'<text class="here" font-size="16" x="{text_x}" y="{centre_y + 5}">{_clipped(name)}</text></svg>')
+    parts.append(
+        f'<text class="here" font-size="16" x="{text_x}" y="{centre_y + 5}">{_clipped(name)}</text></svg>'
+    )
     return Markup("".join(parts))  # noqa: S704 - built here; every outside text went through escape()
+
+
+def _width(text_x: int, name: str, relatives: Sequence[Relative]) -> int:
+    """Estimate how wide the texts are, so that a telephone need not shrink empty space with them."""
+    texts = [min(len(name), _MAX_NAME) * 8.4]
+    texts += [min(len(relative.name), _MAX_NAME) * 7.4 for relative in relatives]
+    texts += [min(len(relative.relation), _MAX_RELATION) * 6.1 for relative in relatives]
+    return min(_MAX_WIDTH, max(_MIN_WIDTH, round(text_x + max(texts)) + 8))
 
 
 def _capped(relatives: Sequence[Relative]) -> list[Relative]:
@@ -85,7 +99,8 @@ def _capped(relatives: Sequence[Relative]) -> list[Relative]:
 def _lane(relative: Relative, x: int, y: int, centre_y: int) -> list[str]:
     """Draw the line from a relative to the centre: straight down its lane, then a curve into the mark."""
     bend = 26 if y < centre_y else -26
-    route = f"M{x} {y}V{centre_y - bend}C{x} {centre_y - bend // 2} {_LEFT} {centre_y - bend // 2} {_LEFT} {centre_y}"
+    turn = centre_y - bend // 2
+    route = f"M{x} {y}V{centre_y - bend}C{x} {turn} {_LEFT} {turn} {_LEFT} {centre_y}"
     dashed = "" if relative.level else ' class="claim"'
     return [f'<path{dashed} d="{route}"/>']
 
@@ -101,9 +116,10 @@ def _label(relative: Relative, x: int, text_x: int, y: int) -> list[str]:
     name = f'<text font-size="15" x="{text_x}" y="{y - 2}">{_clipped(relative.name)}</text>'
     if relative.url:
         name = f'<a href="{escape(relative.url)}">{name}</a>'
-    words = f'<text class="relation" font-size="13" x="{text_x}" y="{y + 15}">{_clipped(relative.relation)}</text>'
+    relation = _clipped(relative.relation, _MAX_RELATION)
+    words = f'<text class="relation" font-size="13" x="{text_x}" y="{y + 15}">{relation}</text>'
     return [mark, name, words]
 
 
-def _clipped(text: str) -> str:
-    return escape(said(text, _MAX_NAME))
+def _clipped(text: str, limit: int = _MAX_NAME) -> str:
+    return escape(said(text, limit))

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """How pages write digests, sizes, times and other people's words.
 
-Everything here is a pure function of its argument and becomes a template filter in `weighbridge_web.rendering`.
+Everything here is a pure function of its argument; `weighbridge_web.rendering` makes filters of them.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from datetime import UTC, datetime
 
 __all__ = [
     "bare",
+    "day",
     "file_size",
     "grouped",
-    "rfc3339",
     "moment",
     "plural",
+    "rfc3339",
     "said",
-    "shape",
     "short",
     "visible_controls",
 ]
@@ -27,8 +27,9 @@ _UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB")
 _SHORT = 12
 _MAX_SAID = 4000
 
-# Characters that reorder, hide or break text: C0 and C1 controls but tab, LF and CR; bidirectional embeddings,
-# overrides, isolates and marks; zero-width characters; the byte order mark; interlinear annotations; tags.
+# Characters that reorder, hide or break text: C0 and C1 controls but tab, LF and CR; bidirectional
+# embeddings, overrides, isolates and marks; zero-width characters; the byte order mark; interlinear
+# annotations; tags.
 _CONTROLS = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb"
     "\U000e0000-\U000e007f]"
@@ -41,7 +42,7 @@ def visible_controls(text: str) -> str:
 
 
 def said(value: object, limit: int = _MAX_SAID) -> str:
-    """Return what a publisher said as one bounded run of text, hiding nothing; the template still escapes it."""
+    """Return what a publisher said as bounded text that hides nothing; the template still escapes it."""
     text = visible_controls(str(value))
     return text if len(text) <= limit else f"{text[:limit]}…"
 
@@ -85,14 +86,15 @@ def moment(value: datetime | str | int) -> str:
     return f"{then.day} {then:%B %Y, %H:%M} UTC"
 
 
+def day(value: datetime | str | int) -> str:
+    """Return a day in UTC: `23 November 2026`."""
+    then = _instant(value)
+    return f"{then.day} {then:%B %Y}"
+
+
 def rfc3339(value: datetime | str | int) -> str:
     """Return a time as RFC 3339 in UTC, for `datetime` attributes and feeds."""
     return _instant(value).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def shape(sizes: list[int] | tuple[int, ...]) -> str:
-    """Return a tensor's shape, outermost dimension first: `384 × 1536`; a scalar has none."""
-    return " × ".join(str(size) for size in sizes) if sizes else "scalar"
 
 
 def _instant(value: datetime | str | int) -> datetime:

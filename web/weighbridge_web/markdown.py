@@ -25,13 +25,63 @@ MAX_README = 200_000
 """Characters of a README that a page shows; the rest is behind the link to the signed original."""
 
 _HEADING_SHIFT = 2
-_FRONT_MATTER = re.compile(r"\A\ufeff?---[ \t]*\r?\n.*?^(?:---|\.\.\.)[ \t]*(?:\r?\n|\Z)", re.DOTALL | re.MULTILINE)
+_FRONT_MATTER = re.compile(
+    r"\A\ufeff?---[ \t]*\r?\n.*?^(?:---|\.\.\.)[ \t]*(?:\r?\n|\Z)", re.DOTALL | re.MULTILINE
+)
 _HEADING = re.compile(r"h([1-6])\Z")
 
 _TAGS = {
-    *("a", "abbr", "b", "blockquote", "br", "cite", "code", "dd", "del", "details", "dfn", "div", "dl", "dt", "em"),
-    *("figcaption", "figure", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "i", "ins", "kbd", "li", "mark", "ol", "p"),
-    *("pre", "q", "s", "samp", "small", "span", "strong", "sub", "summary", "sup", "table", "tbody", "td", "tfoot"),
+    *(
+        "a",
+        "abbr",
+        "b",
+        "blockquote",
+        "br",
+        "cite",
+        "code",
+        "dd",
+        "del",
+        "details",
+        "dfn",
+        "div",
+        "dl",
+        "dt",
+        "em",
+    ),
+    *(
+        "figcaption",
+        "figure",
+        "h1",
+        "h2",
+        "h3",
+        "h4",
+        "h5",
+        "h6",
+        "hr",
+        "i",
+        "ins",
+        "kbd",
+        "li",
+        "mark",
+        "ol",
+        "p",
+    ),
+    *(
+        "pre",
+        "q",
+        "s",
+        "samp",
+        "small",
+        "span",
+        "strong",
+        "sub",
+        "summary",
+        "sup",
+        "table",
+        "tbody",
+        "td",
+        "tfoot",
+    ),
     *("th", "thead", "tr", "u", "ul", "var"),
 }
 _ATTRIBUTES = {
@@ -42,7 +92,18 @@ _ATTRIBUTES = {
     "th": {"colspan", "rowspan", "scope"},
 }
 # Gone with all that is inside them; other unknown tags go alone and leave their text.
-_DROPPED_WHOLE = {"script", "style", "iframe", "object", "embed", "noscript", "template", "math", "svg", "title"}
+_DROPPED_WHOLE = {
+    "script",
+    "style",
+    "iframe",
+    "object",
+    "embed",
+    "noscript",
+    "template",
+    "math",
+    "svg",
+    "title",
+}
 _SCHEMES = {"http", "https", "mailto"}
 
 _sanitise_with_images = nh3.Cleaner(
@@ -60,7 +121,11 @@ _sanitise = nh3.Cleaner(
     url_schemes=_SCHEMES,
     url_relative="deny",
     link_rel="noopener noreferrer nofollow ugc",
-    tag_attribute_values={"a": {"class": {"image"}}, "span": {"class": {"image"}}, "div": {"class": {"scroll"}}},
+    tag_attribute_values={
+        "a": {"class": {"image"}},
+        "span": {"class": {"image"}},
+        "div": {"class": {"scroll"}},
+    },
 )
 
 

@@ -10,7 +10,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-__all__ = ["CHILD_RELATIONS", "COMPONENTS", "GLOSSARY", "KINDS", "LEVELS", "MATCHES", "RELATIONS", "STAGES", "Term"]
+__all__ = [
+    "CHILD_LEVELS",
+    "CHILD_RELATIONS",
+    "COMPONENTS",
+    "DATASET_LEVELS",
+    "GLOSSARY",
+    "KINDS",
+    "LEVELS",
+    "MATCHES",
+    "RELATIONS",
+    "STAGES",
+    "Term",
+]
 
 
 @dataclass(frozen=True)
@@ -38,8 +50,8 @@ GLOSSARY: Final[dict[str, Term]] = {
     "root_digest": Term(
         "root digest",
         "OMS subject",
-        "The number that an OpenSSF Model Signing signature is made over; file names are not part of it, so it "
-        "serves to look things up and never alone as an identity.",
+        "The number that an OpenSSF Model Signing signature is made over; file names are not part of it, so "
+        "it serves to look things up and never alone as an identity.",
     ),
     "statement": Term(
         "signed statement",
@@ -49,14 +61,14 @@ GLOSSARY: Final[dict[str, Term]] = {
     "signer": Term(
         "signer",
         "key, certificate or Sigstore identity",
-        "Whoever made a signature: the holder of a key, or of an online account that Sigstore checked at that "
-        "moment. It is the only name on a page that somebody had to prove.",
+        "Whoever made a signature: the holder of a key, or of an online account that Sigstore checked at "
+        "that moment. It is the only name on a page that somebody had to prove.",
     ),
     "key": Term(
         "signed with a key",
         "public key",
-        "Made by whoever holds one private key. The key is shown by its fingerprint; whose key it is, you must "
-        "know from elsewhere.",
+        "Made by whoever holds one private key. The key is shown by its fingerprint; whose key it is, you "
+        "must know from elsewhere.",
     ),
     "account": Term(
         "signed with an online account",
@@ -88,8 +100,8 @@ GLOSSARY: Final[dict[str, Term]] = {
     "receipt": Term(
         "proof of recording",
         "receipt, tlog-proof",
-        "The few numbers that lead from one entry to a signed state of the public record; with them anyone can "
-        "check, offline, that the entry is in it.",
+        "The few numbers that lead from one entry to a signed state of the public record; with them anyone "
+        "can check, offline, that the entry is in it.",
     ),
     "record_file": Term(
         "record file",
@@ -100,8 +112,8 @@ GLOSSARY: Final[dict[str, Term]] = {
     "witness": Term(
         "independent co-signer",
         "witness",
-        "Somebody else's machine that signs the state of the record too, after checking that nothing was taken "
-        "out; it makes showing different records to different people visible.",
+        "Somebody else's machine that signs the state of the record too, after checking that nothing was "
+        "taken out; it makes showing different records to different people visible.",
     ),
     "log_key": Term(
         "log key",
@@ -123,8 +135,8 @@ GLOSSARY: Final[dict[str, Term]] = {
     "yours": Term(
         "only you can check",
         "steps 1, 2 and 11",
-        "The registry never has the weights. Whether the files on your disk are the ones that were signed can "
-        "only be seen where the files are.",
+        "The registry never has the weights. Whether the files on your disk are the ones that were signed "
+        "can only be seen where the files are.",
     ),
     "reported": Term(
         "reported",
@@ -141,8 +153,8 @@ GLOSSARY: Final[dict[str, Term]] = {
     "lineage": Term(
         "lineage",
         "lineage",
-        "Which models and data sets a model was made from, as its publisher states it, each with the evidence "
-        "that there is.",
+        "Which models and data sets a model was made from, as its publisher states it, each with the "
+        "evidence that there is.",
     ),
     "withdrawn": Term(
         "withdrawn",
@@ -165,6 +177,24 @@ LEVELS: Final[dict[int, str]] = {
     4: "re-checked",
 }
 """Evidence of a lineage edge (DESIGN section 5)."""
+
+DATASET_LEVELS: Final[dict[int, str]] = {
+    0: "says so",
+    1: "names the exact data set",
+    2: "data set is registered here",
+    3: "tables match",
+    4: "re-checked",
+}
+"""The same evidence where the other end is a data set."""
+
+CHILD_LEVELS: Final[dict[int, str]] = {
+    0: "says so",
+    1: "names exactly this one",
+    2: "names exactly this release",
+    3: "tables match",
+    4: "re-checked",
+}
+"""The same evidence, read from the parent."""
 
 RELATIONS: Final[dict[str | None, str]] = {
     "finetune": "fine-tuned from",

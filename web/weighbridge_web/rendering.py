@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Templates to HTML: autoescape on, every unknown name an error, the filters of `weighbridge_web.formats`."""
+
+from __future__ import annotations
+
+import json
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from fastapi.responses import HTMLResponse
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from weighbridge_web import formats, owners, words
+from weighbridge_web.assets import asset_url
+from weighbridge_web.lineages import edge_digest, edge_name, level_words, relation_words
+
+if TYPE_CHECKING:
+    from fastapi import Response
+
+__all__ = ["page", "render"]
+
+
+def page(template: str, *, status_code: int = 200, **context: Any) -> Response:
+    """Render a template as an HTML answer that is asked for anew each time: the record grows."""
+    headers = {"Cache-Control": "no-cache"}
+    return HTMLResponse(render(template, **context), status_code=status_code, headers=headers)
+
+
+def render(template: str, **context: Any) -> str:
+    """Render a template to text."""
+    return _environment().get_template(template).render(**context)
+
+
+@lru_cache(maxsize=1)
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("weighbridge_web"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    for name in (
+        "bare",
+        "day",
+        "file_size",
+        "grouped",
+        "moment",
+        "plural",
+        "rfc3339",
+        "said",
+        "short",
+    ):
+        environment.filters[name] = getattr(formats, name)
+    environment.filters |= {
+        "edge_digest": edge_digest,
+        "edge_name": edge_name,
+        "level_words": level_words,
+        "local": local,
+        "owner_fingerprint": owners.owner_fingerprint,
+        "owner_words": owners.owner_words,
+        "pretty": pretty,
+        "relation_words": relation_words,
+    }
+    environment.globals |= {
+        "asset": asset_url,
+        "glossary": words.GLOSSARY,
+        "kinds": words.KINDS,
+        "levels": words.LEVELS,
+        "matches": words.MATCHES,
+        "section": "",
+    }
+    return environment
+
+
+def local(address: str) -> str:
+    """Return the path of one of our own addresses: a page stays where the reader is.
+
+    Documents hold absolute addresses where the registry knows its own; a link to them would move a
+    reader who came by another name for the same host.
+    """
+    parts = urlsplit(address)
+    path = "/" + parts.path.lstrip("/")
+    return f"{path}?{parts.query}" if parts.query else path
+
+
+def pretty(value: Any) -> str:
+    """Return JSON for reading: indented, characters as they are but for those that hide or reorder text."""
+    return formats.visible_controls(json.dumps(value, indent=2, ensure_ascii=False))
