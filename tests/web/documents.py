@@ -42,8 +42,10 @@ from weighbridge_web.records import NotRecordedError
 ORIGIN = "weighbridge.example/3f2a9c0b7d1e4f60"
 VKEY = f"{ORIGIN}+3f2a9c0b+AZ8zrEHlqLlnM3m3VYcCRJ2dDP3jMGOcr5A1d0Cj0p3P"
 PEM = (
-    "-----BEGIN PUBLIC KEY-----\nMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEJmZkCBp4xWm0P8gXM0m7x5Q6M7vS\n"
-    "Kq1b0wqg9uZJm1m3Jr5p2m9S0Zb8mC6o5R0bE1Yk4w3p8n2c7d6e5f4g3h==\n-----END PUBLIC KEY-----\n"
+    "-----BEGIN PUBLIC KEY-----\n"
+    "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE1bF4hksQd1+v04UJXqqsUcQcjuMF\n"
+    "YovPLl8QF2mcE1Azmwk4D0gE8oOxPzoYW0QLVdMkOnN/KHA5XzD2X5pnEA==\n"
+    "-----END PUBLIC KEY-----\n"
 )
 RECEIVED = 1_795_423_680
 
@@ -511,6 +513,7 @@ def example() -> MemoryRecords:
         url="/models/tiny/bare-weights-with-a-rather-long-name.that-goes-on/0.0.1-alpha.20261123+build.4711",
         oms_signer=None,
         oms_statement=None,
+        entries=tuple(entry.model_copy(update={"index": entry.index + 3}) for entry in release().entries),
         signer=signer(
             "ada.lovelace-of-the-analytical-engine@research.example.org, logged in at https://accounts.example.com",
             "sigstore",

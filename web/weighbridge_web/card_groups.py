@@ -171,8 +171,8 @@ def _stage(stage: TrainingStage) -> Iterator[Row]:
         "Hyperparameters", [f"{name} = {_value(value)}" for name, value in stage.hyperparameters.items()]
     )
     yield from _row("Hardware", [stage.hardware])
-    if stage.compute_flop is not None:
-        yield from _row("Compute", [f"{stage.compute_flop:.3g} floating point operations"])
+    if stage.compute_petaflop is not None:
+        yield from _row("Compute", [f"{stage.compute_petaflop:,.6g} petaFLOP (10¹⁵ floating point operations each)"])
     if stage.accelerator_hours is not None:
         yield from _row("Accelerator time", [f"{stage.accelerator_hours:,.6g} device hours"])
     yield from _row("Energy", [_energy(stage.energy)])

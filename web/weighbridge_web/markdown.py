@@ -21,8 +21,15 @@ from weighbridge_web.formats import visible_controls
 
 __all__ = ["MAX_README", "render_readme", "strip_front_matter"]
 
-MAX_README = 200_000
+MAX_README = 100_000
 """Characters of a README that a page shows; the rest is behind the link to the signed original."""
+
+MAX_MARKS = 4000
+"""Opening brackets of tags, links or images, each, up to which a README is read as Markdown.
+
+Deeply nested tags take time that grows with the square of their number (20,000 `<div>`: two seconds).
+No README that people wrote comes near this; beyond it the text is shown as it is.
+"""
 
 _HEADING_SHIFT = 2
 _FRONT_MATTER = re.compile(
@@ -142,6 +149,8 @@ def render_readme(text: str) -> Markup:
     the end, so that nothing the rewriting did can matter.
     """
     source = visible_controls(strip_front_matter(text)[:MAX_README])
+    if source.count("<") > MAX_MARKS or source.count("[") > MAX_MARKS:
+        return Markup("<pre>{}</pre>").format(source)
     rewriting = _Rewriting()
     rewriting.feed(_sanitise_with_images.clean(_markdown().render(source)))
     rewriting.close()

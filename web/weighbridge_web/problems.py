@@ -7,6 +7,7 @@ import logging
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
+from fastapi import Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
@@ -17,9 +18,10 @@ from weighbridge_web.records import NotRecordedError
 from weighbridge_web.rendering import page
 
 if TYPE_CHECKING:
-    from fastapi import FastAPI, Request
+    from fastapi import FastAPI
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-__all__ = ["for_people", "install", "problem"]
+__all__ = ["LastResort", "for_people", "install", "problem"]
 
 _log = logging.getLogger(__name__)
 
@@ -92,10 +94,39 @@ def install(app: FastAPI) -> None:
         name = ".".join(str(part) for part in first["loc"][1:])
         return problem(request, 400, f"{name}: {first['msg']}.")
 
-    @app.exception_handler(Exception)
-    def broken(request: Request, error: Exception) -> Response:
-        _log.error("unhandled error at %s", request.url.path, exc_info=error)
-        return problem(request, 500, "The page could not be made.")
+    app.add_middleware(LastResort)
+
+
+class LastResort:
+    """ASGI middleware that answers what nobody caught, tells no insides, and keeps them in the log.
+
+    The framework's own handler stands outside all middleware: its answer would lack our headers.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on; if that fails before an answer began, answer 500."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        begun = False
+
+        async def noting(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, noting)
+        except Exception:
+            request = Request(scope)
+            _log.exception("unhandled error at %s", visible_controls(request.url.path))
+            if begun:
+                raise
+            answer = problem(request, 500, "This answer could not be made.")
+            await answer(scope, receive, send)
 
 
 _DETAILS: Final = {404: "There is no page at this address.", 405: "This address does not take that method."}
