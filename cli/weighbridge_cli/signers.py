@@ -1,15 +1,192 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who signs: from the options of `sign` and `publish` to one signer."""
+"""Who signs: from the options of `sign` and `publish` to one signer.
+
+A key goes before an account, what is written on the command line before what is configured, and
+nobody is ever logged in, or made public, without having asked for it.
+"""
 
 from __future__ import annotations
 
+import os
+import sys
+from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from weighbridge.config import config_folder
+import click
 
-__all__ = ["default_key"]
+from weighbridge.config import config_folder, read_settings
+from weighbridge.errors import InputError
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+    from cryptography.x509 import Certificate
+
+    from weighbridge.signing import StatementSigner
+
+__all__ = ["SigningOptions", "choose_signer", "default_key"]
+
+_CONSENT_FILE = "keyless-consent"
+_MAX_CONFIG_BYTES = 1024 * 1024
+_QUESTION = (
+    "Signing keyless puts your account's name (usually an e-mail address) into Sigstore's public logs.\n"
+    "Your e-mail address will be public for ever. Continue?"
+)
+_NO_SIGNER = "nobody to sign: there is no key and no online identity"
+_WAYS_OUT = (
+    "make a key: weighbridge key new   (then run this again)\n"
+    "or log in with an online account: add --keyless   (opens your browser; your e-mail becomes public)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SigningOptions:
+    """The signing options of a command, as given."""
+
+    key: Path | None = None
+    password_env: str | None = None
+    certificate: Path | None = None
+    chain: tuple[Path, ...] = ()
+    keyless: bool = False
+    identity_token: str | None = None
+    trust_config: Path | None = None
+    staging: bool = False
+    yes: bool = False
+
+    @classmethod
+    def take(cls, options: dict[str, Any]) -> SigningOptions:
+        """Take the signing options out of a command's options."""
+        return cls(**{field.name: options.pop(field.name) for field in fields(cls)})
+
+    @property
+    def wants_keyless(self) -> bool:
+        """Whether anything given only makes sense without a key."""
+        return self.keyless or self.staging or bool(self.identity_token) or self.trust_config is not None
 
 
 def default_key() -> Path:
     """Where `key new` puts a key without being told, and where signing looks for one."""
     return config_folder() / "key.pem"
+
+
+def choose_signer(options: SigningOptions) -> StatementSigner:
+    """Return the signer that the options, the configuration and the surroundings amount to.
+
+    Raises `InputError` if they contradict each other or amount to nobody.
+    """
+    if options.wants_keyless:
+        if options.key or options.certificate:
+            raise InputError("--key and a keyless option contradict each other", hint="leave one of them out")
+        return _keyless(options)
+    if options.certificate:
+        return _with_certificate(options)
+    if options.chain:
+        raise InputError("--chain means nothing without --certificate")
+    key = _key_path(options)
+    if key is not None:
+        from weighbridge.signing import KeySigner
+
+        return KeySigner(_load_key(key, options.password_env))
+    if _in_ci():
+        from weighbridge.sigstore_signing import ambient_token
+
+        if (token := ambient_token()) is not None:
+            return _keyless(options, token=token)
+    raise InputError(_NO_SIGNER, hint=_WAYS_OUT)
+
+
+def _key_path(options: SigningOptions) -> Path | None:
+    """Find the key: command line, environment, config.toml, default place."""
+    if options.key:
+        return options.key
+    configured = read_settings(config_folder()).key
+    if configured is not None:
+        return configured
+    return default_key() if default_key().is_file() else None
+
+
+def _load_key(path: Path, password_env: str | None) -> EllipticCurvePrivateKey:
+    """Load a private key; ask for its passphrase where somebody can answer."""
+    from weighbridge import keys
+
+    if password_env is not None:
+        password = os.environ.get(password_env)
+        if password is None:
+            raise InputError(f"the environment variable {password_env} is not set")
+        return keys.load_private_key(path, password.encode() or None)
+    if _is_encrypted(path) and sys.stdin.isatty():
+        given = click.prompt(f"Passphrase of {path}", hide_input=True, err=True)
+        return keys.load_private_key(path, str(given).encode())
+    return keys.load_private_key(path)
+
+
+def _is_encrypted(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return b"ENCRYPTED" in file.read(4096)
+    except OSError:
+        return False  # load_private_key says what is wrong
+
+
+def _with_certificate(options: SigningOptions) -> StatementSigner:
+    from weighbridge.signing import CertificateSigner
+
+    key = _key_path(options)
+    if key is None or options.certificate is None:
+        raise InputError("--certificate needs the private key that it is for: --key PEM")
+    certificate, *more = _certificates(options.certificate)
+    chain = [item for path in options.chain for item in _certificates(path)]
+    return CertificateSigner(_load_key(key, options.password_env), certificate, [*more, *chain])
+
+
+def _certificates(path: Path) -> list[Certificate]:
+    from cryptography.x509 import load_pem_x509_certificates
+
+    try:
+        found = load_pem_x509_certificates(_read(path))
+    except ValueError as error:
+        raise InputError(f"{path} holds no certificate in PEM form") from error
+    return found
+
+
+def _keyless(options: SigningOptions, token: str | None = None) -> StatementSigner:
+    from weighbridge.sigstore_signing import SigstoreSigner
+
+    token = token or options.identity_token
+    _ask_consent(options)
+    config = _read(options.trust_config) if options.trust_config else None
+    interactive = sys.stdin.isatty() and not _in_ci()
+    return SigstoreSigner(token=token, trust_config=config, staging=options.staging, browser=interactive)
+
+
+def _ask_consent(options: SigningOptions) -> None:
+    """Ask once whether the account may become public; remember the answer yes."""
+    marker = config_folder() / _CONSENT_FILE
+    if options.yes or _in_ci() or marker.exists():
+        return
+    if not sys.stdin.isatty():
+        raise InputError(
+            "signing keyless makes your e-mail address public for ever, and there is no terminal to ask you",
+            hint="add --yes if you agree, or sign with a key: weighbridge key new",
+        )
+    if not click.confirm(_QUESTION, err=True):
+        raise InputError(
+            "not signed: you did not agree", hint="a key tells nothing about you: weighbridge key new"
+        )
+    marker.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    marker.touch(mode=0o600)
+
+
+def _in_ci() -> bool:
+    return bool(os.environ.get("CI"))
+
+
+def _read(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            data = file.read(_MAX_CONFIG_BYTES + 1)
+    except OSError as error:
+        raise InputError(f"can't read {path}: {error.strerror}") from error
+    if len(data) > _MAX_CONFIG_BYTES:
+        raise InputError(f"{path} is longer than {_MAX_CONFIG_BYTES:,} bytes")
+    return data
