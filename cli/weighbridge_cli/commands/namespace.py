@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`weighbridge namespace`: who may publish under a name."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from weighbridge_cli.options import json_option, registry_option
+
+if TYPE_CHECKING:
+    from weighbridge_schemas.namespace import Owner
+
+
+@click.group("namespace")
+def command() -> None:
+    """Show who may publish under a name."""
+
+
+@command.command("show")
+@click.argument("namespace", metavar="NS")
+@registry_option
+@json_option
+def show(namespace: str, *, registry: str | None, as_json: bool) -> None:
+    """Show the owners of NS, and every change of them, as the registry says.
+
+    A namespace proves nothing about a name in real life: look at its owners. Exit code 1 if nobody has
+    claimed it.
+    """
+    from weighbridge_cli import terminal
+    from weighbridge_cli.registries import open_registry
+
+    client = open_registry(registry)
+    document = client.namespace(namespace)
+    if document is None:
+        if as_json:
+            terminal.print_json({"v": 1, "namespace": namespace, "claimed": False})
+        else:
+            terminal.put(f"Nobody has claimed {namespace} on {client.url}.")
+        click.get_current_context().exit(1)
+    if as_json:
+        terminal.print_json({"v": 1, "claimed": True, **document.model_dump(mode="json", by_alias=True)})
+        return
+    terminal.put(document.namespace, bold=True)
+    for owner in document.owners:
+        terminal.put(f"  owner: {_owner(owner)}")
+    terminal.put(f"  since entry {document.index} of {document.as_of.origin}, epoch {document.epoch}")
+    terminal.put(f"  models: {', '.join(model.name for model in document.models) or 'none yet'}")
+    for change in document.history:
+        terminal.put(
+            f"  entry {change.index}: {len(change.added)} owners added, {len(change.removed)} removed, "
+            f"signed by {change.signer.label}"
+        )
+    terminal.note(f"This is the word of {client.url}. What it proves is in the record file of each release.")
+
+
+def _owner(owner: Owner) -> str:
+    from weighbridge.keys import fingerprint, load_public_key
+
+    match owner.type:
+        case "key":
+            words = f"the holder of the key {fingerprint(load_public_key(owner.public_key.encode()))}"
+        case "certificate":
+            words = f"{owner.subject}, under a certificate authority of their own"
+        case "sigstore":
+            words = f"{owner.subject}, logged in at {owner.issuer}"
+        case "ci":
+            words = (
+                f"workflow {owner.workflow_path} of repository {owner.repository_id} "
+                f"(owner {owner.owner_id}), refs {owner.ref_pattern}, at {owner.issuer}"
+            )
+    return f"{words} (“{owner.label}”)" if owner.label else words
