@@ -18,8 +18,9 @@ import pytest
 
 from tests import programs
 from tests.local_sigstore.fixtures import local_sigstore
+from tests.registries import registry
 
-__all__ = ["local_sigstore"]  # a fixture that lives beside the server that it starts
+__all__ = ["local_sigstore", "registry"]  # fixtures that live beside the servers that they start
 
 # xdist's workers inherit the environment, so the first process of a run decides for all of them.
 _STRICT = "WEIGHBRIDGE_TESTS_STRICT"

@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import contextlib
+import signal
 import socket
+import threading
 from collections.abc import Callable, Iterator
 from typing import Final
 
@@ -18,6 +20,7 @@ __all__ = ["serve"]
 _DRAIN_SECONDS: Final = 10
 _CONNECTIONS: Final = 1000
 _BACKLOG: Final = 512
+_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
 
 def serve(app: ASGIApp, host: str, port: int, on_ready: Callable[[str], None] | None = None) -> None:
@@ -63,9 +66,16 @@ class _Server(uvicorn.Server):
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Stop on SIGINT and SIGTERM, without dying of them once all is closed."""
-        with contextlib.suppress(KeyboardInterrupt), super().capture_signals():
+        """Stop on SIGINT and SIGTERM; uvicorn's own would let the process die of them afterwards."""
+        if threading.current_thread() is not threading.main_thread():
             yield
+            return
+        before = {number: signal.signal(number, self.handle_exit) for number in _SIGNALS}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
 
 def _listen(host: str, port: int) -> socket.socket:
