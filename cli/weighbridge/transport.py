@@ -151,6 +151,7 @@ class Transport:
                 timeout=self._timeout,
             )
             answer = self._read(request, url, response, deadline)
+            location = response.headers.get("Location", "")
             pause = _retry_after(response.headers.get("Retry-After", ""))
             response.release_conn()
         except SSLError as error:
@@ -164,7 +165,7 @@ class Transport:
         finally:
             if response is not None:
                 response.close()
-        return answer, response.headers.get("Location", ""), pause
+        return answer, location, pause
 
     def _read(self, request: Request, url: str, response: BaseHTTPResponse, deadline: float) -> Answer:
         """Read a body within its limit and deadline, and check its type."""
@@ -235,15 +236,17 @@ def _checked(url: str) -> str:
     """Check and normalise the address of a registry; raises `InputError`."""
     try:
         parts = urlsplit(url.strip())
-        valid = parts.scheme in _PORTS and bool(parts.hostname) and (parts.port is None or parts.port > 0)
-    except ValueError:
-        valid = False
-    if not valid or parts.username is not None or parts.query or parts.fragment:
-        raise InputError(
-            f"not the address of a registry: {url[:200]!r}",
-            hint="give one like https://registry.example or http://127.0.0.1:8484",
-        )
-    return parts.geturl().rstrip("/")
+        usable = parts.scheme in _PORTS and bool(parts.hostname) and parts.port != 0
+        plain = parts.username is None and not parts.query and not parts.fragment
+        if usable and plain:
+            return parts.geturl().rstrip("/")
+        why = ""
+    except ValueError as error:
+        why = f" ({error})"
+    raise InputError(
+        f"not the address of a registry: {url[:200]!r}{why}",
+        hint="give one like https://registry.example or http://127.0.0.1:8484",
+    )
 
 
 def _address(parts: SplitResult) -> tuple[str, str | None, int | None]:
