@@ -24,6 +24,8 @@ from weighbridge_schemas.api import (
     NamespaceChange,
     NamespaceDocument,
     ParentEdge,
+    ProvenanceDocument,
+    RecordLineDocument,
     ReleaseDocument,
     ReleaseStatus,
     SignerDocument,
@@ -37,7 +39,7 @@ from weighbridge_schemas.base import Reference
 from weighbridge_schemas.card import Card
 from weighbridge_schemas.namespace import KeyOwner
 from weighbridge_schemas.release import ReleaseFile, RootDigest, TensorSummary
-from weighbridge_web.records import NotRecordedError
+from weighbridge_web.records import NotKnownError
 
 ORIGIN = "weighbridge.example/3f2a9c0b7d1e4f60"
 VKEY = f"{ORIGIN}+3f2a9c0b+AZ8zrEHlqLlnM3m3VYcCRJ2dDP3jMGOcr5A1d0Cj0p3P"
@@ -261,7 +263,7 @@ class MemoryRecords:
             if (r.namespace.lower(), r.name.lower()) == (namespace.lower(), name.lower())
         ]
         if not found:
-            raise NotRecordedError(f"No model {namespace}/{name} is recorded here.")
+            raise NotKnownError(f"No model {namespace}/{name} is recorded here.")
         return ModelDocument(
             namespace=found[0].namespace,
             name=found[0].name,
@@ -288,7 +290,18 @@ class MemoryRecords:
         for (ns, model, release), document in self.releases.items():
             if (ns.lower(), model.lower(), release) == (namespace.lower(), name.lower(), version):
                 return document
-        raise NotRecordedError(f"No release {namespace}/{name} {version} is recorded here.")
+        raise NotKnownError(f"No release {namespace}/{name} {version} is recorded here.")
+
+    def provenance(self, namespace: str, name: str, version: str) -> ProvenanceDocument:
+        found = self.release(namespace, name, version)
+        line = RecordLineDocument(v=1, bundle="e30=", leaf="e30=", receipt=self.entry(4).receipt)
+        return ProvenanceDocument(
+            namespace=found.namespace,
+            name=found.name,
+            version=found.version,
+            lines=(line, line),
+            as_of=self.as_of,
+        )
 
     def signer(self, signer: str, _cursor: int | None) -> SignerDocument:
         for r in self.releases.values():
@@ -318,12 +331,12 @@ class MemoryRecords:
                     url=f"/signers/{s.id}",
                     as_of=self.as_of,
                 )
-        raise NotRecordedError("No such signer has signed anything here.")
+        raise NotKnownError("No such signer has signed anything here.")
 
     def namespace(self, namespace: str) -> NamespaceDocument:
         found = [r for r in self.releases.values() if r.namespace.lower() == namespace.lower()]
         if not found:
-            raise NotRecordedError(f"Nobody has claimed the namespace {namespace} here.")
+            raise NotKnownError(f"Nobody has claimed the namespace {namespace} here.")
         owner = KeyOwner(type="key", public_key=PEM, label="build machine")
         return NamespaceDocument(
             namespace=found[0].namespace,
@@ -372,7 +385,7 @@ class MemoryRecords:
 
     def entry(self, index: int) -> EntryDocument:
         if index >= self.size:
-            raise NotRecordedError(f"The log has {self.size} entries, so there is no entry {index}.")
+            raise NotKnownError(f"The log has {self.size} entries, so there is no entry {index}.")
         event = self._event(index)
         return EntryDocument(
             index=index,

@@ -19,7 +19,7 @@ from weighbridge_web.app import add_pages
 @contextmanager
 def served(app: FastAPI) -> Iterator[str]:
     """Serve `app` until the block ends; gives its address."""
-    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="error", lifespan="off"))
+    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="error", lifespan="on"))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     end = time.monotonic() + 20

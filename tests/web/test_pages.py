@@ -170,6 +170,13 @@ def test_the_twin_of_a_page_is_the_document_itself(reader: Reader) -> None:
             assert json.loads(reader.text(f"{path}.json")), path
 
 
+def test_the_record_file_is_a_download_of_json_lines(reader: Reader) -> None:
+    response = reader.get(f"{RELEASE}/provenance.jsonl")
+    assert response.headers["Content-Disposition"] == 'attachment; filename="provenance.jsonl"'
+    lines = response.data.decode().splitlines()
+    assert [sorted(json.loads(line)) for line in lines] == [["bundle", "leaf", "receipt", "v"]] * 2
+
+
 def test_the_twin_of_a_search_keeps_its_question(reader: Reader) -> None:
     assert json.loads(reader.text("/models.json?q=bare"))["query"] == "bare"
 
@@ -228,7 +235,7 @@ def test_the_log_is_paged_backwards(reader: Reader) -> None:
     ("path", "status", "words"),
     [
         ("/nothing", 404, "There is no page at this address"),
-        ("/models/tiny/absent", 404, "No model tiny/absent is recorded here"),
+        ("/models/tiny/absent", 404, "No model tiny/absent is recorded here."),
         ("/models/tiny/encoder/9", 404, "No release tiny/encoder 9 is recorded here"),
         ("/log/999", 404, "so there is no entry 999"),
         ("/log/-1", 400, "counted from 0"),
@@ -236,8 +243,8 @@ def test_the_log_is_paged_backwards(reader: Reader) -> None:
         ("/digests/xyz", 400, "64 hexadecimal digits"),
         ("/signers/xyz", 400, "64 hexadecimal digits"),
         (f"/signers/{'0' * 64}", 404, "No such signer"),
-        ("/log?before=many", 400, "before"),
-        (f"/models?q={'q' * 201}", 400, "q:"),
+        ("/log?before=many", 400, "The value of before"),
+        (f"/models?q={'q' * 201}", 400, "The value of q"),
         ("/static/../app.py", 404, ""),
         ("/static/%2e%2e/app.py", 404, ""),
     ],

@@ -1,19 +1,36 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The whole service: a registry's API and its pages in one application."""
+"""The whole service: a registry's interface and its pages in one application."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from weighbridge_registry.api import create_api
+from weighbridge_registry.service import open_service
 from weighbridge_web import assets, pages, problems
 from weighbridge_web.headers import SecurityHeaders
+from weighbridge_web.records import Records, RegistryRecords
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
-    from weighbridge_web.records import Records
+    from weighbridge_registry.settings import Settings
 
-__all__ = ["add_pages"]
+__all__ = ["add_pages", "create_app"]
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """Open the registry of `settings` and return the application that serves it, pages included.
+
+    The application closes the registry when it shuts down. Raises what `open_service` raises.
+    """
+    service = open_service(settings)
+    try:
+        records = RegistryRecords(service.queries, service.attachments)
+        return add_pages(create_api(service), records, base_url=settings.base_url)
+    except BaseException:
+        service.close()
+        raise
 
 
 def add_pages(app: FastAPI, records: Records, *, base_url: str = "") -> FastAPI:

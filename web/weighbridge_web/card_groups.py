@@ -172,9 +172,7 @@ def _stage(stage: TrainingStage) -> Iterator[Row]:
     )
     yield from _row("Hardware", [stage.hardware])
     if stage.compute_petaflop is not None:
-        yield from _row(
-            "Compute", [f"{stage.compute_petaflop:,.6g} petaFLOP (10¹⁵ floating point operations each)"]
-        )
+        yield from _row("Compute", [f"{stage.compute_petaflop:,.6g} petaFLOP (10¹⁵ operations)"])
     if stage.accelerator_hours is not None:
         yield from _row("Accelerator time", [f"{stage.accelerator_hours:,.6g} device hours"])
     yield from _row("Energy", [_energy(stage.energy)])

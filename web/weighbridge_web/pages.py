@@ -16,7 +16,7 @@ from fastapi.responses import RedirectResponse
 
 from weighbridge_web.badges import badge
 from weighbridge_web.feeds import namespace_feed, release_feed
-from weighbridge_web.records import Ask, NotRecordedError
+from weighbridge_web.records import Ask, NotKnownError
 from weighbridge_web.release_page import release_context
 from weighbridge_web.rendering import page
 from weighbridge_web.signer_page import identity_rows
@@ -101,6 +101,18 @@ def release(namespace: str, name: str, version: str, request: Request, ask: Ask)
         return RedirectResponse(address, status_code=308)
     context = release_context(document, ask)
     return page("release.html", **context, base_url=base_url(request), section="models")
+
+
+@router.get("/models/{namespace}/{name}/{version}/provenance.jsonl")
+def record_file(namespace: str, name: str, version: str, ask: Ask) -> Response:
+    """Give the record file of a release as a download: the name that `weighbridge verify` looks for."""
+    document = ask.provenance(namespace, name, version)
+    lines = "".join(f"{line.model_dump_json()}\n" for line in document.lines)
+    headers = {
+        "Cache-Control": "no-cache",
+        "Content-Disposition": 'attachment; filename="provenance.jsonl"',
+    }
+    return Response(lines, media_type="application/jsonl", headers=headers)
 
 
 @router.get("/signers/{signer}")
@@ -199,7 +211,7 @@ def release_badge(namespace: str, name: str, ask: Ask, version: str = "") -> Res
     status = 200
     try:
         document = ask.release(namespace, name, version or ask.model(namespace, name).latest)
-    except NotRecordedError:
+    except NotKnownError:
         text, state, status = "not recorded here", "unknown", 404
     else:
         withdrawn = document.status.state == "yanked"
@@ -221,7 +233,7 @@ def _twin_or_page(name: str, ask: Callable[[str], Document], html: Callable[[str
         return html(name)
     try:
         return twin(ask(name.removesuffix(_JSON)))
-    except NotRecordedError:
+    except NotKnownError:
         return html(name)
 
 

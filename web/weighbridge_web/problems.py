@@ -9,19 +9,20 @@ from typing import TYPE_CHECKING, Final
 
 from fastapi import Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
-from weighbridge_schemas.api import Problem
+from weighbridge.errors import WeighbridgeError
+from weighbridge_registry.api.problems import problem, problem_of, response
 from weighbridge_web.formats import visible_controls
-from weighbridge_web.records import NotRecordedError
 from weighbridge_web.rendering import page
 
 if TYPE_CHECKING:
-    from fastapi import FastAPI
+    from fastapi import FastAPI, Response
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-__all__ = ["LastResort", "for_people", "install", "problem"]
+    from weighbridge_schemas.api import Problem
+
+__all__ = ["LastResort", "answer", "for_people", "install"]
 
 _log = logging.getLogger(__name__)
 
@@ -29,71 +30,78 @@ _TITLES: Final = {
     400: "That request cannot be read",
     404: "Nothing here by that name",
     405: "That cannot be done here",
-    406: "Not in that form",
     413: "That is too large",
     429: "Too many requests",
     500: "Something broke on our side",
     503: "Not available just now",
 }
+_DETAILS: Final = {404: "There is no page at this address", 405: "This address does not take that method"}
 _HINTS: Final = {
     400: "Check the address: names have letters, digits, dots and hyphens; digests 64 hexadecimal digits.",
-    404: "It may be misspelt, or recorded elsewhere. Nothing can be concluded from its absence here.",
+    404: "It may be misspelt. The search below knows every model that is recorded here.",
     405: "Statements are sent to /api/v1/statements by the command: weighbridge publish.",
     429: "Wait a little, then go on more slowly.",
     500: "Nothing that was recorded is lost. Try again; if it stays, tell the operator what you asked for.",
     503: "Nothing that was recorded is lost. Try again in a minute.",
 }
-_MACHINE_PREFIXES = ("/api/", "/tile/", "/bundles/", "/schemas/", "/static/", "/badges/")
-_MACHINE_PATHS = {"/checkpoint", "/healthz", "/readyz", "/metrics", "/openapi.json"}
+_FOR_PROGRAMS = ("/api/", "/tile/", "/bundles/", "/schemas/", "/static/", "/badges/")
+_PATHS_FOR_PROGRAMS = {"/checkpoint", "/healthz", "/readyz", "/metrics"}
 
 
 def for_people(request: Request) -> bool:
     """Tell whether the one who asked reads pages: by the address, and by what they accept."""
     path = request.url.path
-    if path.startswith(_MACHINE_PREFIXES) or path in _MACHINE_PATHS or path.endswith((".json", ".atom")):
+    if path.startswith(_FOR_PROGRAMS) or path in _PATHS_FOR_PROGRAMS:
+        return False
+    if path.endswith((".json", ".jsonl", ".atom")):
         return False
     accept = request.headers.get("accept", "")
     return not accept or "text/html" in accept or "*/*" in accept
 
 
-def problem(request: Request, status: int, detail: str, hint: str = "") -> Response:
+def answer(request: Request, found: Problem) -> Response:
     """Answer with a page or with problem+json, by who asked."""
-    title = _TITLES.get(status) or HTTPStatus(status).phrase
-    hint = hint or _HINTS.get(status, "")
-    if for_people(request):
-        return page("error.html", status_code=status, status=status, title=title, detail=detail, hint=hint)
-    slug = HTTPStatus(status).phrase.lower().replace(" ", "-")
-    document = Problem(
-        type=f"https://weighbridge/problems/{slug}",
-        title=title,
+    if not for_people(request):
+        return response(found)
+    status = found.status
+    detail = found.detail.rstrip(".")
+    return page(
+        "error.html",
+        status_code=status,
         status=status,
-        detail=detail,
-        hint=hint,
-        instance=visible_controls(request.url.path[:500]),
+        title=_TITLES.get(status, found.title),
+        detail=f"{detail[:1].upper()}{detail[1:]}.",
+        hint=found.hint or _HINTS.get(status, ""),
     )
-    return Response(document.model_dump_json(by_alias=True), status, media_type="application/problem+json")
 
 
 def install(app: FastAPI) -> None:
-    """Make pages answer errors as pages."""
+    """Make pages answer errors as pages, and the interface as it did."""
 
-    @app.exception_handler(NotRecordedError)
-    def not_recorded(request: Request, error: NotRecordedError) -> Response:
-        return problem(request, 404, str(error))
+    async def on_error(request: Request, error: Exception) -> Response:
+        if not isinstance(error, WeighbridgeError):
+            raise error
+        return answer(request, problem_of(error))
 
-    @app.exception_handler(HTTPException)
-    def http_error(request: Request, error: HTTPException) -> Response:
-        said = error.detail if error.detail != HTTPStatus(error.status_code).phrase else ""
-        response = problem(request, error.status_code, said or _DETAILS.get(error.status_code, error.detail))
-        response.headers.update(error.headers or {})
-        return response
+    async def on_http(request: Request, error: Exception) -> Response:
+        if not isinstance(error, HTTPException):
+            raise error
+        bare = error.detail == HTTPStatus(error.status_code).phrase
+        detail = _DETAILS.get(error.status_code, error.detail) if bare else error.detail
+        found = answer(request, problem(error.status_code, detail))
+        found.headers.update(error.headers or {})
+        return found
 
-    @app.exception_handler(RequestValidationError)
-    def invalid(request: Request, error: RequestValidationError) -> Response:
+    async def on_validation(request: Request, error: Exception) -> Response:
+        if not isinstance(error, RequestValidationError):
+            raise error
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"][1:])
-        return problem(request, 400, f"{name}: {first['msg']}.")
+        return answer(request, problem(400, f"the value of {name}: {first['msg']}"))
 
+    app.add_exception_handler(WeighbridgeError, on_error)
+    app.add_exception_handler(HTTPException, on_http)
+    app.add_exception_handler(RequestValidationError, on_validation)
     app.add_middleware(LastResort)
 
 
@@ -125,8 +133,5 @@ class LastResort:
             _log.exception("unhandled error at %s", visible_controls(request.url.path))
             if begun:
                 raise
-            answer = problem(request, 500, "This answer could not be made.")
-            await answer(scope, receive, send)
-
-
-_DETAILS: Final = {404: "There is no page at this address.", 405: "This address does not take that method."}
+            found = answer(request, problem(500, "This is a fault of the registry, not of your request."))
+            await found(scope, receive, send)

@@ -9,7 +9,7 @@ from weighbridge_web.card_groups import card_groups, license_words
 from weighbridge_web.checks import release_checks
 from weighbridge_web.lineages import drawing
 from weighbridge_web.markdown import MAX_README, render_readme, strip_front_matter
-from weighbridge_web.records import NotRecordedError
+from weighbridge_web.records import NotKnownError
 from weighbridge_web.rendering import local
 
 if TYPE_CHECKING:
@@ -55,7 +55,6 @@ def release_context(release: ReleaseDocument, ask: Records) -> dict[str, Any]:
         "readme_missing": bound and readme is None,
         "readme_path": local(release.readme) if release.readme else None,
         "tensor_table_path": local(release.tensor_table) if release.tensor_table else None,
-        "provenance_path": local(release.provenance),
         "raw": _raw(release, ask),
     }
 
@@ -81,6 +80,6 @@ def _raw(release: ReleaseDocument, ask: Records) -> list[EntryDocument]:
     for entry in entries[-RAW_STATEMENTS:]:
         try:
             documents.append(ask.entry(entry.index))
-        except NotRecordedError:  # withheld since the release was read
+        except NotKnownError:  # withheld since the release was read
             continue
     return documents
