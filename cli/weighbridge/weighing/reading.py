@@ -7,15 +7,15 @@ import hashlib
 import io
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from weighbridge.errors import EnumerationError
 
-from . import safetensors
-from .formats import recognise
+from . import gguf, safetensors
+from .formats import Kind, recognise
 from .hashing import GIT_MAX_BYTES, Hash, SegmentHash, Watch, digest_of, new_hash, stream
-from .spans import Span, SpanError
+from .spans import Layout, Prefix, SpanError
 from .templates import MAX_TEMPLATE_FILE, holds_templates, templates_in
 from .tree import Listed, changed
 from .weighed import ChatTemplate, Tensor, WeighedFile
@@ -31,11 +31,12 @@ _LFS_POINTER: Final = b"version https://git-lfs.github.com/spec/"
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What is kept of a file after reading it."""
+    """What is kept of a file after reading it; `note` says why its tensors are not known."""
 
     file: WeighedFile
     tensors: tuple[Tensor, ...] = ()
     chat_templates: tuple[ChatTemplate, ...] = ()
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,85 +71,73 @@ class FileReader:
             raise changed(file.path, "changed its size")
         self.watch.add(file.size)
         kind = recognise(file.path, content[:_HEAD])
-        spans = self._spans(kind.format, content, file)
-        segments = SegmentHash(spans)
+        layout = self._layout(file, kind.format, Prefix(content, file.size, lambda _: b""))
+        segments = SegmentHash(layout.spans)
         segments.update(content)
-        return Found(
-            WeighedFile(
-                file.path,
-                file.size,
-                {algorithm: digest_of(algorithm, content) for algorithm in self.algorithms},
-                _git_hash(file.size, content).hexdigest() if self.git else "",
-                *kind,
-            ),
-            _tensors(spans, segments.digests, file.path),
-            templates_in(file.path, content) if holds_templates(file.path) else (),
-        )
+        digests = {algorithm: digest_of(algorithm, content) for algorithm in self.algorithms}
+        git = _git_hash(file.size, content).hexdigest() if self.git else ""
+        found = _found(file, digests, git, kind, layout, segments)
+        if not holds_templates(file.path):
+            return found
+        return replace(found, chat_templates=templates_in(file.path, content))
 
     def _read_large(self, handle: int, file: Listed) -> Found:
-        with io.FileIO(handle, closefd=False) as stream_:
-            start = _exactly(stream_, min(_HEAD, file.size), file)
-            kind = recognise(file.path, start)
-            if self.tensors and kind.format == "safetensors":
-                length = safetensors.header_length(start, file.size) + safetensors.LENGTH_BYTES
-                start += _exactly(stream_, max(0, length - len(start)), file)
-            spans = self._spans(kind.format, start, file)
+        with io.FileIO(handle, closefd=False) as source:
+            prefix = Prefix(b"", file.size, source.read)
+            prefix.reach(_HEAD)
+            kind = recognise(file.path, bytes(prefix.data[:_HEAD]))
+            layout = self._layout(file, kind.format, prefix)
             hashes: dict[str, Hash] = {name: new_hash(name, self.threads) for name in self.algorithms}
             if self.git and file.size <= GIT_MAX_BYTES:
                 hashes["git"] = _git_hash(file.size)
-            segments = SegmentHash(spans)
-            if spans:
+            segments = SegmentHash(layout.spans)
+            if layout.spans:
                 hashes["tensors"] = segments
             for one in hashes.values():
-                one.update(start)
-            self.watch.add(len(start))
-            read = len(start) + stream(
-                stream_, tuple(hashes.values()), self.watch, chunk=self.chunk, lanes=self.threads > 1
+                one.update(prefix.data)
+            read = len(prefix.data)
+            self.watch.add(read)
+            del prefix
+            read += stream(
+                source, tuple(hashes.values()), self.watch, chunk=self.chunk, lanes=self.threads > 1
             )
         if read != file.size:
             raise changed(file.path, "changed its size")
-        return Found(
-            WeighedFile(
-                file.path,
-                file.size,
-                {name: hashes[name].hexdigest() for name in self.algorithms},
-                hashes["git"].hexdigest() if "git" in hashes else "",
-                *kind,
-            ),
-            _tensors(spans, segments.digests, file.path),
-        )
+        digests = {name: hashes[name].hexdigest() for name in self.algorithms}
+        git = hashes["git"].hexdigest() if "git" in hashes else ""
+        return _found(file, digests, git, kind, layout, segments)
 
-    def _spans(self, format_: str, start: bytes, file: Listed) -> tuple[Span, ...]:
-        if not self.tensors or format_ != "safetensors":
-            return ()
-        if start.startswith(_LFS_POINTER):
+    def _layout(self, file: Listed, format_: str, prefix: Prefix) -> Layout:
+        """Return where the tensors lie, and the templates of a GGUF header; nothing for other formats."""
+        if not self.tensors or format_ not in {"gguf", "safetensors"}:
+            return Layout()
+        prefix.reach(min(_HEAD, file.size))
+        if prefix.data.startswith(_LFS_POINTER):
             raise SpanError("is a Git LFS pointer, not the file itself")
-        length = safetensors.header_length(start, file.size)
-        return safetensors.read_header(
-            start[safetensors.LENGTH_BYTES : safetensors.LENGTH_BYTES + length], file.size
-        )
+        if format_ == "gguf":
+            return gguf.read_header(prefix)
+        return safetensors.read_header(prefix)
 
 
-def _exactly(stream_: io.FileIO, count: int, file: Listed) -> bytes:
-    content = bytearray()
-    while len(content) < count:
-        more = stream_.read(count - len(content))
-        if not more:
-            raise changed(file.path, "changed its size")
-        content += more
-    return bytes(content)
+def _found(
+    file: Listed, digests: dict[str, str], git: str, kind: Kind, layout: Layout, segments: SegmentHash
+) -> Found:
+    return Found(
+        WeighedFile(file.path, file.size, digests, git, *kind),
+        tuple(
+            Tensor(span.name, span.dtype, span.shape, span.end - span.start, digest, file.path)
+            for span, digest in zip(layout.spans, segments.digests, strict=True)
+        ),
+        tuple(
+            ChatTemplate(file.path, name, hashlib.sha256(text).hexdigest()) for name, text in layout.templates
+        ),
+        f"{file.path} {layout.note}" if layout.note else "",
+    )
 
 
 def _git_hash(size: int, content: bytes = b"") -> Hash:
     """Return the hash of a git blob; SHA-1 here names a file as hubs do, it secures nothing."""
     return hashlib.sha1(b"blob %d\0" % size + content, usedforsecurity=False)
-
-
-def _tensors(spans: Sequence[Span], digests: Sequence[str], path: str) -> tuple[Tensor, ...]:
-    return tuple(
-        Tensor(span.name, span.dtype, span.shape, span.end - span.start, digest, path)
-        for span, digest in zip(spans, digests, strict=True)
-    )
 
 
 def _malformed(file: Listed, error: SpanError) -> EnumerationError:

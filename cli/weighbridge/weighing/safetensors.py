@@ -13,9 +13,18 @@ import json
 import math
 from typing import Any, Final, NoReturn
 
-from .spans import Span, SpanError, checked_cover, checked_name, checked_shape
+from .spans import (
+    Layout,
+    Prefix,
+    Span,
+    SpanError,
+    UnknownLayoutError,
+    checked_cover,
+    checked_name,
+    checked_shape,
+)
 
-__all__ = ["LENGTH_BYTES", "MAX_HEADER_BYTES", "header_length", "read_header"]
+__all__ = ["MAX_HEADER_BYTES", "read_header"]
 
 LENGTH_BYTES: Final = 8
 
@@ -48,38 +57,43 @@ _BITS: Final = {
 }
 
 
-def header_length(first: bytes, size: int) -> int:
-    """Return the header's length in bytes from the first 8 bytes of a file of `size` bytes."""
-    if len(first) < LENGTH_BYTES:
-        raise SpanError(f"has {size} bytes, too few for a safetensors header")
-    length = int.from_bytes(first[:LENGTH_BYTES], "little")
-    if length > MAX_HEADER_BYTES:
-        raise SpanError(f"claims a header of {length} bytes; the format allows {MAX_HEADER_BYTES}")
-    if length > size - LENGTH_BYTES:
-        raise SpanError(
-            f"claims a header of {length} bytes, but has only {size - LENGTH_BYTES} after the length"
-        )
-    return length
+def read_header(prefix: Prefix) -> Layout:
+    """Return the tensors in file order, with offsets from the start of the file.
 
-
-def read_header(header: bytes, size: int) -> tuple[Span, ...]:
-    """Return the spans of all tensors, in file order, with offsets from the start of the file.
-
-    `header` is the JSON text, `size` the size of the whole file. Raises SpanError for whatever the
-    reference reader refuses, and for duplicate members, which it does not see.
+    Raises SpanError for whatever the reference reader refuses, and for duplicate members, which
+    it does not see. A dtype that is newer than this table gives a note instead.
     """
+    length = _header_length(prefix)
+    prefix.reach(LENGTH_BYTES + length)
+    header = bytes(prefix.data[LENGTH_BYTES : LENGTH_BYTES + length])
     if not header.startswith(b"{"):
         raise SpanError("has no JSON object where the safetensors header should be")
     try:
         members = json.loads(header.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
         raise SpanError(f"has a malformed safetensors header ({_words(error)})") from error
-    start = LENGTH_BYTES + len(header)
     metadata = members.pop("__metadata__", {})
     if not isinstance(metadata, dict) or not all(isinstance(v, str) for v in metadata.values()):
         raise SpanError("has a __metadata__ that does not map text to text")
-    spans = [_span(name, member, start) for name, member in members.items()]
-    return checked_cover(spans, start, size)
+    start = LENGTH_BYTES + length
+    try:
+        spans = [_span(name, member, start) for name, member in members.items()]
+    except UnknownLayoutError as error:
+        return Layout(note=str(error))
+    return Layout(checked_cover(spans, start, prefix.size))
+
+
+def _header_length(prefix: Prefix) -> int:
+    if prefix.size < LENGTH_BYTES:
+        raise SpanError(f"has {prefix.size} bytes, too few for a safetensors header")
+    prefix.reach(LENGTH_BYTES)
+    length = int.from_bytes(prefix.data[:LENGTH_BYTES], "little")
+    if length > MAX_HEADER_BYTES:
+        raise SpanError(f"claims a header of {length} bytes; the format allows {MAX_HEADER_BYTES}")
+    if length > prefix.size - LENGTH_BYTES:
+        left = prefix.size - LENGTH_BYTES
+        raise SpanError(f"claims a header of {length} bytes, but has only {left} after the length")
+    return length
 
 
 def _span(name: str, member: Any, start: int) -> Span:
@@ -87,9 +101,11 @@ def _span(name: str, member: Any, start: int) -> Span:
     if not isinstance(member, dict) or set(member) != {"dtype", "shape", "data_offsets"}:
         raise SpanError(f"describes tensor {name!r} with other members than dtype, shape, data_offsets")
     dtype, shape, offsets = member["dtype"], checked_shape(name, member["shape"]), member["data_offsets"]
-    bits = _BITS.get(dtype) if isinstance(dtype, str) else None
+    if not isinstance(dtype, str):
+        raise SpanError(f"has tensor {name!r} with a dtype that is no text")
+    bits = _BITS.get(dtype)
     if bits is None:
-        raise SpanError(f"has tensor {name!r} of unknown dtype {str(dtype)[:32]!r}")
+        raise UnknownLayoutError(f"has tensor {name!r} of unknown dtype {dtype[:32]!a}")
     match offsets:
         case [int() as begin, int() as end] if type(begin) is int and type(end) is int:
             pass

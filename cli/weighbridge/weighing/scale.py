@@ -209,7 +209,7 @@ def assemble(tree: Tree, found: Sequence[Found], apart: str, rules: IgnoreRules)
     kept = [one for one in found if one.file.path != apart]
     files = tuple(one.file for one in kept)
     readme = next((one.file for one in found if one.file.path == README and not tree.is_file), None)
-    tensors, weights, warnings = _weights([tensor for one in kept for tensor in one.tensors])
+    tensors, weights, warnings = _weights(kept)
     for group in collisions(file.path for file in files):
         warnings.append(
             f"{' and '.join(group)} differ only by case or Unicode form: "
@@ -231,13 +231,18 @@ def assemble(tree: Tree, found: Sequence[Found], apart: str, rules: IgnoreRules)
     )
 
 
-def _weights(tensors: Sequence[Tensor]) -> tuple[tuple[Tensor, ...], str | None, list[str]]:
+def _weights(found: Sequence[Found]) -> tuple[tuple[Tensor, ...], str | None, list[str]]:
     """Return the tensor table in its order and its digest, or neither, with the reason.
 
     Two shards of one checkpoint that hold the same name are refused. Two checkpoints side by side
     (another precision, the parts of a pipeline) are a usual thing: then no name says which tensor
     is meant, so there is no weights digest, while the model digest covers every byte as always.
+    The same holds where one file's tensors are of a kind that is not known here.
     """
+    for one in found:
+        if one.note:
+            return (), None, [f"no fingerprint of the weights: {one.note}, which is not known here"]
+    tensors = [tensor for one in found for tensor in one.tensors]
     owners: dict[str, str] = {}
     for tensor in tensors:
         other = owners.setdefault(tensor.name, tensor.file)

@@ -4,14 +4,25 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, Final, NamedTuple
 
-__all__ = ["MAX_TENSORS", "Span", "SpanError", "checked_cover", "checked_name", "checked_shape"]
+__all__ = [
+    "MAX_TENSORS",
+    "Layout",
+    "Prefix",
+    "Span",
+    "SpanError",
+    "UnknownLayoutError",
+    "checked_cover",
+    "checked_name",
+    "checked_shape",
+]
 
 MAX_TENSORS: Final = 1_000_000
 """Most tensors in one file."""
 
+_STEP: Final = 256 * 1024
 _MAX_NAME: Final = 1024
 _MAX_DIMENSIONS: Final = 32
 _MAX_SAFE_INTEGER: Final = 2**53 - 1
@@ -29,6 +40,44 @@ class Span(NamedTuple):
     shape: tuple[int, ...]
     start: int
     end: int
+
+
+class UnknownLayoutError(SpanError):
+    """A file may be in order, but in a way that is newer or rarer than this parser knows."""
+
+
+class Layout(NamedTuple):
+    """What is kept of a header: where the tensors lie, and the chat templates (name, text).
+
+    A `note` says why a file that should hold tensors has none here; it continues "the file …".
+    """
+
+    spans: tuple[Span, ...] = ()
+    templates: tuple[tuple[str | None, bytes], ...] = ()
+    note: str = ""
+
+
+class Prefix:
+    """The beginning of a file, read as far as a parser needs it and never beyond the file.
+
+    `data` is what was read so far; `size` is the size of the whole file.
+    """
+
+    def __init__(self, data: bytes, size: int, read: Callable[[int], bytes]) -> None:
+        self.data = bytearray(data)
+        self.size = size
+        self._read = read
+
+    def reach(self, end: int) -> None:
+        """Read on until `data` has at least `end` bytes; raises SpanError if the file is shorter."""
+        if end > self.size:
+            raise SpanError("ends in the middle of its header")
+        while len(self.data) < end:
+            wanted = min(max(end - len(self.data), _STEP), self.size - len(self.data))
+            more = self._read(wanted)
+            if not more:
+                raise SpanError("ends in the middle of its header")
+            self.data += more
 
 
 def checked_name(name: str) -> str:

@@ -19,8 +19,8 @@ from safetensors import SafetensorError, deserialize
 from tests.models import safetensors, tensor, tiny_tensors, write
 from weighbridge.errors import EnumerationError
 from weighbridge.weighing import weigh
-from weighbridge.weighing.safetensors import MAX_HEADER_BYTES, header_length, read_header
-from weighbridge.weighing.spans import SpanError
+from weighbridge.weighing.safetensors import MAX_HEADER_BYTES, read_header
+from weighbridge.weighing.spans import Prefix, Span, SpanError
 
 
 def file_of(header: Any, data: bytes = b"", length: int | None = None) -> bytes:
@@ -30,6 +30,10 @@ def file_of(header: Any, data: bytes = b"", length: int | None = None) -> bytes:
 
 def entry(begin: int, end: int, dtype: str = "U8", shape: list[int] | None = None) -> dict[str, Any]:
     return {"dtype": dtype, "shape": [end - begin] if shape is None else shape, "data_offsets": [begin, end]}
+
+
+def header_of(content: bytes) -> tuple[Span, ...]:
+    return read_header(Prefix(content, len(content), lambda _: b"")).spans
 
 
 def refused(tmp_path: Path, content: bytes, words: str) -> None:
@@ -88,8 +92,10 @@ ATTACKS: dict[str, tuple[bytes, str]] = {
         file_of(b'{"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1,2]}}', b"1"),
         "two integers",
     ),
-    "unknown dtype": (file_of({"a": entry(0, 1, "U9")}, b"1"), "unknown dtype"),
-    "no dtype": (file_of({"a": {"dtype": None, "shape": [], "data_offsets": [0, 1]}}, b"1"), "unknown dtype"),
+    "no dtype": (
+        file_of({"a": {"dtype": None, "shape": [], "data_offsets": [0, 1]}}, b"1"),
+        "dtype that is no text",
+    ),
     "other members": (file_of({"a": entry(0, 1) | {"evil": 1}}, b"1"), "other members"),
     "no object": (file_of({"a": 1}), "other members"),
     "metadata of numbers": (file_of({"__metadata__": {"a": 1}}), "__metadata__"),
@@ -122,7 +128,7 @@ def test_a_pointer_comes_with_what_to_do(tmp_path: Path) -> None:
 def test_a_length_bomb_costs_no_memory() -> None:
     tracemalloc.start()
     with pytest.raises(SpanError):
-        header_length(struct.pack("<Q", 2**40), 2**50)
+        read_header(Prefix(struct.pack("<Q", 2**40), 2**50, bytes))
     assert tracemalloc.get_traced_memory()[1] < 1_000_000
     tracemalloc.stop()
 
@@ -131,6 +137,16 @@ def test_a_malformed_header_is_no_matter_where_tensors_are_not_asked_for(tmp_pat
     """Signing must not depend on parsing: the manifest covers the bytes, whatever they are."""
     write(tmp_path / "m" / "model.safetensors", b"garbage")
     assert weigh(tmp_path / "m", tensors=False).files[0].size == 7
+
+
+def test_a_dtype_of_the_future_costs_the_weights_digest_and_not_the_weighing(tmp_path: Path) -> None:
+    write(tmp_path / "m" / "model.safetensors", file_of({"a": entry(0, 1, "U9")}, b"1"))
+    write(tmp_path / "m" / "other.safetensors", safetensors(tiny_tensors()))
+    weighed = weigh(tmp_path / "m")
+    assert weighed.weights_digest is None
+    assert weighed.tensors == ()
+    assert len(weighed.files) == 2
+    assert "model.safetensors has tensor 'a' of unknown dtype 'U9'" in weighed.warnings[0]
 
 
 @pytest.mark.parametrize("size", [0, 1, 1_048_576, 1_048_577, 5_000_000])
@@ -167,8 +183,7 @@ def test_a_header_longer_than_any_buffer(tmp_path: Path) -> None:
 
 def test_the_reference_reader_sees_the_same_tensors() -> None:
     content = safetensors(tiny_tensors(), {"format": "pt"})
-    length = header_length(content, len(content))
-    spans = read_header(content[8 : 8 + length], len(content))
+    spans = header_of(content)
     assert {span.name: (span.dtype, list(span.shape), content[span.start : span.end]) for span in spans} == {
         name: (found["dtype"], found["shape"], bytes(found["data"])) for name, found in deserialize(content)
     }
@@ -191,15 +206,14 @@ def test_the_reference_reader_refuses_the_same(attack: str) -> None:
 @given(st.data())
 def test_no_changed_byte_of_a_header_makes_the_parser_fail_otherwise(data: st.DataObject) -> None:
     content = bytearray(safetensors(tiny_tensors()))
-    length = header_length(content, len(content))
+    length = int.from_bytes(content[:8], "little")
     for _ in range(data.draw(st.integers(1, 3))):
         content[data.draw(st.integers(0, 8 + length - 1))] = data.draw(st.integers(0, 255))
     try:
-        length = header_length(bytes(content), len(content))
-        spans = read_header(bytes(content[8 : 8 + length]), len(content))
+        spans = header_of(bytes(content))
     except SpanError:
         return
-    position = 8 + length
+    position = 8 + int.from_bytes(content[:8], "little")
     for span in spans:
         assert span.start == position
         position = span.end
@@ -209,4 +223,4 @@ def test_no_changed_byte_of_a_header_makes_the_parser_fail_otherwise(data: st.Da
 @given(st.binary(max_size=64))
 def test_any_header_text_is_read_or_refused(text: bytes) -> None:
     with contextlib.suppress(SpanError):
-        read_header(b"{" + text, 8 + 1 + len(text))
+        header_of(file_of(b"{" + text))
