@@ -305,7 +305,8 @@ def _object_tables(page: str) -> Iterator[str]:
         required = schema.get("required", [])
         for member, described in schema.get("properties", {}).items():
             mark = "" if member in required else " (optional)"
-            meaning = described.get("description", "").replace("\n", " ")
+            field = next(f for n, f in model.model_fields.items() if member in (n, f.alias))
+            meaning = (field.description or "").replace("\n", " ")
             yield f"| `{member}`{mark} | {_type(page, described)} | {meaning} |"
         yield ""
 
@@ -322,7 +323,9 @@ def _type(page: str, schema: dict[str, Any]) -> str:
         case {"enum": values}:
             words = " · ".join(f"`{value}`" for value in values)
         case {"type": "array", "items": items, "maxItems": most}:
-            words = f"list of {schema.get('minItems', 0)} to {most:,}: {_type(page, items)}"
+            least = schema.get("minItems", 0)
+            many = f"{most:,}" if least == most else f"{least} to {most:,}"
+            words = f"list of {many}: {_type(page, items)}"
         case {"type": "object", "additionalProperties": values}:
             words = f"object, values {_type(page, values)}"
         case _:
@@ -332,9 +335,9 @@ def _type(page: str, schema: dict[str, Any]) -> str:
 
 def _named(schema: dict[str, Any]) -> str:
     form = {key: value for key, value in schema.items() if key not in ("title", "description", "default")}
-    name = _named_types().get(json.dumps(form, sort_keys=True))
-    if name:
-        return f"[{name}](types.md#{name.lower()})"
+    names = _named_types().get(json.dumps(form, sort_keys=True))
+    if names:
+        return " or ".join(f"[{name}](types.md#{name.lower()})" for name in names)
     if "pattern" in form:
         return f"text `{form['pattern'].replace('|', chr(92) + '|')}`"
     bounds = [f"{word} {form[key]}" for key, word in (("minimum", "≥"), ("maximum", "≤")) if key in form]
@@ -349,12 +352,12 @@ def _object_link(page: str, name: str) -> str:
     raise SystemExit(f"no page describes {name}")
 
 
-def _named_types() -> dict[str, str]:
-    """Return the named types of `base` by their JSON Schema; the first name of equal ones wins."""
-    named: dict[str, str] = {}
+def _named_types() -> dict[str, list[str]]:
+    """Return the named types of `base` by their JSON Schema, which several may share."""
+    named: dict[str, list[str]] = {}
     for name in _type_docs():
         form = TypeAdapter(getattr(base, name)).json_schema()
-        named.setdefault(json.dumps(form, sort_keys=True), name)
+        named.setdefault(json.dumps(form, sort_keys=True), []).append(name)
     return named
 
 
@@ -386,8 +389,8 @@ def _type_table() -> Iterator[str]:
 
 
 _FACTS = (
-    ("minLength", "at least"),
-    ("maxLength", "at most"),
+    ("minLength", "characters at least"),
+    ("maxLength", "characters at most"),
     ("minimum", "from"),
     ("maximum", "to"),
 )
