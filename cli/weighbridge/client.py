@@ -360,6 +360,8 @@ class RegistryClient:
         detail = _printable(problem.get("detail") or problem.get("title") or f"status {answer.status}")
         hint = _printable(problem.get("hint") or "")
         evidence = {**problem.get("evidence", {}), "url": answer.url, "status": answer.status}
+        if problem.get("instance"):
+            evidence["instance"] = problem["instance"]
         sent = request.method != "GET"
         if sent and answer.status in _REFUSALS:
             kind = _REFUSALS[answer.status]
