@@ -153,6 +153,11 @@ def _explained(error: Exception) -> WeighbridgeError:
         return error
     text = " ".join(str(part) for part in (error, error.__cause__ or "") if str(part)).strip()
     text = "".join(c if c.isprintable() else " " for c in text[:300]) or type(error).__name__
+    if isinstance(error, EOFError):
+        return InputError(
+            "there is no browser here, and nobody to log in by hand",
+            hint="give --identity-token or sign with a key (--key)",
+        )
     if isinstance(error, (IdentityError, ExpiredIdentity)):
         return InputError(
             f"the identity token can't be used: {text}",
