@@ -90,7 +90,12 @@ class Memory:
         return max(known, key=lambda one: one.size, default=None)
 
     def remember_checkpoint(
-        self, signed: SignedCheckpoint, *, prove: Prove | None = None, live: bool = False
+        self,
+        signed: SignedCheckpoint,
+        *,
+        prove: Prove | None = None,
+        live: bool = False,
+        asked: datetime | None = None,
     ) -> None:
         """Compare a verified checkpoint with all that is remembered of its log, and remember it.
 
@@ -98,7 +103,8 @@ class Memory:
 
         - the same size with another root, wherever it comes from: the log signed both;
         - smaller than one seen before, with `live`: a server's current checkpoint never shrinks.
-          A receipt may be older than what is remembered, which is no contradiction;
+          A receipt may be older than what is remembered, which is no contradiction. `asked` is
+          when the server was asked: what another process has learnt since then does not count;
         - `prove` refutes that the larger of two extends the smaller.
 
         Sizes that differ can only be compared with `prove`, which needs the log's tiles. Without
@@ -109,7 +115,8 @@ class Memory:
         if not self.enabled:
             return
         name = _file_name(signed.origin, signed.verifier.key_id.hex())
-        self._checkpoints.update(name, lambda old: self._add(name, old, signed, live=live))
+        shown = (asked or self._clock()) if live else None
+        self._checkpoints.update(name, lambda old: self._add(name, old, signed, shown))
         if prove is not None:
             self._join(name, prove)
 
@@ -206,11 +213,15 @@ class Memory:
             raise self._checkpoints.spoilt(name, f"not the checkpoints of a log ({error})") from error
 
     def _add(
-        self, name: str, old: dict[str, Any] | None, signed: SignedCheckpoint, *, live: bool
+        self, name: str, old: dict[str, Any] | None, signed: SignedCheckpoint, shown: datetime | None
     ) -> dict[str, Any]:
-        """Put a checkpoint among those that wait, unless it contradicts one that is known."""
+        """Put a checkpoint among those that wait, unless it contradicts one that is known.
+
+        `shown` is when a server was asked for its current one, None for a receipt's.
+        """
+        grown = self._clock().astimezone(UTC).isoformat()
         if old is None:
-            new = {"v": 1, "origin": signed.origin, "vkey": signed.verifier.vkey}
+            new = {"v": 1, "origin": signed.origin, "vkey": signed.verifier.vkey, "grown": grown}
             return {**new, "head": signed.data.decode(), "waiting": []}
         if old.get("vkey") != signed.verifier.vkey:
             raise self._checkpoints.spoilt(name, "it is of another key with the same key id")
@@ -219,13 +230,21 @@ class Memory:
             if one.size == signed.size and one.root != signed.root:
                 raise self._fork(one, signed, f"signed two different trees of size {one.size}")
         largest = max(known, key=lambda one: one.size)
-        if live and signed.size < largest.size:
+        if signed.size < largest.size and shown is not None and self._grown(name, old) <= shown:
             why = f"showed a tree of size {largest.size} before, and now one of size {signed.size}"
             raise self._fork(largest, signed, why)
         if any(one.size == signed.size for one in known):
             return old
         waiting = sorted([*known[1:], signed], key=lambda one: one.size)[-_MAX_PENDING:]
-        return {**old, "waiting": [one.data.decode() for one in waiting]}
+        grown = grown if signed.size > largest.size else old["grown"]
+        return {**old, "grown": grown, "waiting": [one.data.decode() for one in waiting]}
+
+    def _grown(self, name: str, value: dict[str, Any]) -> datetime:
+        """Tell when the largest checkpoint was learnt."""
+        try:
+            return datetime.fromisoformat(value["grown"]).astimezone(UTC)
+        except (KeyError, TypeError, ValueError) as error:
+            raise self._checkpoints.spoilt(name, "it does not say when it was written") from error
 
     def _join(self, name: str, prove: Prove) -> None:
         """Compare every known checkpoint with the largest, which becomes the head.

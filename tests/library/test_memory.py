@@ -4,7 +4,8 @@ from __future__ import annotations
 import json
 import stat
 from collections.abc import Callable
-from datetime import UTC, datetime
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -92,6 +93,36 @@ def test_a_server_whose_log_shrinks_is_caught(memory: Memory, tmp_path: Path) ->
         memory.remember_checkpoint(checkpoint(5), live=True)
     assert caught.value.evidence["checkpoints"] == [checkpoint(9).data.decode(), checkpoint(5).data.decode()]
     assert len(evidence_files(tmp_path)) == 1
+
+
+def test_what_another_process_learnt_meanwhile_is_no_rollback(tmp_path: Path) -> None:
+    """Two publications at once: one asks, the other is recorded and remembered, the first gets its answer."""
+    clock = [NOW]
+    memory = Memory(tmp_path / "config", enabled=True, clock=lambda: clock[0])
+    memory.remember_checkpoint(checkpoint(3))
+    asked, clock[0] = NOW + timedelta(seconds=1), NOW + timedelta(seconds=2)
+    memory.remember_checkpoint(checkpoint(7))
+    memory.remember_checkpoint(checkpoint(5), prove=tiles_of(), live=True, asked=asked)
+    with pytest.raises(ForkError, match="size 7 before, and now one of size 5"):
+        memory.remember_checkpoint(checkpoint(5), live=True)
+    with pytest.raises(ForkError, match="size 7 before, and now one of size 6"):
+        memory.remember_checkpoint(checkpoint(6), live=True, asked=NOW + timedelta(seconds=3))
+
+
+def test_many_processes_remember_at_once_and_nothing_is_lost(tmp_path: Path) -> None:
+    def remember(part: int) -> None:
+        memory = Memory(tmp_path / "config", enabled=True)
+        for number in range(6):
+            memory.remember_checkpoint(checkpoint(1 + part * 6 + number))
+            memory.remember_logged("o", ["ab" * 32], release=f"a/b@{part}.{number}", received=1)
+
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(remember, range(4)))
+    memory = Memory(tmp_path / "config", enabled=True)
+    assert len(memory.known_logged("ab" * 32)) == 24
+    asked: list[int] = []
+    memory.remember_checkpoint(checkpoint(30), prove=lambda old, _new: asked.append(old.size))
+    assert sorted(asked) == list(range(1, 25))
 
 
 def test_two_trees_of_one_size_are_a_fork_wherever_the_second_comes_from(
