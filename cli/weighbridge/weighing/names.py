@@ -13,7 +13,15 @@ import unicodedata
 from collections.abc import Iterable
 from typing import Final
 
-__all__ = ["DEFAULT_IGNORES", "MAX_PATH_CHARACTERS", "README", "IgnoreRules", "collisions", "name_fault"]
+__all__ = [
+    "DEFAULT_IGNORES",
+    "MAX_PATH_CHARACTERS",
+    "README",
+    "IgnoreRules",
+    "collisions",
+    "name_fault",
+    "shown",
+]
 
 README: Final = "README.md"
 """The file at a model's top level that the card binds, and the model digest therefore leaves out."""
@@ -69,19 +77,29 @@ def name_fault(path: str) -> str:  # noqa: C901, PLR0911 - one rule, one line
     return ""
 
 
+def shown(path: str) -> str:
+    """Return a path as it may be shown: what would deceive a reader is written as an escape."""
+    if path.isascii() and path.isprintable():
+        return path
+    text = path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    return _DECEPTIVE.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
+
+
 class IgnoreRules:
     """Exact relative paths that are left out together with all that is below them. No patterns."""
 
     def __init__(self, paths: Iterable[str]) -> None:
         self.paths: tuple[str, ...] = tuple(sorted(set(paths)))
         self._set = frozenset(self.paths)
+        self._tops = {path.partition("/")[0] for path in self.paths}
         self._depths = sorted({path.count("/") + 1 for path in self.paths})
 
     def covers(self, path: str) -> bool:
         """Tell whether `path` is one of the rules or lies below one."""
         if path in self._set:
             return True
-        if "/" not in path:
+        top, slash, _ = path.partition("/")
+        if not slash or top not in self._tops:
             return False
         parts = path.split("/")
         return any("/".join(parts[:depth]) in self._set for depth in self._depths if depth < len(parts))

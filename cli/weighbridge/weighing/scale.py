@@ -141,8 +141,11 @@ def _read_job(tree: Tree, job: Sequence[Listed], reader: FileReader) -> list[Fou
     found: list[Found] = []
     with tree.opened_folder(job[0].path.rpartition("/")[0]) as folder:
         for file in job:
-            with tree.opened_file(folder, file) as handle:
+            handle = tree.open_file(folder, file)
+            try:
                 found.append(reader.read(handle, file))
+            finally:
+                os.close(handle)
     return found
 
 
