@@ -23,13 +23,13 @@ import sys
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "schemas"), str(ROOT / "cli")]
 
 from pydantic import BaseModel, TypeAdapter  # noqa: E402 - the clone's own packages come first
-from pydantic.json_schema import models_json_schema  # noqa: E402
+from pydantic.json_schema import JsonSchemaMode, models_json_schema  # noqa: E402
 
 from weighbridge import canonical, dsse, identities, leaves, tlog, weighing  # noqa: E402
 from weighbridge.errors import StatementError  # noqa: E402
@@ -42,6 +42,7 @@ EXAMPLES = ROOT / "schemas" / "examples"
 PACKAGE = ROOT / "schemas" / "weighbridge_schemas"
 SPEC = ROOT / "docs" / "spec"
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
+BASE64 = TypeAdapter(api.parts.Base64).json_schema()["pattern"]
 BLOCK = re.compile(r"(<!-- generated: ([a-z-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 KINDS = {kind_of(type_): (type_, model) for type_, model in PREDICATES.items()}
 
@@ -286,6 +287,9 @@ def _block(page: str, what: str) -> str:
 
 def _models(page: str) -> dict[str, type[BaseModel]]:
     """Return the documents that a page describes: those of its module, the predicate last."""
+    if page == "api":
+        documents = {name: getattr(api, name) for name in api.__all__}
+        return {name: value for name, value in documents.items() if inspect.isclass(value)}
     module = sys.modules[f"weighbridge_schemas.{'base' if page == 'types' else page}"]
     found = {
         name: value
@@ -296,8 +300,11 @@ def _models(page: str) -> dict[str, type[BaseModel]]:
 
 
 def _object_tables(page: str) -> Iterator[str]:
-    for name, model in reversed(_models(page).items()):
-        schema = model.model_json_schema(ref_template="{model}")
+    models = _models(page)
+    # A page begins with its predicate, which its module defines last; the interface has no first.
+    for name, model in models.items() if page == "api" else reversed(models.items()):
+        mode: JsonSchemaMode = "serialization" if page == "api" else "validation"
+        schema = model.model_json_schema(ref_template="{model}", mode=mode)
         yield f"### {name}\n"
         yield f"{schema['description'].splitlines()[0]}\n"
         yield "| member | type | meaning |"
@@ -320,14 +327,24 @@ def _type(page: str, schema: dict[str, Any]) -> str:
             words = " or ".join(dict.fromkeys(_type(page, part) for part in parts))
         case {"const": value}:
             words = f"`{value}`"
+        case {"enum": values} if tuple(values) == get_args(base.Kind):
+            words = "[kind](statements.md)"
+        case {"pattern": pattern} if pattern == BASE64:
+            words = "base64"
         case {"enum": values}:
             words = " · ".join(f"`{value}`" for value in values)
         case {"type": "array", "items": items, "maxItems": most}:
             least = schema.get("minItems", 0)
             many = f"{most:,}" if least == most else f"{least} to {most:,}"
             words = f"list of {many}: {_type(page, items)}"
-        case {"type": "object", "additionalProperties": values}:
+        case {"type": "array", "items": items}:
+            words = f"list of {_type(page, items)}"
+        case {"type": "object", "additionalProperties": dict(values)}:
             words = f"object, values {_type(page, values)}"
+        case {"type": "object", "patternProperties": dict(members)}:
+            words = f"object, values {' or '.join(_type(page, values) for values in members.values())}"
+        case {"type": "object"}:
+            words = "any object"
         case _:
             words = _named(schema)
     return words
@@ -345,7 +362,7 @@ def _named(schema: dict[str, Any]) -> str:
 
 
 def _object_link(page: str, name: str) -> str:
-    for module in ("base", *KINDS):
+    for module in ("base", *KINDS, "api"):
         target = "types" if module == "base" else module
         if name in _models(target):
             return f"[{name}]({'' if target == page else f'{target}.md'}#{name.lower()})"
