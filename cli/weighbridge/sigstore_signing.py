@@ -145,7 +145,6 @@ class _Session:
 
 def _explained(error: Exception) -> WeighbridgeError:
     """Return our error for what sigstore-python or the network raised while signing."""
-    import requests
     from sigstore.errors import NetworkError, TUFError
     from sigstore.oidc import ExpiredIdentity, IdentityError, IssuerError
 
@@ -163,7 +162,7 @@ def _explained(error: Exception) -> WeighbridgeError:
             f"the identity token can't be used: {text}",
             hint="get a fresh one; it must be for the audience 'sigstore' and lives for minutes only",
         )
-    if isinstance(error, (NetworkError, TUFError, IssuerError, requests.RequestException)):
+    if isinstance(error, (NetworkError, TUFError, IssuerError, OSError)):  # requests' errors are OSErrors
         return UnavailableError(
             f"Sigstore does not answer: {text}",
             hint="try again later, or sign with a key (--key)",
