@@ -100,12 +100,15 @@ def _schema_files() -> Iterator[tuple[Path, str]]:
     yield PACKAGE / "schema" / "api.schema.json", _pretty(_api_schema())
 
 
+def _api_models() -> list[type[BaseModel]]:
+    exported = [getattr(api, name) for name in api.__all__]
+    return [model for model in exported if inspect.isclass(model) and issubclass(model, BaseModel)]
+
+
 def _api_schema() -> dict[str, Any]:
     """Return one schema with every API document under `$defs`."""
-    documents = [getattr(api, name) for name in api.__all__]
-    models = [d for d in documents if inspect.isclass(d) and issubclass(d, BaseModel)]
     _, schema = models_json_schema(
-        [(model, "serialization") for model in models], title="Documents of the API"
+        [(model, "serialization") for model in _api_models()], title="Documents of the API"
     )
     return {"$schema": DIALECT, "$id": "https://weighbridge/api/v1", **schema}
 
@@ -288,8 +291,7 @@ def _block(page: str, what: str) -> str:
 def _models(page: str) -> dict[str, type[BaseModel]]:
     """Return the documents that a page describes: those of its module, the predicate last."""
     if page == "api":
-        documents = {name: getattr(api, name) for name in api.__all__}
-        return {name: value for name, value in documents.items() if inspect.isclass(value)}
+        return {model.__name__: model for model in _api_models()}
     module = sys.modules[f"weighbridge_schemas.{'base' if page == 'types' else page}"]
     found = {
         name: value
@@ -333,21 +335,28 @@ def _type(page: str, schema: dict[str, Any]) -> str:
             words = "base64"
         case {"enum": values}:
             words = " · ".join(f"`{value}`" for value in values)
-        case {"type": "array", "items": items, "maxItems": most}:
-            least = schema.get("minItems", 0)
-            many = f"{most:,}" if least == most else f"{least} to {most:,}"
-            words = f"list of {many}: {_type(page, items)}"
-        case {"type": "array", "items": items}:
-            words = f"list of {_type(page, items)}"
-        case {"type": "object", "additionalProperties": dict(values)}:
-            words = f"object, values {_type(page, values)}"
-        case {"type": "object", "patternProperties": dict(members)}:
-            words = f"object, values {' or '.join(_type(page, values) for values in members.values())}"
-        case {"type": "object"}:
-            words = "any object"
+        case {"type": "array" | "object"}:
+            words = _collection(page, schema)
         case _:
             words = _named(schema)
     return words
+
+
+def _collection(page: str, schema: dict[str, Any]) -> str:
+    """Return a list or a free object in words, with how many and what it holds."""
+    match schema:
+        case {"items": items, "maxItems": most}:
+            least = schema.get("minItems", 0)
+            many = f"{most:,}" if least == most else f"{least} to {most:,}"
+            return f"list of {many}: {_type(page, items)}"
+        case {"items": items}:
+            return f"list of {_type(page, items)}"
+        case {"patternProperties": dict(members)}:
+            return f"object, values {' or '.join(_type(page, values) for values in members.values())}"
+        case {"additionalProperties": dict(values)}:
+            return f"object, values {_type(page, values)}"
+        case _:
+            return "any object"
 
 
 def _named(schema: dict[str, Any]) -> str:
