@@ -26,7 +26,7 @@ __all__ = [
 ]
 
 _KIB = 1024
-_UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB")
+_UNITS = ("KiB", "MiB", "GiB", "TiB")
 _SHORT = 12
 _MAX_SAID = 4000
 
@@ -80,13 +80,12 @@ def local(address: str) -> str:
 
 def file_size(count: int) -> str:
     """Return a size in binary units with three significant digits."""
-    value = float(count)
-    for unit in _UNITS:
-        if value < _KIB or unit == _UNITS[-1]:
-            break
-        value /= _KIB
-    if unit == "bytes":
-        return "1 byte" if count == 1 else f"{count} bytes"
+    if count < _KIB:
+        return plural(count, "byte")
+    value, units = count / _KIB, iter(_UNITS)
+    unit = next(units)
+    while value >= _KIB and (larger := next(units, None)):
+        value, unit = value / _KIB, larger
     return f"{value:.0f} {unit}" if value >= 100 else f"{value:.3g} {unit}"  # noqa: PLR2004 - three digits
 
 
