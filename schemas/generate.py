@@ -143,34 +143,33 @@ def _statement(kind: str) -> dict[str, Any]:
 
 
 def _vectors(kind: str) -> dict[str, Any]:
-    statement = _statement(kind)
-    payload = canonical.encode(statement)
-    parse_statement(payload, strict=True)
-    invalid = []
-    for case in _example(kind)["invalid"]:
-        broken = _broken(statement, case)
-        try:
-            parse_statement(broken, strict=True)
-        except StatementError:
-            invalid.append({"name": case["name"], "reason": case["reason"], "payload": broken.decode()})
-        else:
-            raise SystemExit(f"{kind}: the vector {case['name']} should be refused and is not")
-    valid = {
-        "name": "example",
-        "payload": payload.decode(),
-        "statement_digest": f"sha256:{dsse.statement_digest(PAYLOAD_TYPE, payload)}",
-    }
+    statement, example = _statement(kind), _example(kind)
+    valid = [{"name": "example"}, *example["variants"]]
     return {
         "kind": kind,
         "predicate_type": predicate_type(kind),
         "payload_type": PAYLOAD_TYPE,
-        "valid": [valid],
-        "invalid": invalid,
+        "valid": [_accepted(case["name"], _changed(statement, case)) for case in valid],
+        "invalid": [_refused(case, _changed(statement, case)) for case in example["invalid"]],
     }
 
 
-def _broken(statement: dict[str, Any], case: dict[str, Any]) -> bytes:
-    """Apply one way to break a statement: `set` and `remove` take JSON pointers, `replace` text."""
+def _accepted(name: str, payload: bytes) -> dict[str, Any]:
+    parse_statement(payload, strict=True)
+    digest = dsse.statement_digest(PAYLOAD_TYPE, payload)
+    return {"name": name, "payload": payload.decode(), "statement_digest": _tagged(digest)}
+
+
+def _refused(case: dict[str, Any], payload: bytes) -> dict[str, Any]:
+    try:
+        parse_statement(payload, strict=True)
+    except StatementError:
+        return {"name": case["name"], "reason": case["reason"], "payload": payload.decode()}
+    raise SystemExit(f"the vector {case['name']} should be refused and is not")
+
+
+def _changed(statement: dict[str, Any], case: dict[str, Any]) -> bytes:
+    """Change a statement in one way: `set` and `remove` take JSON pointers, `replace` takes text."""
     value = copy.deepcopy(statement)
     for pointer, new in case.get("set", {}).items():
         parent, last = _parent(value, pointer)
@@ -182,7 +181,7 @@ def _broken(statement: dict[str, Any], case: dict[str, Any]) -> bytes:
             parent[last] = new
     for pointer in case.get("remove", []):
         parent, last = _parent(value, pointer)
-        del parent[last]
+        del parent[int(last) if isinstance(parent, list) else last]
     text = canonical.encode(value).decode()
     if "replace" in case:
         old, new = case["replace"]
