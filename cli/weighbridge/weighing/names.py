@@ -40,11 +40,13 @@ DEFAULT_IGNORES: Final = (
 MAX_PATH_CHARACTERS: Final = 1024
 """Longest path that a statement may hold."""
 
-# Controls, line separators, direction marks and overrides, and characters without a shape: with
-# them two different names look alike. The same set is refused by the documents' schemas.
+# Controls, line separators, direction marks and overrides, characters without a shape, and what is
+# no character: with them two different names look alike. Exactly what the documents' schemas refuse.
 _DECEPTIVE = re.compile(
     "[\u0000-\u001f\u007f-\u009f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b-\u200f\u2028-\u202e"
-    "\u2060-\u206f\u3164\ufeff\uffa0\ufff9-\uffff\U000e0000-\U000e0fff]"
+    "\u2060-\u206f\u3164\ufeff\uffa0\ufff9-\ufffc\ufffe\uffff\U000e0000-\U000e00ff"
+    + "".join(chr(plane << 16 | 0xFFFE) + chr(plane << 16 | 0xFFFF) for plane in range(1, 17))
+    + "]"
 )
 _DRIVE = re.compile(r"[A-Za-z]:")
 

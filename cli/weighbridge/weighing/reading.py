@@ -16,7 +16,7 @@ from . import gguf, safetensors
 from .formats import Kind, recognise
 from .hashing import GIT_MAX_BYTES, Hash, SegmentHash, Watch, digest_of, new_hash, stream
 from .spans import Layout, Prefix, SpanError
-from .templates import MAX_TEMPLATE_FILE, holds_templates, templates_in
+from .templates import MAX_TEMPLATE_FILE, holds_templates, label, templates_in
 from .tree import Listed, changed
 from .weighed import ChatTemplate, Tensor, WeighedFile
 
@@ -136,7 +136,8 @@ def _found(
             for span, digest in zip(layout.spans, segments.digests, strict=True)
         ),
         tuple(
-            ChatTemplate(file.path, name, hashlib.sha256(text).hexdigest()) for name, text in layout.templates
+            ChatTemplate(file.path, label(name), hashlib.sha256(text).hexdigest())
+            for name, text in layout.templates
         ),
         f"{file.path} {layout.note}" if layout.note else "",
     )

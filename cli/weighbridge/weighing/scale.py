@@ -15,6 +15,7 @@ from weighbridge.errors import EnumerationError, InputError
 from .hashing import ALGORITHMS, Interrupted, Watch
 from .names import DEFAULT_IGNORES, README, IgnoreRules, collisions, name_fault
 from .reading import SMALL, FileReader, Found
+from .templates import MAX_TEMPLATES
 from .tree import Listed, Tree
 from .weighed import Tensor, WeighedModel, model_digest, root_digest, weights_digest
 
@@ -218,6 +219,9 @@ def assemble(tree: Tree, found: Sequence[Found], apart: str, rules: IgnoreRules)
             f"{' and '.join(group)} differ only by case or Unicode form: "
             "macOS and Windows keep only one of them"
         )
+    templates = tuple(template for one in kept for template in one.chat_templates)
+    if len(templates) > MAX_TEMPLATES:
+        warnings.append(f"only the first {MAX_TEMPLATES} of {len(templates)} chat templates are listed")
     return WeighedModel(
         path=tree.path,
         name=tree.name,
@@ -225,7 +229,7 @@ def assemble(tree: Tree, found: Sequence[Found], apart: str, rules: IgnoreRules)
         files=files,
         readme=readme,
         tensors=tensors,
-        chat_templates=tuple(template for one in kept for template in one.chat_templates),
+        chat_templates=templates[:MAX_TEMPLATES],
         model_digest=model_digest(files),
         root_digest=root_digest(bytes.fromhex(file.sha256) for file in files),
         weights_digest=weights,
