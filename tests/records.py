@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from weighbridge import keys, releases, statements
 from weighbridge.bundles import parse_bundle
@@ -20,7 +20,7 @@ from weighbridge.leaves import encode_leaf
 from weighbridge.lineages import lineage_from_readme
 from weighbridge.oms import manifest_of, oms_statement
 from weighbridge.records import RecordLine, format_record
-from weighbridge.signing import KeySigner
+from weighbridge.signing import KeySigner, StatementSigner
 from weighbridge.tlog import (
     Checkpoint,
     Receipt,
@@ -97,12 +97,28 @@ class TinyLog:
         return format_record(self.lines(indices, size=size))
 
 
+class HasOrigin(Protocol):
+    """Any log that statements can be meant for."""
+
+    @property
+    def origin(self) -> str:
+        """The log's name."""
+        ...
+
+
+@dataclass(frozen=True)
+class Elsewhere:
+    """The log of a registry that runs somewhere else."""
+
+    origin: str
+
+
 class Publisher:
-    """Somebody with a key who releases models."""
+    """Somebody who releases models, with a key unless a test gives another signer."""
 
     def __init__(self) -> None:
         self.private_key = keys.generate_private_key()
-        self.signer = KeySigner(self.private_key)
+        self.signer: StatementSigner = KeySigner(self.private_key)
         self.pem = keys.public_pem(self.private_key.public_key())
 
     @property
@@ -110,19 +126,24 @@ class Publisher:
         """This publisher as an owner in a namespace statement."""
         return {"type": "key", "public_key": self.pem.decode()}
 
-    def introduction(self, log: TinyLog) -> bytes:
+    def introduction(self, log: HasOrigin) -> bytes:
         """Sign signer/v1 for this publisher's own key."""
         spki = keys.spki_sha256(self.private_key.public_key())
         return self.signer.sign(releases.signer_introduction(self.pem.decode(), spki, origin=log.origin))
 
     def namespace(
-        self, log: TinyLog, name: str, owners: Sequence[Publisher], *, previous: bytes | None = None
+        self,
+        log: HasOrigin,
+        name: str,
+        owners: Sequence[Publisher | dict[str, Any]],
+        *,
+        previous: bytes | None = None,
     ) -> bytes:
         """Sign namespace/v1; `previous` is the bundle that it replaces."""
         digest = None if previous is None else parse_bundle(previous).statement_digest
         predicate = {
             "namespace": name,
-            "owners": [each.owner for each in owners],
+            "owners": [each.owner if isinstance(each, Publisher) else each for each in owners],
             "logs": [log.origin],
             "previous": None if digest is None else {"kind": "namespace", "sha256": digest},
         }
@@ -134,12 +155,12 @@ class Publisher:
         weighed = weigh(model, **weighing)
         return self.signer.sign(oms_statement(manifest_of(weighed), weighed.name))
 
-    def release(self, log: TinyLog, model: Path, title: str, **changes: Any) -> bytes:
+    def release(self, log: HasOrigin, model: Path, title: str, **changes: Any) -> bytes:
         """Sign release/v1 of a model; `changes` replace members of its predicate."""
         weighed = weigh(model, algorithms=releases.ALGORITHMS)
         return self.release_of(log, weighed, title, **changes)
 
-    def release_of(self, log: TinyLog, weighed: WeighedModel, title: str, **changes: Any) -> bytes:
+    def release_of(self, log: HasOrigin, weighed: WeighedModel, title: str, **changes: Any) -> bytes:
         """Sign release/v1 of a weighing."""
         name = releases.ReleaseName.parse(title)
         readme = weighed.path / "README.md"

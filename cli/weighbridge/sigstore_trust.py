@@ -51,9 +51,9 @@ _CHECKPOINT_LINES = 3  # origin, size, root; then extension lines
 
 @dataclass(frozen=True, slots=True)
 class TimeEvidence:
-    """A time that somebody other than the signer vouches for: Rekor, or a time-stamp authority."""
+    """A time that somebody else vouches for: Rekor, a time-stamp authority, a witness of the log."""
 
-    source: Literal["rekor", "timestamp"]
+    source: Literal["rekor", "timestamp", "witness"]
     time: datetime
 
 

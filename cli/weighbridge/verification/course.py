@@ -89,6 +89,7 @@ def _open(path: Path, request: Request) -> Case:
         anchors=request.anchors,
         sigstore=request.sigstores,
         entries=reading.entries,
+        policy=request.witness_policy,
     )
     return Case(
         path=path, request=request, evidence=evidence, reading=reading, authenticator=authenticator, word=word

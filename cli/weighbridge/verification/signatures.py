@@ -11,15 +11,16 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from weighbridge import certificates, keys
-from weighbridge.authentication import SigstoreTrust, authenticate
+from weighbridge.authentication import SigstoreTrust, TimeEvidence, authenticate
 from weighbridge.bundles import Bundle, CertificateChain, PublicKeyHint, SigstoreMaterial, parse_bundle
-from weighbridge.errors import InputError, SignerError, WeighbridgeError
+from weighbridge.errors import InputError, LogError, SignerError, WeighbridgeError, WitnessError
 from weighbridge.identities import Identity, describe, signer_id
 from weighbridge.statements import Statement, parse_statement
+from weighbridge.tlog import WitnessPolicy
 from weighbridge.verdict import FoundSigner
 
 from .entries import Entry, Pins, read_entry
@@ -85,7 +86,8 @@ class Authenticator:
         public_keys: Iterable[PublicKey] = (),
         anchors: Iterable[Certificate] = (),
         sigstore: Callable[[], Sequence[SigstoreTrust]] = lambda: (),
-        entries: Iterable[Entry] = (),
+        entries: Sequence[Entry] = (),
+        policy: WitnessPolicy | None = None,
     ) -> None:
         self._now = now
         self._keys = {keys.hint(key): key for key in public_keys}
@@ -94,6 +96,7 @@ class Authenticator:
         self._trusts: Sequence[SigstoreTrust] | None = None
         self._pems = _introduced(entries)
         self._anchor_pems = _introduced_anchors(entries)
+        self._times = _witnessed(entries, policy)
         self._known: dict[str, Identity | SignerError] = {}
 
     def __call__(self, bundle: Bundle) -> Identity:
@@ -133,7 +136,12 @@ class Authenticator:
             case SigstoreMaterial():
                 sigstore = self._all_sigstores()
         return authenticate(
-            bundle, keys=public_keys, anchors=anchors, sigstore=sigstore, now=self._now
+            bundle,
+            keys=public_keys,
+            anchors=anchors,
+            sigstore=sigstore,
+            now=self._now,
+            times=self._times.get(bundle.sha256, ()),
         ).identity
 
     def _key_for(self, material: PublicKeyHint) -> PublicKey | None:
@@ -165,6 +173,25 @@ class Authenticator:
         if self._trusts is None:
             self._trusts = tuple(self._sigstore())
         return self._trusts
+
+
+def _witnessed(entries: Iterable[Entry], policy: WitnessPolicy | None) -> dict[str, list[TimeEvidence]]:
+    """Collect when witnesses of the caller's policy saw bundles recorded: they existed by then.
+
+    That is evidence of time for a certificate that has expired since; keyed by the bundle's SHA-256.
+    """
+    times: dict[str, list[TimeEvidence]] = {}
+    for entry in entries if policy is not None else ():
+        if entry.checkpoint is None or policy is None:
+            continue
+        try:
+            cosigned = policy.satisfied(entry.checkpoint.note)
+        except (WitnessError, LogError):
+            continue  # step 8 says so
+        times.setdefault(entry.bundle.sha256, []).extend(
+            TimeEvidence("witness", datetime.fromtimestamp(each.time, UTC)) for each in cosigned
+        )
+    return times
 
 
 def _introduced(entries: Iterable[Entry]) -> dict[str, bytes]:

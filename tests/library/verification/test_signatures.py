@@ -11,21 +11,24 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
+from tests.authorities import NOW, Authority
 from tests.library.verification.conftest import Check
 from tests.library.verification.expectations import assert_refused, assert_verified, assert_warned, told
+from tests.local_sigstore import EMAIL_ISSUER, LocalSigstore
 from tests.models import tiny_model
-from tests.records import Published, Publisher
+from tests.records import RECEIVED, Published, Publisher, TinyLog
+from weighbridge import keys
 from weighbridge.errors import InputError, NotVerifiedError, UndecidedError
 from weighbridge.oms import manifest_of, oms_statement
 from weighbridge.signing import CertificateSigner
-from weighbridge.verdict import Conclusion, Result
+from weighbridge.sigstore_signing import SigstoreSigner
+from weighbridge.tlog import Algorithm, Signer
+from weighbridge.verdict import Conclusion, Result, Verdict
 from weighbridge.verification import verify
 from weighbridge.weighing import weigh
+
+DAY = timedelta(days=1)
 
 
 def edited(bundle: bytes, **envelope: Any) -> bytes:
@@ -187,66 +190,16 @@ def test_whitespace_and_an_alphabet_do_not_break_a_signature(honest: Published, 
 # --- certificates ------------------------------------------------------------------------------
 
 
-class Authority:
-    """A certificate authority and the leaf certificates that it issues."""
-
-    def __init__(self, name: str) -> None:
-        self.key = ec.generate_private_key(ec.SECP256R1())
-        self.name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-        self.certificate = self._sign(self.name, self.key.public_key(), days=(-30, 30), ca=True)
-        self.pem = self.certificate.public_bytes(serialization.Encoding.PEM)
-
-    def signer(self, subject: str, days: tuple[int, int] = (-1, 1)) -> CertificateSigner:
-        key = ec.generate_private_key(ec.SECP256R1())
-        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, subject)])
-        leaf = self._sign(name, key.public_key(), days=days, ca=False)
-        return CertificateSigner(key, leaf, [self.certificate])
-
-    def _sign(
-        self, subject: x509.Name, key: ec.EllipticCurvePublicKey, *, days: tuple[int, int], ca: bool
-    ) -> x509.Certificate:
-        now = datetime.now(UTC)
-        builder = (
-            x509.CertificateBuilder()
-            .subject_name(subject)
-            .issuer_name(self.name)
-            .public_key(key)
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(now + timedelta(days=days[0]))
-            .not_valid_after(now + timedelta(days=days[1]))
-            .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
-            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
-            .add_extension(
-                x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key()), critical=False
-            )
-            .add_extension(_usage(ca=ca), critical=True)
-        )
-        if not ca:
-            code = x509.ExtendedKeyUsage([x509.oid.ExtendedKeyUsageOID.CODE_SIGNING])
-            builder = builder.add_extension(code, critical=False)
-        return builder.sign(self.key, hashes.SHA256())
-
-
-def _usage(*, ca: bool) -> x509.KeyUsage:
-    return x509.KeyUsage(
-        digital_signature=not ca,
-        key_cert_sign=ca,
-        crl_sign=ca,
-        content_commitment=False,
-        key_encipherment=False,
-        data_encipherment=False,
-        key_agreement=False,
-        encipher_only=False,
-        decipher_only=False,
-    )
-
-
-def certified(folder: Path, authority: Authority, days: tuple[int, int] = (-1, 1)) -> Path:
-    """Make a model signed with a certificate."""
+def certified(
+    folder: Path, authority: Authority, start: datetime = NOW - DAY, end: datetime = NOW + DAY
+) -> Path:
+    """Make a model signed with a certificate that is valid for a while."""
     model = tiny_model(folder)
     weighed = weigh(model)
-    payload = oms_statement(manifest_of(weighed), weighed.name)
-    (model / "model.sig").write_bytes(authority.signer("Release engineering", days).sign(payload))
+    key = keys.generate_private_key()
+    leaf = authority.issue("Release engineering", key.public_key(), start=start, end=end)
+    signer = CertificateSigner(key, leaf, [authority.certificate])
+    (model / "model.sig").write_bytes(signer.sign(oms_statement(manifest_of(weighed), weighed.name)))
     return model
 
 
@@ -255,25 +208,93 @@ def test_a_certificate_below_the_wanted_anchor_passes_and_below_another_fails(
 ) -> None:
     acme, evil = Authority("Acme Root"), Authority("Acme Root")
     model = certified(tmp_path / "m", acme)
-    assert_verified(verify_it(model, certificate_chain=[acme.pem]))
-    assert_refused(
-        verify_it(model, certificate_chain=[evil.pem]), 4, "Not signed by a certificate issued below"
-    )
-    assert_refused(verify_it(model, public_key=Publisher().pem), 4)
+    assert_verified(verify_it(model, certificate_chain=[acme.pem], now=NOW))
+    refused = verify_it(model, certificate_chain=[evil.pem], now=NOW)
+    assert_refused(refused, 4, "Not signed by a certificate issued below")
+    assert_refused(verify_it(model, public_key=Publisher().pem, now=NOW), 4)
 
 
 def test_an_expired_certificate_without_evidence_of_time_fails(tmp_path: Path, verify_it: Check) -> None:
     acme = Authority("Acme Root")
-    model = certified(tmp_path / "m", acme, days=(-20, -10))
-    assert_refused(verify_it(model, certificate_chain=[acme.pem]), 4)
-    back_then = datetime.now(UTC) - timedelta(days=15)
-    assert_verified(verify_it(model, certificate_chain=[acme.pem], now=back_then))
+    model = certified(tmp_path / "m", acme, NOW - 20 * DAY, NOW - 10 * DAY)
+    assert_refused(verify_it(model, certificate_chain=[acme.pem], now=NOW), 4)
+    assert_verified(verify_it(model, certificate_chain=[acme.pem], now=NOW - 15 * DAY))
+
+
+def test_a_witness_who_saw_it_recorded_in_time_is_evidence_for_an_expired_certificate(
+    tmp_path: Path, verify_it: Check
+) -> None:
+    """The operator's own clock is none; a co-signer of the verifier's policy is."""
+    acme, log = Authority("Acme Root"), TinyLog.new()
+    recorded = datetime.fromtimestamp(RECEIVED, UTC)
+    model = certified(tmp_path / "m", acme, recorded - DAY, recorded + DAY)
+    log.add((model / "model.sig").read_bytes())
+    witness = Signer.generate("w.example", Algorithm.ED25519_COSIGNATURE)
+    policy = f"log {log.vkey}\nwitness w {witness.verifier.vkey}\nquorum w\n"
+    options: dict[str, Any] = {"certificate_chain": [acme.pem], "now": recorded + 30 * DAY}
+    (model / "provenance.jsonl").write_bytes(log.record())
+    assert_refused(verify_it(model, log_keys=[log.vkey], **options), 4)
+    log.witnesses = [witness]
+    (model / "provenance.jsonl").write_bytes(log.record())
+    assert_refused(verify_it(model, log_keys=[log.vkey], **options), 4)
+    assert_verified(verify_it(model, witness_policy=policy, **options))
 
 
 def test_bare_verify_of_a_certified_model_asks_for_its_anchor(tmp_path: Path, verify_it: Check) -> None:
     verdict = verify_it(certified(tmp_path / "m", Authority("Acme Root")))
     assert verdict.verdict is Conclusion.UNTRUSTED
     assert any("--certificate-chain" in each for each in verdict.next_commands), told(verdict)
+
+
+# --- online accounts ---------------------------------------------------------------------------
+
+
+@pytest.mark.needs("node", "npm")
+def test_an_online_account_is_compared_exactly_with_its_issuer_in_its_own_sigstore(
+    tmp_path: Path, verify_it: Check, local_sigstore: LocalSigstore
+) -> None:
+    config = local_sigstore.trust_config
+    model = tiny_model(tmp_path / "m")
+    weighed = weigh(model)
+    signer = SigstoreSigner(token=local_sigstore.email_token("alice@example.org"), trust_config=config)
+    (model / "model.sig").write_bytes(signer.sign(oms_statement(manifest_of(weighed), weighed.name)))
+
+    def by_account(identity: str, issuer: str, trust: bytes | None = config) -> Verdict:
+        return verify_it(model, identity=identity, issuer=issuer, trust_config=trust)
+
+    assert_verified(by_account("alice@example.org", EMAIL_ISSUER))
+    for identity, issuer in (
+        ("mallory@example.org", EMAIL_ISSUER),
+        ("Alice@example.org", EMAIL_ISSUER),
+        ("alice@example.or", EMAIL_ISSUER),
+        ("alice@example.org", f"{EMAIL_ISSUER}/"),
+        ("alice@example.org", "https://accounts.example"),
+    ):
+        assert_refused(by_account(identity, issuer), 4, "Not signed by", "alice@example.org")
+    assert_refused(by_account("alice@example.org", EMAIL_ISSUER, None), 4, "not trusted here")
+    bare = verify_it(model, trust_config=config)
+    assert bare.exit_code == 1
+    assert any(f"--identity alice@example.org --issuer {EMAIL_ISSUER}" in each for each in bare.next_commands)
+
+
+@pytest.mark.needs("node", "npm")
+def test_an_account_owns_a_namespace_and_releases(
+    tmp_path: Path, verify_it: Check, local_sigstore: LocalSigstore
+) -> None:
+    config = local_sigstore.trust_config
+    model, log, alice = tiny_model(tmp_path / "m"), TinyLog.new(), Publisher()
+    alice.signer = SigstoreSigner(token=local_sigstore.email_token("alice@example.org"), trust_config=config)
+    owner = {
+        "type": "sigstore",
+        "trust_domain": f"sha256:{local_sigstore.trust_domain}",
+        "issuer": EMAIL_ISSUER,
+        "subject": "alice@example.org",
+    }
+    log.add(alice.namespace(log, "acme", [owner]), alice.oms(model), alice.release(log, model, "acme/tiny@1"))
+    (model / "provenance.jsonl").write_bytes(log.record())
+    options: dict[str, Any] = {"release": "acme/tiny@1", "log_keys": [log.vkey]}
+    assert_verified(verify_it(model, trust_config=config, **options))
+    assert_refused(verify_it(model, **options), 4)
 
 
 # --- step 5 ------------------------------------------------------------------------------------
