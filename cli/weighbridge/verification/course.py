@@ -23,7 +23,7 @@ from .evidence import Evidence, gather
 from .manifests import judge_files, judge_statement
 from .recorded import judge_recorded
 from .request import Options, Request
-from .signatures import Authenticator, read_found
+from .signatures import Authenticator, Candidate, Reading, read_found
 from .signers import judge_signer
 from .standing import judge_lineage, judge_release, judge_status
 from .witnesses import judge_witnesses
@@ -77,13 +77,23 @@ def _open(path: Path, request: Request) -> Case:
     reading = read_found(evidence, request.pins)
     word = None
     if request.registry is not None:
-        roots = [
-            (each.statement.subjects[0].sha256, each.bundle.statement_digest) for each in reading.candidates
-        ]
-        word = registries.ask(request.registry, request.release, roots, request.pins)
+        authenticator = _authenticator(request, reading)
+        sought = [_sought(authenticator, each) for each in reading.candidates]
+        word = registries.ask(request.registry, request.release, sought, request.pins)
         evidence = replace(evidence, found=(*evidence.found, *word.found))
         reading = read_found(evidence, request.pins)
-    authenticator = Authenticator(
+    return Case(
+        path=path,
+        request=request,
+        evidence=evidence,
+        reading=reading,
+        authenticator=_authenticator(request, reading),
+        word=word,
+    )
+
+
+def _authenticator(request: Request, reading: Reading) -> Authenticator:
+    return Authenticator(
         now=request.now,
         public_keys=request.public_keys,
         anchors=request.anchors,
@@ -91,9 +101,12 @@ def _open(path: Path, request: Request) -> Case:
         entries=reading.entries,
         policy=request.witness_policy,
     )
-    return Case(
-        path=path, request=request, evidence=evidence, reading=reading, authenticator=authenticator, word=word
-    )
+
+
+def _sought(authenticator: Authenticator, candidate: Candidate) -> registries.Sought:
+    found = authenticator.found(candidate)
+    root = candidate.statement.subjects[0].sha256
+    return registries.Sought(root, candidate.bundle.statement_digest, found.id or None)
 
 
 def _judge_envelope(case: Case) -> bool:

@@ -13,9 +13,18 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from weighbridge.errors import UndecidedError, WeighbridgeError
+from weighbridge.leaves import parse_leaf
 from weighbridge.memory import Prove
 from weighbridge.records import RecordLine
-from weighbridge.tlog import SignedCheckpoint, parse_checkpoint, parse_checkpoint_text, split_note
+from weighbridge.tlog import (
+    TILE_WIDTH,
+    Receipt,
+    SignedCheckpoint,
+    format_receipt,
+    parse_checkpoint,
+    parse_checkpoint_text,
+    split_note,
+)
 
 from .evidence import Found, lines_found
 
@@ -26,9 +35,9 @@ if TYPE_CHECKING:
     from .entries import Pins
     from .request import WantedRelease
 
-__all__ = ["RegistryWord", "ask"]
+__all__ = ["RegistryWord", "Sought", "ask"]
 
-_MAX_MANIFESTS: Final = 16
+_MOST: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,28 +55,33 @@ class RegistryWord:
     problem: WeighbridgeError | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Sought:
+    """A manifest to look up: root and statement digest in bare hex, and the signer's id if it is known."""
+
+    root: str
+    statement: str
+    signer: str | None = None
+
+
 def ask(
-    client: RegistryClient,
-    release: WantedRelease | None,
-    manifests: Sequence[tuple[str, str]],
-    pins: Pins,
+    client: RegistryClient, release: WantedRelease | None, manifests: Sequence[Sought], pins: Pins
 ) -> RegistryWord:
     """Ask a registry for the record of a release, or of the manifests that were found.
 
-    `manifests` are (root digest, statement digest) in bare hex. The current checkpoint is fetched last, so
-    that it is never older than a receipt of the same answer. A registry that does not answer or does not
-    know is a `problem` in what is returned, no error.
+    A registry that does not answer or does not know is a `problem` in what is returned, no error.
     """
     word = RegistryWord(client.url)
     try:
         if release is not None:
-            document = _release(client, release, [root for root, _ in manifests])
-            lines = client.provenance(document.namespace, document.name, document.version)
+            document = _release(client, release, [each.root for each in manifests])
+            lines = list(client.provenance(document.namespace, document.name, document.version))
             word = replace(word, release=document, found=tuple(lines_found(client.url, lines, named=False)))
+            checkpoint = _checkpoint(client, pins)  # last, so that no receipt above is of a larger tree
         else:
-            lines = tuple(_line(client, statement) for _, statement in manifests[:_MAX_MANIFESTS])
+            checkpoint = _checkpoint(client, pins)
+            lines = [line for each in manifests[:_MOST] for line in _lines(client, each, checkpoint)]
             word = replace(word, found=tuple(lines_found(client.url, lines, named=False)))
-        checkpoint = _checkpoint(client, pins)
     except WeighbridgeError as error:
         return replace(word, problem=error)
     return replace(word, checkpoint=checkpoint, prove=client.consistency)
@@ -90,7 +104,39 @@ def _version_of(client: RegistryClient, wanted: WantedRelease, roots: Sequence[s
     return None
 
 
-def _line(client: RegistryClient, statement: str) -> RecordLine:
+def _lines(client: RegistryClient, sought: Sought, checkpoint: SignedCheckpoint | None) -> list[RecordLine]:
+    """Fetch the entries of one statement. Several signers may have recorded the same words.
+
+    In a pinned log they are read from its tiles, so that the registry cannot choose which one to show; else
+    its one answer will do, since nothing can be proved anyway.
+    """
+    if checkpoint is None:
+        return [_unproved(client, sought.statement)]
+    matches = [each for each in client.digest(sought.statement).matches if each.kind == "statement"]
+    wanted = [
+        each.index
+        for each in matches
+        if sought.signer is None or each.signer is None or each.signer.id == sought.signer
+    ]
+    indices = sorted({index for index in wanted if index < checkpoint.size})[:_MOST]
+    if not indices:
+        raise UndecidedError(
+            f"{client.url} has no record of the statement {sought.statement} by this signer."
+        )
+    return [_proved(client, checkpoint, index) for index in indices]
+
+
+def _proved(client: RegistryClient, checkpoint: SignedCheckpoint, index: int) -> RecordLine:
+    """Make the record line of an entry from the log's own tiles, each checked against the checkpoint."""
+    reader = client.reader(checkpoint)
+    tile, place = divmod(index, TILE_WIDTH)
+    width = min(TILE_WIDTH, checkpoint.size - tile * TILE_WIDTH)
+    leaf = reader.entries(tile, client.entries(tile, width))[place]
+    receipt = Receipt(index, tuple(reader.inclusion_proof(index)), checkpoint.data)
+    return RecordLine(client.bundle(parse_leaf(leaf).bundle_sha256), leaf, format_receipt(receipt))
+
+
+def _unproved(client: RegistryClient, statement: str) -> RecordLine:
     document = client.statement(statement)
     if document is None:
         raise UndecidedError(f"{client.url} has no record of the statement {statement}.")
