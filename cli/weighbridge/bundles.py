@@ -304,6 +304,11 @@ class _Members:
             for number, item in enumerate(value)
         ]
 
+    def drop_null(self, name: str) -> None:
+        """Drop a member that is there as null, in both modes."""
+        if name in self._left and self._left[name] is None:
+            del self._left[name]
+
     def finish(self, *, null_allowed: Sequence[str] = ()) -> None:
         """Refuse members that nobody asked for; lenient: known ones may be there as null."""
         for name, value in self._left.items():
@@ -486,7 +491,8 @@ def _parse_envelope(members: _Members) -> tuple[str, bytes, bytes]:
     if signature.has("keyid") and signature.text("keyid") != "":
         raise signature.wrong("keyid", "is not empty: nobody signed it, so it must not say anything")
     sig = signature.binary("sig", _MAX_SIGNATURE_BYTES)
-    signature.finish(null_allowed=("keyid",))
+    signature.drop_null("keyid")
+    signature.finish()
     return payload_type, payload, sig
 
 
