@@ -228,11 +228,11 @@ class Memory:
         known = self._known(name, old)
         for one in known:
             if one.size == signed.size and one.root != signed.root:
-                raise self._fork(one, signed, f"signed two different trees of size {one.size}")
+                raise self.fork(one, signed, f"signed two different trees of size {one.size}")
         largest = max(known, key=lambda one: one.size)
         if signed.size < largest.size and shown is not None and self._grown(name, old) <= shown:
             why = f"showed a tree of size {largest.size} before, and now one of size {signed.size}"
-            raise self._fork(largest, signed, why)
+            raise self.fork(largest, signed, why)
         if any(one.size == signed.size for one in known):
             return old
         waiting = sorted([*known[1:], signed], key=lambda one: one.size)[-_MAX_PENDING:]
@@ -261,7 +261,7 @@ class Memory:
                 prove(one, largest)
             except ForkError as error:
                 why = f"has a tree of size {largest.size} that does not begin with that of size {one.size}"
-                raise self._fork(one, largest, why) from error
+                raise self.fork(one, largest, why) from error
         head = largest.data.decode()
         joined = {one.data.decode() for one in smaller} | {head}
 
@@ -274,32 +274,42 @@ class Memory:
 
         self._checkpoints.update(name, change)
 
-    def _fork(self, first: SignedCheckpoint, second: SignedCheckpoint, why: str) -> ForkError:
-        """Write both checkpoints to an evidence file and make the error that names it."""
-        import json
+    def fork(self, first: SignedCheckpoint, second: SignedCheckpoint, why: str) -> ForkError:
+        """Make the error for two checkpoints that cannot both be true, for the caller to raise.
 
+        Both are verified and of one log; `why` completes the sentence "the log … ". Unless memory
+        is off they are written to an evidence file, which the error names.
+        """
         evidence = {
             "origin": first.origin,
             "vkey": first.verifier.vkey,
             "why": f"{first.origin} {why}",
             "checkpoints": [first.data.decode(), second.data.decode()],
         }
-        name = sha256(first.data + second.data).hexdigest()[:16]
+        path = self._keep(evidence) if self.enabled else None
+        kept = "the evidence of this error holds" if path is None else f"{path} holds"
+        return ForkError(
+            f"the log {first.origin} {why}",
+            hint="its operator, or somebody with its key, shows different histories; "
+            f"{kept} both checkpoints: keep them, show them to others, and do not rely on this log "
+            "until it is explained",
+            evidence=evidence if path is None else {**evidence, "file": str(path)},
+        )
+
+    def _keep(self, evidence: dict[str, Any]) -> Path | None:
+        """Write evidence to a file, once; None if that is not possible."""
+        import json
+
+        name = sha256("\n".join(evidence["checkpoints"]).encode()).hexdigest()[:16]
         path = self._folder / "evidence" / f"fork-{name}.json"
         text = json.dumps({"v": 1, "found": self._now(), **evidence}, ensure_ascii=False, indent=1)
         try:
             make_private_folder(path.parent)
             if not path.exists():
                 write_atomically(path, text.encode() + b"\n", mode=0o600)
-            kept = f"both checkpoints are in {path}"
         except (OSError, InputError):
-            kept = "both checkpoints are in the evidence of this error, which could not be written to a file"
-        return ForkError(
-            f"the log {first.origin} {why}",
-            hint=f"its operator, or somebody with its key, shows different histories; {kept}: "
-            "keep them, show them to others, and do not rely on this log until it is explained",
-            evidence={**evidence, "file": str(path)},
-        )
+            return None
+        return path
 
 
 def _file_name(*parts: str) -> str:

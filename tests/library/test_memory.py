@@ -223,7 +223,7 @@ def test_evidence_that_cannot_be_written_is_still_in_the_error(memory: Memory, t
     with pytest.raises(ForkError) as caught:
         memory.remember_checkpoint(checkpoint(7, history=b"other"))
     assert len(caught.value.evidence["checkpoints"]) == 2
-    assert "could not be written" in caught.value.hint
+    assert "the evidence of this error holds" in caught.value.hint
 
 
 def test_owners_are_remembered_for_each_log_and_namespace(memory: Memory) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from weighbridge.errors import ForkError, LogError, SignerError, UnavailableError, WeighbridgeError
 from weighbridge.identities import signer_id
-from weighbridge.memory import Prove
+from weighbridge.memory import Memory, Prove
 from weighbridge.tlog import SignedCheckpoint
 from weighbridge.verdict import Result
 
@@ -203,24 +203,28 @@ def _relate(case: Case, checkpoints: Sequence[SignedCheckpoint]) -> list[str]:
         prove = word.prove if word is not None and same_log else None
         try:
             if live is not None and prove is not None and each is not live:
-                _require_grown(each, live, prove)
-            memory.remember_checkpoint(each, prove=prove, live=each is live)
+                _require_grown(memory, each, live, prove)
+            asked = word.asked if word is not None else None
+            memory.remember_checkpoint(each, prove=prove, live=each is live, asked=asked)
         except UnavailableError as error:
             warnings.append(f"not compared with the log's current tree: {error.message}")
     return list(dict.fromkeys(warnings))
 
 
-def _require_grown(old: SignedCheckpoint, live: SignedCheckpoint, prove: Prove) -> None:
+def _require_grown(memory: Memory, old: SignedCheckpoint, live: SignedCheckpoint, prove: Prove) -> None:
     """Demand that the log's current tree contains the one that a receipt was made from."""
-    if old.size > live.size or (old.size == live.size and old.root != live.root):
-        raise ForkError(
-            f"The log {live.origin} shows a tree of size {live.size} now; before, it signed another of size "
-            f"{old.size}.",
-            hint="This is proof of a rollback or fork: keep both checkpoints and tell others.",
-            evidence={"checkpoints": [old.data.decode(errors="replace"), live.data.decode(errors="replace")]},
-        )
-    if old.size < live.size:
+    if old.size > live.size:
+        why = f"signed a tree of size {old.size} before, and shows one of size {live.size} now"
+        raise memory.fork(old, live, why)
+    if old.size == live.size and old.root != live.root:
+        raise memory.fork(old, live, f"signed two different trees of size {old.size}")
+    if old.size == live.size:
+        return
+    try:
         prove(old, live)
+    except ForkError as error:
+        why = f"has a tree of size {live.size} that does not begin with that of size {old.size}"
+        raise memory.fork(old, live, why) from error
 
 
 def _indices(entries: Sequence[Entry], origin: str) -> str:

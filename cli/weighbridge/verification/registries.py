@@ -10,6 +10,7 @@ from __future__ import annotations
 from base64 import b64decode
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from weighbridge.errors import UndecidedError, WeighbridgeError
@@ -44,7 +45,8 @@ _MOST: Final = 16
 class RegistryWord:
     """What one registry answered. `problem` says why it could not help, if it could not.
 
-    `checkpoint` is its current one, if a pinned log signed it; `prove` then fetches consistency proofs.
+    `checkpoint` is its current one, if a pinned log signed it, `asked` when it was asked for it; `prove`
+    fetches consistency proofs.
     """
 
     url: str
@@ -52,6 +54,7 @@ class RegistryWord:
     found: tuple[Found, ...] = ()
     release: ReleaseDocument | None = None
     checkpoint: SignedCheckpoint | None = None
+    asked: datetime | None = None
     problem: WeighbridgeError | None = None
 
 
@@ -72,6 +75,7 @@ def ask(
     A registry that does not answer or does not know is a `problem` in what is returned, no error.
     """
     word = RegistryWord(client.url)
+    asked = datetime.now(UTC)
     try:
         if release is not None:
             document = _release(client, release, [each.root for each in manifests])
@@ -84,7 +88,7 @@ def ask(
             word = replace(word, found=tuple(lines_found(client.url, lines, named=False)))
     except WeighbridgeError as error:
         return replace(word, problem=error)
-    return replace(word, checkpoint=checkpoint, prove=client.consistency)
+    return replace(word, checkpoint=checkpoint, asked=asked, prove=client.consistency)
 
 
 def _release(client: RegistryClient, wanted: WantedRelease, roots: Sequence[str]) -> ReleaseDocument:
