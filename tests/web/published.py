@@ -32,6 +32,7 @@ datasets: ["</text><script>alert(2)</script>"]
 # <script>alert('heading')</script>Harmless?
 
 <img src="https://tracker.example/pixel.png" onerror="alert(3)">
+
 ![pixel](https://tracker.example/pixel2.png)
 [click](javascript:alert(4)) <a href="javascript:alert(5)" onclick="alert(6)">me</a>
 

@@ -136,7 +136,10 @@ def test_a_hostile_readme_and_card_do_nothing_and_look_like_nothing_of_ours(
     assert page.locator("script, iframe, object, embed, main style, [onerror], [onload]").count() == 0
     assert page.locator("a[href^='javascript']").count() == 0
     pixel = page.locator(".readme a.image")
-    assert pixel.first.get_attribute("href") == "https://tracker.example/pixel.png"
+    assert [link.get_attribute("href") for link in pixel.all()] == [
+        "https://tracker.example/pixel.png",
+        "https://tracker.example/pixel2.png",
+    ]
     assert page.title() == "tinylab/hostile 1.0 · weighbridge"
     context.close()
 
