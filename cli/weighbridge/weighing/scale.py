@@ -105,10 +105,11 @@ def read_all(
     total = sum(file.size for file in files)
     cores = workers or _usable_cores()
     large = sum(1 for file in files if file.size > SMALL)
+    threads = cores if large < 2 * cores else 1
+    # blake3 divides one buffer among threads, which pays for large buffers only.
+    chunk = 4 * SMALL if threads > 1 and "blake3" in reader.algorithms else SMALL
     reader = replace(
-        reader,
-        threads=cores if large < 2 * cores else 1,
-        chunk=max(256 * 1024, min(SMALL, _BUFFER_BUDGET // (4 * cores))),
+        reader, threads=threads, chunk=max(256 * 1024, min(chunk, _BUFFER_BUDGET // (4 * cores)))
     )
     if total < _IN_LINE_BYTES and len(files) <= _FILES_PER_JOB:
         found = [one for job in _jobs(files) for one in _read_job(tree, job, reader)]
