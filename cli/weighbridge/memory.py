@@ -24,7 +24,7 @@ from typing import Any
 
 from weighbridge.atomic import write_atomically
 from weighbridge.errors import ForkError, InputError, LogError, NoteError, SignerError
-from weighbridge.stores import JsonFolder, make_private_folder
+from weighbridge.stores import JsonFolder, UnwritableError, make_private_folder
 from weighbridge.tlog.checkpoints import SignedCheckpoint, parse_checkpoint
 
 __all__ = ["LoggedRelease", "Memory", "Prove", "RememberedNamespace"]
@@ -63,7 +63,8 @@ class Memory:
     """The memory of one configuration folder.
 
     `enabled=None` asks the environment: off if CI is set. When off, everything is unknown and
-    nothing is written.
+    nothing is written. Where the folder cannot be written (a read-only container), what is there
+    is still compared with; `problem` then says that nothing new was remembered.
     """
 
     def __init__(
@@ -76,6 +77,7 @@ class Memory:
     ) -> None:
         in_ci = environment.get("CI", "").lower() not in ("", "0", "false")
         self.enabled = not in_ci if enabled is None else enabled
+        self.problem: str | None = None
         self._folder = folder
         self._checkpoints = JsonFolder(folder / "memory" / "checkpoints")
         self._namespaces = JsonFolder(folder / "memory" / "namespaces")
@@ -116,7 +118,7 @@ class Memory:
             return
         name = _file_name(signed.origin, signed.verifier.key_id.hex())
         shown = (asked or self._clock()) if live else None
-        self._checkpoints.update(name, lambda old: self._add(name, old, signed, shown))
+        self._update(self._checkpoints, name, lambda old: self._add(name, old, signed, shown))
         if prove is not None:
             self._join(name, prove)
 
@@ -167,7 +169,7 @@ class Memory:
             newer = old is None or (epoch, index) > (old.get("epoch", 0), old.get("index", 0))
             return new if newer else old or new
 
-        self._namespaces.update(_file_name(origin, _fold(namespace)), change)
+        self._update(self._namespaces, _file_name(origin, _fold(namespace)), change)
 
     def remember_logged(self, origin: str, digests: Iterable[str], *, release: str, received: int) -> None:
         """Remember that these digests (bare hex: root and model digests) are recorded as a release.
@@ -185,7 +187,7 @@ class Memory:
             return {"v": 1, "releases": [*present, new][-_MAX_RELEASES:]}
 
         for digest in digests:
-            self._logged.update(_digest_name(digest), change)
+            self._update(self._logged, _digest_name(digest), change)
 
     def known_logged(self, sha256_hex: str) -> tuple[LoggedRelease, ...]:
         """Tell as what a root or model digest (bare hex) is known to be recorded; empty if unknown."""
@@ -197,6 +199,16 @@ class Memory:
             return tuple(LoggedRelease(**one) for one in value["releases"])
         except (KeyError, TypeError) as error:
             raise self._logged.spoilt(name, "not a list of releases") from error
+
+    def _update(
+        self, store: JsonFolder, name: str, change: Callable[[dict[str, Any] | None], dict[str, Any]]
+    ) -> None:
+        """Change a file; where that is not possible, compare all the same and note the problem."""
+        try:
+            store.update(name, change)
+        except UnwritableError as error:
+            self.problem = f"nothing is remembered: {error.message}"
+            change(store.read(name))
 
     def _now(self) -> str:
         return self._clock().astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -272,7 +284,7 @@ class Memory:
                 return {**current, "head": head, "waiting": waiting}
             return {**current, "waiting": [*waiting, head]}
 
-        self._checkpoints.update(name, change)
+        self._update(self._checkpoints, name, change)
 
     def fork(self, first: SignedCheckpoint, second: SignedCheckpoint, why: str) -> ForkError:
         """Make the error for two checkpoints that cannot both be true, for the caller to raise.

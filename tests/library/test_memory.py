@@ -13,6 +13,7 @@ import pytest
 from weighbridge.errors import (
     ConfigurationError,
     ForkError,
+    InputError,
     LogError,
     SignerError,
     UnavailableError,
@@ -308,8 +309,27 @@ def test_everything_in_memory_is_private(memory: Memory, tmp_path: Path) -> None
         assert stat.S_IMODE(path.stat().st_mode) == (0o700 if path.is_dir() else 0o600)
 
 
-def test_a_folder_that_cannot_be_made_is_an_error_that_helps(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written_is_told_and_stops_nobody(tmp_path: Path) -> None:
+    """A read-only container verifies as well as any other machine at its first sight of a log."""
     (tmp_path / "file").write_text("")
-    with pytest.raises(ConfigurationError, match="cannot be written") as caught:
-        Memory(tmp_path / "file", enabled=True).remember_checkpoint(checkpoint(1))
-    assert "WEIGHBRIDGE_CONFIG_DIR" in caught.value.hint
+    memory = Memory(tmp_path / "file", enabled=True)
+    memory.remember_checkpoint(checkpoint(1), prove=tiles_of(), live=True)
+    memory.remember_signers("o", "acme", {"aa"})
+    memory.remember_logged("o", ["ab" * 32], release="a/b@1", received=1)
+    assert memory.problem is not None
+    assert "cannot be written" in memory.problem
+    assert memory.known_logged("ab" * 32) == ()
+
+
+def test_what_cannot_be_written_is_still_compared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    memory = Memory(tmp_path / "config", enabled=True)
+    memory.remember_checkpoint(checkpoint(7))
+
+    def full_disk(*_args: object, **_options: object) -> None:
+        raise InputError("cannot write: No space left on device")
+
+    monkeypatch.setattr("weighbridge.stores.write_atomically", full_disk)
+    memory.remember_checkpoint(checkpoint(9))
+    assert memory.problem == "nothing is remembered: cannot write: No space left on device"
+    with pytest.raises(ForkError):
+        memory.remember_checkpoint(checkpoint(7, history=b"other"))

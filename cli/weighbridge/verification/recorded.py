@@ -208,6 +208,8 @@ def _relate(case: Case, checkpoints: Sequence[SignedCheckpoint]) -> list[str]:
             memory.remember_checkpoint(each, prove=prove, live=each is live, asked=asked)
         except UnavailableError as error:
             warnings.append(f"not compared with the log's current tree: {error.message}")
+    if memory.problem is not None:
+        warnings.append(memory.problem)
     return list(dict.fromkeys(warnings))
 
 

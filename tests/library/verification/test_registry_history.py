@@ -71,7 +71,7 @@ class Client:
 @pytest.fixture
 def one(tmp_path: Path) -> Iterator[Registry]:
     (tmp_path / "registry").mkdir()
-    with running_registry(tmp_path / "registry") as registry:
+    with running_registry(tmp_path / "registry", limits={}) as registry:  # without pages: it starts often
         yield registry
 
 
