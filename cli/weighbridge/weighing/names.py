@@ -75,7 +75,7 @@ def name_fault(path: str) -> str:  # noqa: C901, PLR0911 - one rule, one line
     if "" in parts:
         return "has an empty part (//, or / at the end)"
     if "." in parts or ".." in parts:
-        return "has a part . or .."
+        return "has '.' or '..' as a part"
     return ""
 
 
