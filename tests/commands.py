@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Run `weighbridge` as a person does: a process of its own, its output, its exit code."""
+"""Run `weighbridge` as a person does: its output, its exit code, in a process of its own or in this one."""
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
 import subprocess
@@ -10,6 +12,9 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest import mock
+
+from weighbridge_cli import main as edge
 
 _ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = os.pathsep.join(str(_ROOT / name) for name in ("schemas", "cli", "registry", "web"))
@@ -48,3 +53,17 @@ def weighbridge(*arguments: str | Path, cwd: Path | None = None, timeout: float 
     )
     assert "Traceback" not in run.stderr, run.stderr
     return Outcome(run.returncode, run.stdout, run.stderr)
+
+
+def weighbridge_here(*arguments: str | Path, **env: str) -> Outcome:
+    """Run one command through the same edge in this process: much faster, for tests that run many."""
+    out, err = io.StringIO(), io.StringIO()
+    with (
+        mock.patch.dict(os.environ, env),
+        mock.patch("sys.stdin", io.StringIO()),
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+    ):
+        code = edge.run([str(argument) for argument in arguments])
+    assert "Traceback" not in err.getvalue(), err.getvalue()
+    return Outcome(code, out.getvalue(), err.getvalue())

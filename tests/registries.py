@@ -73,6 +73,7 @@ class Registry:
     def start(self, *, wait: bool = True) -> None:
         """Start the process; with `wait` until it answers `/readyz`."""
         environment = os.environ | {"PYTHONPATH": os.pathsep.join(str(_ROOT / name) for name in _PACKAGES)}
+        self.data.parent.mkdir(parents=True, exist_ok=True)
         with self._output.open("ab") as output:
             self.process = subprocess.Popen(
                 self._command(),

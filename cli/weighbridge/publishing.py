@@ -136,13 +136,15 @@ def publish(
     locations: Sequence[str] = (),
     ignore: Sequence[str] = (),
     label: str | None = None,
+    retry_for: float = RETRY_SECONDS,
     report: Report = lambda _: None,
     progress: Progress | None = None,
 ) -> Published:
     """Sign a model as a release, have it recorded, and write the proof beside it.
 
     `card` is a README.md (None: the model's own if it has one; False: none), `lineage` a lineage file
-    (None: what the card's front matter says). Run again after any failure: it resumes.
+    (None: what the card's front matter says), `retry_for` the seconds for which it is sent again while
+    the registry is away. Run again after any failure: it resumes.
 
     Raises `ForbiddenError` if the namespace is somebody else's, `ConflictError` if the name and version
     are taken by other files, `UnavailableError` if the registry stays away (the signed bundles are
@@ -157,7 +159,7 @@ def publish(
     said = _disclosure(path, weighed, card, lineage)
     namespace = registry.namespace(release.namespace)
     _require_owner(namespace, release, signer.identity)
-    job = _Job(release, weighed, said, signer, recorder, pending, label, tuple(locations), report)
+    job = _Job(release, weighed, said, signer, recorder, pending, label, tuple(locations), retry_for, report)
     known = registry.release(release.namespace, release.name, release.version)
     if known is not None:
         _require_same(known, job)
@@ -188,6 +190,7 @@ class _Job:
     pending: PendingStore
     label: str | None
     locations: tuple[str, ...]
+    retry_for: float
     report: Report
 
     def pending_key(self, request: str, kinds: Sequence[str]) -> PendingKey:
@@ -228,7 +231,7 @@ class _Job:
     def _send(self, key: PendingKey, bundles: tuple[bytes, ...]) -> None:
         registry = self.recorder.registry
         try:
-            results = registry.submit(bundles, retry_for=RETRY_SECONDS)
+            results = registry.submit(bundles, retry_for=self.retry_for)
         except AdmissionError:
             self.pending.remove(key)  # refused for good: sending the same again can't help
             raise
@@ -357,7 +360,7 @@ def _attach(registry: RegistryClient, job: _Job) -> tuple[str, ...]:
         if data is None:
             continue
         try:
-            registry.put_blob(data)
+            registry.put_blob(data, retry_for=job.retry_for)
         except AdmissionError as error:
             refused.append(f"the registry did not take the {what}: {error.message}")
         else:

@@ -75,9 +75,9 @@ class ReleaseFile(Document):
     git_sha1: GitSha1 | None = None
     """Git blob id of a small file, as hubs list it."""
     role: Slug
-    """What it is for: `weights`, `tokenizer`, `template`, `config`, `code`, `data`, `document` or `other`."""
+    """What it is for: `weights`, `config`, `tokenizer`, `template`, `code`, `document`, `other`, …"""
     format: Slug
-    """What it is, by name and first bytes: `safetensors`, `gguf`, `pickle`, `json`, `unknown`, …"""
+    """What it is: `safetensors`, `gguf`, `pickle`, `json`, `text`, `unknown`, …"""
     unsafe_to_load: Flag
     """True if loading it can run code (pickle and the like)."""
 

@@ -42,6 +42,14 @@ if TYPE_CHECKING:
 @click.option(
     "--label", metavar="TEXT", help="What you call a new key; shown beside its fingerprint, as your claim."
 )
+@click.option(
+    "--retry-for",
+    type=click.FloatRange(0, 86400),
+    default=60,
+    show_default=True,
+    metavar="SECONDS",
+    help="Try again for so long while the registry is away.",
+)
 @ignore_option
 @signing_options
 @json_option
@@ -55,6 +63,7 @@ def command(
     lineage: Path | None,
     locations: tuple[str, ...],
     label: str | None,
+    retry_for: float,
     ignore: tuple[str, ...],
     as_json: bool,
     **signing: Any,
@@ -91,6 +100,7 @@ def command(
             locations=locations,
             ignore=ignore,
             label=label,
+            retry_for=retry_for,
             report=terminal.step,
             progress=progress,
         )

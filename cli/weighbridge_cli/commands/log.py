@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`weighbridge log`: the logs that you trust, and whether a log is whole."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from weighbridge_cli.options import json_option
+
+_MAX_KEY_FILE = 4096
+
+
+@click.group("log")
+def command() -> None:
+    """Choose the logs you trust; prove that a log is whole."""
+
+
+@command.group("trust")
+def trust() -> None:
+    """Choose the logs whose receipts you believe. Nothing else decides that."""
+
+
+@trust.command("add")
+@click.argument("log", metavar="URL|VKEY|FILE")
+@click.option(
+    "--fingerprint", metavar="HEX", help="The fingerprint you were told: trust this key and no other."
+)
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@json_option
+def add(log: str, *, fingerprint: str | None, yes: bool, as_json: bool) -> None:
+    """Trust a log, by its registry's address or by its verifier key.
+
+    Compare the fingerprint with one that you got elsewhere: from the operator, a colleague, a printed page.
+    A registry can't vouch for itself.
+    """
+    from weighbridge.errors import LogError
+    from weighbridge.trust import fingerprint as fingerprint_of
+    from weighbridge_cli import terminal
+    from weighbridge_cli.registries import trust_store
+
+    vkey, url = _vkey(log)
+    shown = fingerprint_of(vkey)
+    if fingerprint is not None:
+        if fingerprint.removeprefix("sha256:").lower() != shown:
+            raise LogError(
+                f"this log's fingerprint is {shown}, not the one that you were told",
+                hint="do not trust it; ask the operator again, on another way",
+                evidence={"told": fingerprint, "found": shown},
+            )
+    elif not yes:
+        _ask(vkey, shown)
+    added = trust_store().trust(vkey, url)
+    if as_json:
+        terminal.print_json(
+            {"v": 1, "origin": added.origin, "vkey": added.vkey, "fingerprint": added.fingerprint}
+        )
+        return
+    terminal.rows([("trusted", added.origin), ("fingerprint", added.fingerprint), ("key", added.vkey)])
+
+
+@trust.command("list")
+@json_option
+def list_(*, as_json: bool) -> None:
+    """List the logs you trust."""
+    from weighbridge_cli import terminal
+    from weighbridge_cli.registries import trust_store
+
+    logs = trust_store().logs()
+    if as_json:
+        listed = [
+            {
+                "origin": log.origin,
+                "vkey": log.vkey,
+                "fingerprint": log.fingerprint,
+                "url": log.url,
+                "added": log.added,
+            }
+            for log in logs
+        ]
+        terminal.print_json({"v": 1, "logs": listed})
+        return
+    if not logs:
+        terminal.note("You trust no log yet: weighbridge log trust add URL")
+    terminal.rows((log.origin, log.fingerprint, log.url, f"since {log.added}") for log in logs)
+
+
+@trust.command("remove")
+@click.argument("origin")
+def remove(origin: str) -> None:
+    """Stop trusting the log called ORIGIN."""
+    from weighbridge.errors import InputError
+    from weighbridge_cli import terminal
+    from weighbridge_cli.registries import trust_store
+
+    if not trust_store().forget(origin):
+        raise InputError(f"{origin} is not among the logs you trust", hint="see: weighbridge log trust list")
+    terminal.put(f"no longer trusted: {origin}")
+
+
+def _vkey(log: str) -> tuple[str, str]:
+    """Return the verifier key that was named, and the registry's address if it came from there."""
+    from weighbridge.errors import LogError
+    from weighbridge.tlog import Verifier
+
+    if log.startswith(("http://", "https://")):
+        from weighbridge_cli.registries import open_registry
+
+        client = open_registry(log)
+        document = client.log()
+        verifier = Verifier.from_vkey(document.vkey)
+        if verifier.name != document.origin:
+            raise LogError(f"the registry's log key is of {verifier.name}, its log is {document.origin}")
+        return verifier.vkey, client.url
+    path = Path(log)
+    if "+" not in log and path.is_file():
+        log = path.read_bytes()[:_MAX_KEY_FILE].decode("utf-8", "replace").strip()
+    return Verifier.from_vkey(log).vkey, ""
+
+
+def _ask(vkey: str, fingerprint: str) -> None:
+    """Show the fingerprint and let a person decide; without one, refuse."""
+    from weighbridge.errors import InputError
+    from weighbridge_cli import terminal
+
+    terminal.note(f"log          {vkey.partition('+')[0]}")
+    terminal.note(f"fingerprint  {fingerprint}")
+    if not sys.stdin.isatty():
+        raise InputError(
+            "there is no terminal to ask whether that is the right fingerprint",
+            hint="add --fingerprint HEX with the one you were told, or --yes if you compared it",
+        )
+    if not click.confirm("Is that the fingerprint you were told elsewhere?", err=True):
+        raise InputError("not trusted: the fingerprint was not confirmed")

@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`weighbridge serve`: run a registry."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from weighbridge_cli.options import EXISTING
+
+_MAX_CONFIG_BYTES = 1024 * 1024
+_INSTALL = "install it with: pip install 'weighbridge[registry]'"
+
+
+@click.command("serve")
+@click.option(
+    "--data", type=EXISTING, metavar="DIR", help="Where everything is kept (else: your data folder)."
+)
+@click.option("--host", metavar="H", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option(
+    "--port", metavar="N", type=click.IntRange(0, 65535), default=8484, show_default=True, help="0: any."
+)
+@click.option("--database-url", metavar="U", help="PostgreSQL, postgresql+psycopg://… (else: SQLite in DIR).")
+@click.option("--origin", metavar="O", help="Name of the log, at the first start only (else: random).")
+@click.option(
+    "--trust-config",
+    "trust_configs",
+    type=EXISTING,
+    multiple=True,
+    metavar="JSON",
+    help="Admit signers of this private Sigstore too. May be given again.",
+)
+@click.option("--base-url", metavar="URL", default="", help="Address that others see, behind a proxy.")
+def command(
+    *,
+    data: Path | None,
+    host: str,
+    port: int,
+    database_url: str | None,
+    origin: str | None,
+    trust_configs: tuple[Path, ...],
+    base_url: str,
+) -> None:
+    """Run a registry: its log, its interface and its pages, until Ctrl-C.
+
+    The first start makes the log's keys in DIR: back DIR up, a lost log key ends the log.
+    """
+    from weighbridge.errors import InputError
+
+    try:
+        from weighbridge_registry.serving import serve
+        from weighbridge_registry.settings import Settings
+        from weighbridge_web.app import create_app
+    except ImportError as error:
+        raise InputError(f"the registry is not installed: {error}", hint=_INSTALL) from error
+    settings = Settings(
+        data=(data or _default_data()).absolute(),
+        host=host,
+        port=port,
+        database_url=database_url,
+        origin=origin,
+        trust_configs=tuple(_trust_config(path) for path in trust_configs),
+        base_url=base_url.rstrip("/"),
+    )
+
+    def ready(address: str) -> None:
+        click.echo(f"weighbridge is ready: {base_url or address}/")
+        click.echo(f"data in {settings.data}; stop with Ctrl-C", err=True)
+
+    serve(create_app(settings), host, port, on_ready=ready)
+
+
+def _default_data() -> Path:
+    from platformdirs import user_data_path
+
+    return user_data_path("weighbridge", appauthor=False) / "registry"
+
+
+def _trust_config(path: Path) -> bytes:
+    """Read a private Sigstore's configuration; what is wrong with it is told before anything starts."""
+    from weighbridge.errors import InputError, WeighbridgeError
+    from weighbridge.sigstore_trust import SigstoreTrust
+
+    data = _read(path)
+    try:
+        SigstoreTrust.from_config(data)
+    except WeighbridgeError as error:
+        raise InputError(f"{path}: {error.message}", hint=error.hint) from error
+    return data
+
+
+def _read(path: Path) -> bytes:
+    from weighbridge.errors import InputError
+
+    try:
+        with path.open("rb") as file:
+            data = file.read(_MAX_CONFIG_BYTES + 1)
+    except OSError as error:
+        raise InputError(f"can't read {path}: {error.strerror}") from error
+    if len(data) > _MAX_CONFIG_BYTES:
+        raise InputError(f"{path} is longer than {_MAX_CONFIG_BYTES:,} bytes")
+    return data
