@@ -18,12 +18,10 @@ from weighbridge.config import config_folder
 from weighbridge.errors import ConfigurationError, NoteError
 from weighbridge.stores import JsonFolder
 from weighbridge.tlog.notes import Verifier
-from weighbridge.tlog.signatures import Algorithm
 
 __all__ = ["TrustStore", "TrustedLog", "config_folder", "fingerprint"]
 
 _FILE = "logs.json"
-_LOG_ALGORITHMS = (Algorithm.ED25519, Algorithm.ML_DSA_44_COSIGNATURE)
 
 
 def fingerprint(vkey: str) -> str:
@@ -80,7 +78,7 @@ class TrustStore:
         an impostor looks like. Raises `NoteError` for text that is no log key.
         """
         verifier = Verifier.from_vkey(vkey)
-        if verifier.algorithm not in _LOG_ALGORITHMS:
+        if not verifier.algorithm.for_logs:
             raise NoteError(
                 f"the key of {verifier.name} is a witness's, not a log's",
                 hint="witnesses belong in a witness policy: --witness-policy FILE",

@@ -16,7 +16,6 @@ from weighbridge.errors import NoteError
 from weighbridge.tlog.encodings import decode_base64, decode_decimal, encode_base64
 from weighbridge.tlog.merkle import EMPTY_ROOT, HASH_SIZE
 from weighbridge.tlog.notes import Note, Signer, VerifiedSignature, Verifier, open_note, sign_note
-from weighbridge.tlog.signatures import Algorithm
 
 __all__ = [
     "Checkpoint",
@@ -25,8 +24,6 @@ __all__ = [
     "parse_checkpoint_text",
     "sign_checkpoint",
 ]
-
-_LOG_ALGORITHMS = (Algorithm.ED25519, Algorithm.ML_DSA_44_COSIGNATURE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +107,7 @@ def parse_checkpoint(data: bytes, verifiers: Iterable[Verifier | str]) -> Signed
     note = open_note(data, verifiers)
     checkpoint = parse_checkpoint_text(note.text)
     for one in note.verified:
-        if one.verifier.name == checkpoint.origin and one.verifier.algorithm in _LOG_ALGORITHMS:
+        if one.verifier.name == checkpoint.origin and one.verifier.algorithm.for_logs:
             return SignedCheckpoint(checkpoint, note, one, data)
     raise NoteError(
         f"the checkpoint of {checkpoint.origin} is not signed by that log's trusted key",
@@ -121,6 +118,6 @@ def parse_checkpoint(data: bytes, verifiers: Iterable[Verifier | str]) -> Signed
 
 def sign_checkpoint(checkpoint: Checkpoint, signer: Signer) -> bytes:
     """Sign a checkpoint as its log. Raises `NoteError` unless the key's name is the origin."""
-    if signer.name != checkpoint.origin or signer.algorithm not in _LOG_ALGORITHMS:
+    if signer.name != checkpoint.origin or not signer.algorithm.for_logs:
         raise NoteError(f"the key {signer.name} does not sign for the log {checkpoint.origin}")
     return sign_note(checkpoint.text(), [signer])

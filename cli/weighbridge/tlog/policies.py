@@ -19,7 +19,6 @@ from weighbridge.errors import ConfigurationError, NoteError, WitnessError
 from weighbridge.tlog.cosignatures import Cosignature, cosignatures
 from weighbridge.tlog.encodings import decode_decimal
 from weighbridge.tlog.notes import Note, Verifier
-from weighbridge.tlog.signatures import Algorithm
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,8 +30,6 @@ _MAX_DEFINITIONS = 256
 _NONE = "none"
 _CONTROL = re.compile(rb"[\x00-\x08\x0b-\x1f\x7f]")
 _SPACE = re.compile(r"[ \t]+")
-_LOG_ALGORITHMS = (Algorithm.ED25519, Algorithm.ML_DSA_44_COSIGNATURE)
-_WITNESS_ALGORITHMS = (Algorithm.ED25519_COSIGNATURE, Algorithm.ML_DSA_44_COSIGNATURE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +166,7 @@ class _Reader:
     def _log(self, items: Sequence[str]) -> None:
         if not 1 <= len(items) <= 2:  # noqa: PLR2004 - a key and perhaps a URL
             raise ValueError("a log line is `log <vkey> [<url>]`")
-        verifier = _verifier(items[0], _LOG_ALGORITHMS, "a log")
+        verifier = _verifier(items[0], "a log")
         if any(verifier.key == log.verifier.key for log in self.logs):
             raise ValueError(f"the key of the log {verifier.name} is there already")
         self.logs.append(PolicyLog(verifier, *items[1:]))
@@ -178,7 +175,7 @@ class _Reader:
     def _witness(self, items: Sequence[str]) -> None:
         if not 2 <= len(items) <= 3:  # noqa: PLR2004 - a name, a key and perhaps a URL
             raise ValueError("a witness line is `witness <name> <vkey> [<url>]`")
-        verifier = _verifier(items[1], _WITNESS_ALGORITHMS, "a witness")
+        verifier = _verifier(items[1], "a witness")
         if any(verifier.key == witness.verifier.key for witness in self.witnesses):
             raise ValueError(f"the key of the witness {verifier.name} is there already")
         self._define(items[0])
@@ -225,9 +222,9 @@ def _shown(name: str) -> str:
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
-def _verifier(vkey: str, algorithms: Sequence[Algorithm], role: str) -> Verifier:
+def _verifier(vkey: str, role: str) -> Verifier:
     verifier = Verifier.from_vkey(vkey)
-    if verifier.algorithm not in algorithms:
+    if not (verifier.algorithm.for_logs if role == "a log" else verifier.algorithm.timed):
         raise ValueError(f"a key of type {verifier.algorithm:#04x} is not for {role}")
     return verifier
 

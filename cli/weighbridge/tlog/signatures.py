@@ -50,8 +50,13 @@ class Algorithm(IntEnum):
 
     @property
     def timed(self) -> bool:
-        """Whether a signature carries the time at which it was made."""
+        """Whether a signature carries the time at which it was made, as a witness's must."""
         return self is not Algorithm.ED25519
+
+    @property
+    def for_logs(self) -> bool:
+        """Whether a log may sign its checkpoints so (tlog-checkpoint); type 04 is for witnesses only."""
+        return self is not Algorithm.ED25519_COSIGNATURE
 
 
 def key_id(name: str, algorithm: Algorithm, key: bytes) -> bytes:
