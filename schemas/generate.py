@@ -23,14 +23,15 @@ import sys
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "schemas"), str(ROOT / "cli")]
 
 from pydantic import BaseModel, TypeAdapter  # noqa: E402 - the clone's own packages come first
-from pydantic.json_schema import models_json_schema  # noqa: E402
+from pydantic.json_schema import JsonSchemaMode, models_json_schema  # noqa: E402
 
+import bundle_vectors  # noqa: E402 - beside this script
 from weighbridge import canonical, dsse, identities, leaves, tlog, weighing  # noqa: E402
 from weighbridge.errors import StatementError  # noqa: E402
 from weighbridge.statements import PAYLOAD_TYPE, abstract_subject, parse_statement  # noqa: E402
@@ -42,6 +43,7 @@ EXAMPLES = ROOT / "schemas" / "examples"
 PACKAGE = ROOT / "schemas" / "weighbridge_schemas"
 SPEC = ROOT / "docs" / "spec"
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
+BASE64 = TypeAdapter(api.parts.Base64).json_schema()["pattern"]
 BLOCK = re.compile(r"(<!-- generated: ([a-z-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 KINDS = {kind_of(type_): (type_, model) for type_, model in PREDICATES.items()}
 
@@ -99,12 +101,15 @@ def _schema_files() -> Iterator[tuple[Path, str]]:
     yield PACKAGE / "schema" / "api.schema.json", _pretty(_api_schema())
 
 
+def _api_models() -> list[type[BaseModel]]:
+    exported = [getattr(api, name) for name in api.__all__]
+    return [model for model in exported if inspect.isclass(model) and issubclass(model, BaseModel)]
+
+
 def _api_schema() -> dict[str, Any]:
     """Return one schema with every API document under `$defs`."""
-    documents = [getattr(api, name) for name in api.__all__]
-    models = [d for d in documents if inspect.isclass(d) and issubclass(d, BaseModel)]
     _, schema = models_json_schema(
-        [(model, "serialization") for model in models], title="Documents of the API"
+        [(model, "serialization") for model in _api_models()], title="Documents of the API"
     )
     return {"$schema": DIALECT, "$id": "https://weighbridge/api/v1", **schema}
 
@@ -120,6 +125,7 @@ def _vector_files() -> Iterator[tuple[Path, str]]:
     for kind in KINDS:
         yield PACKAGE / "vectors" / f"{kind}.json", _pretty(_vectors(kind))
     yield PACKAGE / "vectors" / "digests.json", _pretty(_digest_vectors())
+    yield PACKAGE / "vectors" / "bundles.json", _pretty(bundle_vectors.document())
 
 
 def _example(name: str) -> dict[str, Any]:
@@ -139,34 +145,33 @@ def _statement(kind: str) -> dict[str, Any]:
 
 
 def _vectors(kind: str) -> dict[str, Any]:
-    statement = _statement(kind)
-    payload = canonical.encode(statement)
-    parse_statement(payload, strict=True)
-    invalid = []
-    for case in _example(kind)["invalid"]:
-        broken = _broken(statement, case)
-        try:
-            parse_statement(broken, strict=True)
-        except StatementError:
-            invalid.append({"name": case["name"], "reason": case["reason"], "payload": broken.decode()})
-        else:
-            raise SystemExit(f"{kind}: the vector {case['name']} should be refused and is not")
-    valid = {
-        "name": "example",
-        "payload": payload.decode(),
-        "statement_digest": f"sha256:{dsse.statement_digest(PAYLOAD_TYPE, payload)}",
-    }
+    statement, example = _statement(kind), _example(kind)
+    valid = [{"name": "example"}, *example["variants"]]
     return {
         "kind": kind,
         "predicate_type": predicate_type(kind),
         "payload_type": PAYLOAD_TYPE,
-        "valid": [valid],
-        "invalid": invalid,
+        "valid": [_accepted(case["name"], _changed(statement, case)) for case in valid],
+        "invalid": [_refused(case, _changed(statement, case)) for case in example["invalid"]],
     }
 
 
-def _broken(statement: dict[str, Any], case: dict[str, Any]) -> bytes:
-    """Apply one way to break a statement: `set` and `remove` take JSON pointers, `replace` text."""
+def _accepted(name: str, payload: bytes) -> dict[str, Any]:
+    parse_statement(payload, strict=True)
+    digest = dsse.statement_digest(PAYLOAD_TYPE, payload)
+    return {"name": name, "payload": payload.decode(), "statement_digest": _tagged(digest)}
+
+
+def _refused(case: dict[str, Any], payload: bytes) -> dict[str, Any]:
+    try:
+        parse_statement(payload, strict=True)
+    except StatementError:
+        return {"name": case["name"], "reason": case["reason"], "payload": payload.decode()}
+    raise SystemExit(f"the vector {case['name']} should be refused and is not")
+
+
+def _changed(statement: dict[str, Any], case: dict[str, Any]) -> bytes:
+    """Change a statement in one way: `set` and `remove` take JSON pointers, `replace` takes text."""
     value = copy.deepcopy(statement)
     for pointer, new in case.get("set", {}).items():
         parent, last = _parent(value, pointer)
@@ -178,7 +183,7 @@ def _broken(statement: dict[str, Any], case: dict[str, Any]) -> bytes:
             parent[last] = new
     for pointer in case.get("remove", []):
         parent, last = _parent(value, pointer)
-        del parent[last]
+        del parent[int(last) if isinstance(parent, list) else last]
     text = canonical.encode(value).decode()
     if "replace" in case:
         old, new = case["replace"]
@@ -286,6 +291,8 @@ def _block(page: str, what: str) -> str:
 
 def _models(page: str) -> dict[str, type[BaseModel]]:
     """Return the documents that a page describes: those of its module, the predicate last."""
+    if page == "api":
+        return {model.__name__: model for model in _api_models()}
     module = sys.modules[f"weighbridge_schemas.{'base' if page == 'types' else page}"]
     found = {
         name: value
@@ -296,8 +303,11 @@ def _models(page: str) -> dict[str, type[BaseModel]]:
 
 
 def _object_tables(page: str) -> Iterator[str]:
-    for name, model in reversed(_models(page).items()):
-        schema = model.model_json_schema(ref_template="{model}")
+    models = _models(page)
+    # A page begins with its predicate, which its module defines last; the interface has no first.
+    for name, model in models.items() if page == "api" else reversed(models.items()):
+        mode: JsonSchemaMode = "serialization" if page == "api" else "validation"
+        schema = model.model_json_schema(ref_template="{model}", mode=mode)
         yield f"### {name}\n"
         yield f"{schema['description'].splitlines()[0]}\n"
         yield "| member | type | meaning |"
@@ -305,7 +315,8 @@ def _object_tables(page: str) -> Iterator[str]:
         required = schema.get("required", [])
         for member, described in schema.get("properties", {}).items():
             mark = "" if member in required else " (optional)"
-            meaning = described.get("description", "").replace("\n", " ")
+            field = next(f for n, f in model.model_fields.items() if member in (n, f.alias))
+            meaning = (field.description or "").replace("\n", " ")
             yield f"| `{member}`{mark} | {_type(page, described)} | {meaning} |"
         yield ""
 
@@ -319,22 +330,41 @@ def _type(page: str, schema: dict[str, Any]) -> str:
             words = " or ".join(dict.fromkeys(_type(page, part) for part in parts))
         case {"const": value}:
             words = f"`{value}`"
+        case {"enum": values} if tuple(values) == get_args(base.Kind):
+            words = "[kind](statements.md)"
+        case {"pattern": pattern} if pattern == BASE64:
+            words = "base64"
         case {"enum": values}:
             words = " · ".join(f"`{value}`" for value in values)
-        case {"type": "array", "items": items, "maxItems": most}:
-            words = f"list of {schema.get('minItems', 0)} to {most:,}: {_type(page, items)}"
-        case {"type": "object", "additionalProperties": values}:
-            words = f"object, values {_type(page, values)}"
+        case {"type": "array" | "object"}:
+            words = _collection(page, schema)
         case _:
             words = _named(schema)
     return words
 
 
+def _collection(page: str, schema: dict[str, Any]) -> str:
+    """Return a list or a free object in words, with how many and what it holds."""
+    match schema:
+        case {"items": items, "maxItems": most}:
+            least = schema.get("minItems", 0)
+            many = f"{most:,}" if least == most else f"{least} to {most:,}"
+            return f"list of {many}: {_type(page, items)}"
+        case {"items": items}:
+            return f"list of {_type(page, items)}"
+        case {"patternProperties": dict(members)}:
+            return f"object, values {' or '.join(_type(page, values) for values in members.values())}"
+        case {"additionalProperties": dict(values)}:
+            return f"object, values {_type(page, values)}"
+        case _:
+            return "any object"
+
+
 def _named(schema: dict[str, Any]) -> str:
     form = {key: value for key, value in schema.items() if key not in ("title", "description", "default")}
-    name = _named_types().get(json.dumps(form, sort_keys=True))
-    if name:
-        return f"[{name}](types.md#{name.lower()})"
+    names = _named_types().get(json.dumps(form, sort_keys=True))
+    if names:
+        return " or ".join(f"[{name}](types.md#{name.lower()})" for name in names)
     if "pattern" in form:
         return f"text `{form['pattern'].replace('|', chr(92) + '|')}`"
     bounds = [f"{word} {form[key]}" for key, word in (("minimum", "≥"), ("maximum", "≤")) if key in form]
@@ -342,19 +372,19 @@ def _named(schema: dict[str, Any]) -> str:
 
 
 def _object_link(page: str, name: str) -> str:
-    for module in ("base", *KINDS):
+    for module in ("base", *KINDS, "api"):
         target = "types" if module == "base" else module
         if name in _models(target):
             return f"[{name}]({'' if target == page else f'{target}.md'}#{name.lower()})"
     raise SystemExit(f"no page describes {name}")
 
 
-def _named_types() -> dict[str, str]:
-    """Return the named types of `base` by their JSON Schema; the first name of equal ones wins."""
-    named: dict[str, str] = {}
+def _named_types() -> dict[str, list[str]]:
+    """Return the named types of `base` by their JSON Schema, which several may share."""
+    named: dict[str, list[str]] = {}
     for name in _type_docs():
         form = TypeAdapter(getattr(base, name)).json_schema()
-        named.setdefault(json.dumps(form, sort_keys=True), name)
+        named.setdefault(json.dumps(form, sort_keys=True), []).append(name)
     return named
 
 
@@ -386,8 +416,8 @@ def _type_table() -> Iterator[str]:
 
 
 _FACTS = (
-    ("minLength", "at least"),
-    ("maxLength", "at most"),
+    ("minLength", "characters at least"),
+    ("maxLength", "characters at most"),
     ("minimum", "from"),
     ("maximum", "to"),
 )

@@ -28,6 +28,7 @@ from weighbridge.errors import (
     MalformedError,
     ProofError,
     TooLargeError,
+    UnavailableError,
     UndecidedError,
     UnprocessableError,
     WeighbridgeError,
@@ -292,7 +293,14 @@ class RegistryClient:
         """
         if old.origin != new.origin:
             raise ProofError(f"{old.origin} and {new.origin} are two logs")
-        proof = self.reader(new).consistency_proof(old.size) if old.size != new.size else []
+        try:
+            proof = self.reader(new).consistency_proof(old.size) if old.size != new.size else []
+        except _NotFoundError as error:
+            raise UnavailableError(
+                f"{self.url} does not serve the tree of size {new.size} that {new.origin} has signed",
+                hint="its log was set back or is incomplete; ask its operator",
+                evidence=error.evidence,
+            ) from error
         try:
             verify_consistency(old.size, new.size, proof, old.root, new.root)
         except ProofError as error:
@@ -360,6 +368,8 @@ class RegistryClient:
         detail = _printable(problem.get("detail") or problem.get("title") or f"status {answer.status}")
         hint = _printable(problem.get("hint") or "")
         evidence = {**problem.get("evidence", {}), "url": answer.url, "status": answer.status}
+        if problem.get("instance"):
+            evidence["instance"] = problem["instance"]
         sent = request.method != "GET"
         if sent and answer.status in _REFUSALS:
             kind = _REFUSALS[answer.status]

@@ -24,7 +24,7 @@ from typing import Any
 
 from weighbridge.atomic import write_atomically
 from weighbridge.errors import ForkError, InputError, LogError, NoteError, SignerError
-from weighbridge.stores import JsonFolder, make_private_folder
+from weighbridge.stores import JsonFolder, UnwritableError, make_private_folder
 from weighbridge.tlog.checkpoints import SignedCheckpoint, parse_checkpoint
 
 __all__ = ["LoggedRelease", "Memory", "Prove", "RememberedNamespace"]
@@ -63,7 +63,8 @@ class Memory:
     """The memory of one configuration folder.
 
     `enabled=None` asks the environment: off if CI is set. When off, everything is unknown and
-    nothing is written.
+    nothing is written. Where the folder cannot be written (a read-only container), what is there
+    is still compared with; `problem` then says that nothing new was remembered.
     """
 
     def __init__(
@@ -76,6 +77,7 @@ class Memory:
     ) -> None:
         in_ci = environment.get("CI", "").lower() not in ("", "0", "false")
         self.enabled = not in_ci if enabled is None else enabled
+        self.problem: str | None = None
         self._folder = folder
         self._checkpoints = JsonFolder(folder / "memory" / "checkpoints")
         self._namespaces = JsonFolder(folder / "memory" / "namespaces")
@@ -90,7 +92,12 @@ class Memory:
         return max(known, key=lambda one: one.size, default=None)
 
     def remember_checkpoint(
-        self, signed: SignedCheckpoint, *, prove: Prove | None = None, live: bool = False
+        self,
+        signed: SignedCheckpoint,
+        *,
+        prove: Prove | None = None,
+        live: bool = False,
+        asked: datetime | None = None,
     ) -> None:
         """Compare a verified checkpoint with all that is remembered of its log, and remember it.
 
@@ -98,7 +105,8 @@ class Memory:
 
         - the same size with another root, wherever it comes from: the log signed both;
         - smaller than one seen before, with `live`: a server's current checkpoint never shrinks.
-          A receipt may be older than what is remembered, which is no contradiction;
+          A receipt may be older than what is remembered, which is no contradiction. `asked` is
+          when the server was asked: what another process has learnt since then does not count;
         - `prove` refutes that the larger of two extends the smaller.
 
         Sizes that differ can only be compared with `prove`, which needs the log's tiles. Without
@@ -109,7 +117,8 @@ class Memory:
         if not self.enabled:
             return
         name = _file_name(signed.origin, signed.verifier.key_id.hex())
-        self._checkpoints.update(name, lambda old: self._add(name, old, signed, live=live))
+        shown = (asked or self._clock()) if live else None
+        self._update(self._checkpoints, name, lambda old: self._add(name, old, signed, shown))
         if prove is not None:
             self._join(name, prove)
 
@@ -160,7 +169,7 @@ class Memory:
             newer = old is None or (epoch, index) > (old.get("epoch", 0), old.get("index", 0))
             return new if newer else old or new
 
-        self._namespaces.update(_file_name(origin, _fold(namespace)), change)
+        self._update(self._namespaces, _file_name(origin, _fold(namespace)), change)
 
     def remember_logged(self, origin: str, digests: Iterable[str], *, release: str, received: int) -> None:
         """Remember that these digests (bare hex: root and model digests) are recorded as a release.
@@ -178,7 +187,7 @@ class Memory:
             return {"v": 1, "releases": [*present, new][-_MAX_RELEASES:]}
 
         for digest in digests:
-            self._logged.update(_digest_name(digest), change)
+            self._update(self._logged, _digest_name(digest), change)
 
     def known_logged(self, sha256_hex: str) -> tuple[LoggedRelease, ...]:
         """Tell as what a root or model digest (bare hex) is known to be recorded; empty if unknown."""
@@ -190,6 +199,16 @@ class Memory:
             return tuple(LoggedRelease(**one) for one in value["releases"])
         except (KeyError, TypeError) as error:
             raise self._logged.spoilt(name, "not a list of releases") from error
+
+    def _update(
+        self, store: JsonFolder, name: str, change: Callable[[dict[str, Any] | None], dict[str, Any]]
+    ) -> None:
+        """Change a file; where that is not possible, compare all the same and note the problem."""
+        try:
+            store.update(name, change)
+        except UnwritableError as error:
+            self.problem = f"nothing is remembered: {error.message}"
+            change(store.read(name))
 
     def _now(self) -> str:
         return self._clock().astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -206,26 +225,38 @@ class Memory:
             raise self._checkpoints.spoilt(name, f"not the checkpoints of a log ({error})") from error
 
     def _add(
-        self, name: str, old: dict[str, Any] | None, signed: SignedCheckpoint, *, live: bool
+        self, name: str, old: dict[str, Any] | None, signed: SignedCheckpoint, shown: datetime | None
     ) -> dict[str, Any]:
-        """Put a checkpoint among those that wait, unless it contradicts one that is known."""
+        """Put a checkpoint among those that wait, unless it contradicts one that is known.
+
+        `shown` is when a server was asked for its current one, None for a receipt's.
+        """
+        grown = self._clock().astimezone(UTC).isoformat()
         if old is None:
-            new = {"v": 1, "origin": signed.origin, "vkey": signed.verifier.vkey}
+            new = {"v": 1, "origin": signed.origin, "vkey": signed.verifier.vkey, "grown": grown}
             return {**new, "head": signed.data.decode(), "waiting": []}
         if old.get("vkey") != signed.verifier.vkey:
             raise self._checkpoints.spoilt(name, "it is of another key with the same key id")
         known = self._known(name, old)
         for one in known:
             if one.size == signed.size and one.root != signed.root:
-                raise self._fork(one, signed, f"signed two different trees of size {one.size}")
+                raise self.fork(one, signed, f"signed two different trees of size {one.size}")
         largest = max(known, key=lambda one: one.size)
-        if live and signed.size < largest.size:
+        if signed.size < largest.size and shown is not None and self._grown(name, old) <= shown:
             why = f"showed a tree of size {largest.size} before, and now one of size {signed.size}"
-            raise self._fork(largest, signed, why)
+            raise self.fork(largest, signed, why)
         if any(one.size == signed.size for one in known):
             return old
         waiting = sorted([*known[1:], signed], key=lambda one: one.size)[-_MAX_PENDING:]
-        return {**old, "waiting": [one.data.decode() for one in waiting]}
+        grown = grown if signed.size > largest.size else old["grown"]
+        return {**old, "grown": grown, "waiting": [one.data.decode() for one in waiting]}
+
+    def _grown(self, name: str, value: dict[str, Any]) -> datetime:
+        """Tell when the largest checkpoint was learnt."""
+        try:
+            return datetime.fromisoformat(value["grown"]).astimezone(UTC)
+        except (KeyError, TypeError, ValueError) as error:
+            raise self._checkpoints.spoilt(name, "it does not say when it was written") from error
 
     def _join(self, name: str, prove: Prove) -> None:
         """Compare every known checkpoint with the largest, which becomes the head.
@@ -242,7 +273,7 @@ class Memory:
                 prove(one, largest)
             except ForkError as error:
                 why = f"has a tree of size {largest.size} that does not begin with that of size {one.size}"
-                raise self._fork(one, largest, why) from error
+                raise self.fork(one, largest, why) from error
         head = largest.data.decode()
         joined = {one.data.decode() for one in smaller} | {head}
 
@@ -253,34 +284,44 @@ class Memory:
                 return {**current, "head": head, "waiting": waiting}
             return {**current, "waiting": [*waiting, head]}
 
-        self._checkpoints.update(name, change)
+        self._update(self._checkpoints, name, change)
 
-    def _fork(self, first: SignedCheckpoint, second: SignedCheckpoint, why: str) -> ForkError:
-        """Write both checkpoints to an evidence file and make the error that names it."""
-        import json
+    def fork(self, first: SignedCheckpoint, second: SignedCheckpoint, why: str) -> ForkError:
+        """Make the error for two checkpoints that cannot both be true, for the caller to raise.
 
+        Both are verified and of one log; `why` completes the sentence "the log … ". Unless memory
+        is off they are written to an evidence file, which the error names.
+        """
         evidence = {
             "origin": first.origin,
             "vkey": first.verifier.vkey,
             "why": f"{first.origin} {why}",
             "checkpoints": [first.data.decode(), second.data.decode()],
         }
-        name = sha256(first.data + second.data).hexdigest()[:16]
+        path = self._keep(evidence) if self.enabled else None
+        kept = "the evidence of this error holds" if path is None else f"{path} holds"
+        return ForkError(
+            f"the log {first.origin} {why}",
+            hint="its operator, or somebody with its key, shows different histories; "
+            f"{kept} both checkpoints: keep them, show them to others, and do not rely on this log "
+            "until it is explained",
+            evidence=evidence if path is None else {**evidence, "file": str(path)},
+        )
+
+    def _keep(self, evidence: dict[str, Any]) -> Path | None:
+        """Write evidence to a file, once; None if that is not possible."""
+        import json
+
+        name = sha256("\n".join(evidence["checkpoints"]).encode()).hexdigest()[:16]
         path = self._folder / "evidence" / f"fork-{name}.json"
         text = json.dumps({"v": 1, "found": self._now(), **evidence}, ensure_ascii=False, indent=1)
         try:
             make_private_folder(path.parent)
             if not path.exists():
                 write_atomically(path, text.encode() + b"\n", mode=0o600)
-            kept = f"both checkpoints are in {path}"
         except (OSError, InputError):
-            kept = "both checkpoints are in the evidence of this error, which could not be written to a file"
-        return ForkError(
-            f"the log {first.origin} {why}",
-            hint=f"its operator, or somebody with its key, shows different histories; {kept}: "
-            "keep them, show them to others, and do not rely on this log until it is explained",
-            evidence={**evidence, "file": str(path)},
-        )
+            return None
+        return path
 
 
 def _file_name(*parts: str) -> str:

@@ -12,6 +12,7 @@ import base64
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from weighbridge.bundles import parse_bundle
@@ -123,6 +124,7 @@ def open_recorder(registry: RegistryClient, trust: TrustStore, memory: Memory) -
     Raises `LogError` if the address had another log, or the log another key, when it was pinned;
     `ForkError` if its tree contradicts one that it showed before.
     """
+    asked = datetime.now(UTC)
     document = registry.log()
     verifier = Verifier.from_vkey(document.vkey)
     if verifier.name != document.origin:
@@ -137,7 +139,7 @@ def open_recorder(registry: RegistryClient, trust: TrustStore, memory: Memory) -
     if pinned is None:
         _refuse_another_log(registry, trust, document.origin)
     checkpoint = parse_checkpoint(document.checkpoint.encode(), [verifier])
-    memory.remember_checkpoint(checkpoint, prove=registry.consistency, live=True)
+    memory.remember_checkpoint(checkpoint, prove=registry.consistency, live=True, asked=asked)
     if pinned is None:
         trust.trust(verifier.vkey, registry.url)
     return Recorder(registry, memory, document, verifier, pinned is None)

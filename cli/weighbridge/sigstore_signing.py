@@ -145,7 +145,6 @@ class _Session:
 
 def _explained(error: Exception) -> WeighbridgeError:
     """Return our error for what sigstore-python or the network raised while signing."""
-    import requests
     from sigstore.errors import NetworkError, TUFError
     from sigstore.oidc import ExpiredIdentity, IdentityError, IssuerError
 
@@ -153,12 +152,17 @@ def _explained(error: Exception) -> WeighbridgeError:
         return error
     text = " ".join(str(part) for part in (error, error.__cause__ or "") if str(part)).strip()
     text = "".join(c if c.isprintable() else " " for c in text[:300]) or type(error).__name__
+    if isinstance(error, EOFError):
+        return InputError(
+            "there is no browser here, and nobody to log in by hand",
+            hint="give --identity-token or sign with a key (--key)",
+        )
     if isinstance(error, (IdentityError, ExpiredIdentity)):
         return InputError(
             f"the identity token can't be used: {text}",
             hint="get a fresh one; it must be for the audience 'sigstore' and lives for minutes only",
         )
-    if isinstance(error, (NetworkError, TUFError, IssuerError, requests.RequestException)):
+    if isinstance(error, (NetworkError, TUFError, IssuerError, OSError)):  # requests' errors are OSErrors
         return UnavailableError(
             f"Sigstore does not answer: {text}",
             hint="try again later, or sign with a key (--key)",

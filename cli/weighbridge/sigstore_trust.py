@@ -18,7 +18,9 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-from collections.abc import Sequence
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal, Self
@@ -49,9 +51,9 @@ _CHECKPOINT_LINES = 3  # origin, size, root; then extension lines
 
 @dataclass(frozen=True, slots=True)
 class TimeEvidence:
-    """A time that somebody other than the signer vouches for: Rekor, or a time-stamp authority."""
+    """A time that somebody else vouches for: Rekor, a time-stamp authority, a witness of the log."""
 
-    source: Literal["rekor", "timestamp"]
+    source: Literal["rekor", "timestamp", "witness"]
     time: datetime
 
 
@@ -120,7 +122,8 @@ class SigstoreTrust:
 
         load = ClientTrustConfig.production if name == "production" else ClientTrustConfig.staging
         try:
-            config = load(offline=offline)
+            with _quiet(logging.getLogger("sigstore")):
+                config = load(offline=offline)
         except (Error, OSError) as error:
             raise ConfigurationError(
                 f"the trusted root of Sigstore {name} can't be loaded: {error}",
@@ -203,14 +206,9 @@ class SigstoreTrust:
         encoded = bundles.encode_bundle(
             bundle.payload, bundle.signature, bundle.material, timestamps=bundle.timestamps
         )
+        verifier = self._verifier = self._verifier or _new_verifier(self._config)
         try:
-            if self._verifier is None:
-                self._verifier = _new_verifier(self._config)
-            payload_type, payload = self._verifier.verify_dsse(
-                ForeignBundle.from_json(encoded), _AnyIdentity()
-            )
-        except ConfigurationError:
-            raise
+            payload_type, payload = verifier.verify_dsse(ForeignBundle.from_json(encoded), _AnyIdentity())
         except Exception as error:
             # A foreign verifier on hostile bytes: whatever it raises is a refusal.
             raise SignerError(
@@ -390,6 +388,17 @@ def _new_verifier(config: bytes) -> Verifier:
         raise ConfigurationError(
             f"the Sigstore trust configuration can't be used: {_reason(error)}", hint=_CONFIG_HINT
         ) from error
+
+
+@contextmanager
+def _quiet(logger: logging.Logger) -> Iterator[None]:
+    """Keep a logger's warnings off the terminal: being offline is what was asked for."""
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def _read_config(config: bytes) -> dict[str, Any]:

@@ -14,12 +14,17 @@ from typing import Any
 
 from weighbridge.atomic import write_atomically
 from weighbridge.canonical import decode
-from weighbridge.errors import BundleError, ConfigurationError
+from weighbridge.errors import BundleError, ConfigurationError, InputError
 
-__all__ = ["JsonFolder", "make_private_folder"]
+__all__ = ["JsonFolder", "UnwritableError", "make_private_folder"]
 
 _MAX_BYTES = 16 << 20
 _LOCK_SECONDS = 10.0
+_ELSEWHERE = "set WEIGHBRIDGE_CONFIG_DIR to a folder that you may write"
+
+
+class UnwritableError(ConfigurationError):
+    """The configuration folder cannot be written: set WEIGHBRIDGE_CONFIG_DIR to one that can."""
 
 
 def make_private_folder(folder: Path) -> None:
@@ -65,8 +70,8 @@ class JsonFolder:
     def update(self, name: str, change: Callable[[dict[str, Any] | None], dict[str, Any]]) -> None:
         """Read, change and write an object with no other process in between.
 
-        If `change` raises, nothing is written. Raises `ConfigurationError` if the lock cannot be
-        had, `InputError` if the file cannot be written.
+        If `change` raises, nothing is written. Raises `UnwritableError` if nothing can be written
+        there, `ConfigurationError` if another process does not give the lock back.
         """
         with self._lock():
             old = self.read(name)
@@ -78,7 +83,10 @@ class JsonFolder:
         import json
 
         text = json.dumps({**value, "v": 1}, ensure_ascii=False, allow_nan=False, indent=1, sort_keys=True)
-        write_atomically(self.folder / name, text.encode() + b"\n", mode=0o600)
+        try:
+            write_atomically(self.folder / name, text.encode() + b"\n", mode=0o600)
+        except InputError as error:
+            raise UnwritableError(error.message, hint=_ELSEWHERE, evidence=error.evidence) from error
 
     @contextmanager
     def _lock(self) -> Iterator[None]:
@@ -94,9 +102,8 @@ class JsonFolder:
                 hint="wait for it to end, then try again",
             ) from error
         except OSError as error:
-            raise ConfigurationError(
-                f"{self.folder} cannot be written: {error.strerror}",
-                hint="set WEIGHBRIDGE_CONFIG_DIR to a folder of yours",
+            raise UnwritableError(
+                f"{self.folder} cannot be written: {error.strerror}", hint=_ELSEWHERE
             ) from error
         try:
             yield

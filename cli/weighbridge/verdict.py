@@ -131,7 +131,8 @@ class Verdict:
 
     `asked` holds the numbers of the steps that the input (or the client's memory) asked for.
     `subset` says that the only thing wrong with the files is that some are not there.
-    `next_commands` are what to type next, where there is something to do.
+    `summary` is the conclusion in one plain sentence, `next_commands` what to type next, where there is
+    something to do.
     """
 
     steps: tuple[Step, ...]
@@ -139,6 +140,7 @@ class Verdict:
     asked: frozenset[int] = REQUIRED
     subset: bool = False
     trust_named: bool = True
+    summary: str = ""
     next_commands: tuple[str, ...] = ()
 
     def step(self, n: int) -> Step:

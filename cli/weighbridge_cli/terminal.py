@@ -29,6 +29,7 @@ __all__ = [
     "put",
     "rows",
     "step",
+    "styled",
     "unsafe_files",
     "warn",
 ]
@@ -42,7 +43,8 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
-def _style(text: str, colour: str | None, *, bold: bool = False) -> str:
+def styled(text: str, colour: str | None, *, bold: bool = False) -> str:
+    """Text in a colour, unless NO_COLOR is set; printing takes colours off again where no terminal is."""
     if os.environ.get("NO_COLOR"):
         return text
     return click.style(text, fg=colour, bold=bold)
@@ -50,7 +52,7 @@ def _style(text: str, colour: str | None, *, bold: bool = False) -> str:
 
 def put(line: str = "", *, colour: str | None = None, bold: bool = False) -> None:
     """One line of a command's result, on standard output."""
-    click.echo(_style(printable(line), colour, bold=bold))
+    click.echo(styled(printable(line), colour, bold=bold))
 
 
 def print_json(document: Any) -> None:
@@ -65,12 +67,12 @@ def note(line: str) -> None:
 
 def step(line: str) -> None:
     """One thing that is done, on standard error."""
-    click.echo(f"{_style('✓', 'green')} {printable(line)}", err=True)
+    click.echo(f"{styled('✓', 'green')} {printable(line)}", err=True)
 
 
 def warn(line: str) -> None:
     """One warning, on standard error."""
-    click.echo(f"{_style('warning:', 'yellow')} {printable(line)}", err=True)
+    click.echo(f"{styled('warning:', 'yellow')} {printable(line)}", err=True)
 
 
 def rows(table: Iterable[Sequence[str]], *, indent: str = "") -> None:

@@ -187,6 +187,7 @@ NamespaceName = Annotated[
         r"^[A-Za-z0-9][A-Za-z0-9._-]{0,95}$",
         "is not 1 to 96 letters, digits and . _ - that begin with a letter or digit",
     ),
+    Field(examples=["acme-labs"]),
 ]
 """A namespace, unique ignoring case and `-_.` (`fold_name`)."""
 
@@ -196,6 +197,7 @@ ModelName = Annotated[
         r"^[A-Za-z0-9][A-Za-z0-9._-]{0,95}$",
         "is not 1 to 96 letters, digits and . _ - that begin with a letter or digit",
     ),
+    Field(examples=["tiny-v1.5"]),
 ]
 """A model's name within its namespace, unique ignoring case and `-_.`."""
 

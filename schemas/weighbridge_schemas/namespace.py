@@ -68,6 +68,7 @@ class KeyOwner(Document):
     """Whoever holds one private key."""
 
     type: Literal["key"]
+    """One key."""
     public_key: PublicKeyPem
     """The public key, SubjectPublicKeyInfo PEM (P-256, P-384 or P-521)."""
     label: Line | None = None
@@ -78,6 +79,7 @@ class CertificateOwner(Document):
     """Whoever holds a certificate with this subject below this anchor."""
 
     type: Literal["certificate"]
+    """A certificate below an authority."""
     anchor: CertificatePem
     """The certificate of the authority that vouches for the subject."""
     subject: Line
@@ -90,6 +92,7 @@ class SigstoreOwner(Document):
     """Whoever can log in as exactly this identity."""
 
     type: Literal["sigstore"]
+    """One online account."""
     trust_domain: Digest
     """SHA-256 of the Sigstore's root certificate (DER)."""
     issuer: IssuerUrl
@@ -104,6 +107,7 @@ class CiOwner(Document):
     """A workflow of one source repository, by the numbers that survive a rename."""
 
     type: Literal["ci"]
+    """One workflow of a repository."""
     trust_domain: Digest
     """SHA-256 of the Sigstore's root certificate (DER)."""
     issuer: IssuerUrl

@@ -45,6 +45,7 @@ class Genesis(Document):
     """Entry 0: what this log is."""
 
     action: Literal["genesis"]
+    """The first entry."""
     origin: Origin
     """Checkpoint origin of the log."""
     log_key: Vkey
@@ -70,6 +71,7 @@ class AllowList(Document):
     """Who may claim which namespace on a restricted log; replaces the list before."""
 
     action: Literal["allow_list"]
+    """A new allow-list."""
     allowed: Annotated[tuple[Allowed, ...], Field(max_length=10_000)]
     """Every grant from now on."""
 

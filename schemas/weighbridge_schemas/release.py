@@ -75,9 +75,9 @@ class ReleaseFile(Document):
     git_sha1: GitSha1 | None = None
     """Git blob id of a small file, as hubs list it."""
     role: Slug
-    """What it is for: `weights`, `config`, `tokenizer`, `template`, `code`, `document`, `other`, …"""
+    """What it is for: `weights`, `tokenizer`, `template`, `config`, `code`, `data`, `document` or `other`."""
     format: Slug
-    """What it is: `safetensors`, `gguf`, `pickle`, `json`, `text`, `unknown`, …"""
+    """What it is, by name and first bytes: `safetensors`, `gguf`, `pickle`, `json`, `unknown`, …"""
     unsafe_to_load: Flag
     """True if loading it can run code (pickle and the like)."""
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -102,6 +103,14 @@ def test_nesting_up_to_the_limit_is_read() -> None:
 def test_a_text_over_the_size_limit_is_not_parsed() -> None:
     with pytest.raises(BundleError, match="over the limit"):
         canonical.decode(b" " * (canonical.MAX_BYTES + 1))
+
+
+def test_many_members_with_one_twin_at_the_end_do_not_take_long() -> None:
+    members = ",".join(f'"{number}":0' for number in range(100_000))
+    started = time.monotonic()
+    with pytest.raises(BundleError, match="'99999' appears twice"):
+        canonical.decode(f'{{{members},"99999":1}}'.encode())
+    assert time.monotonic() - started < 5
 
 
 def test_a_small_text_that_would_fill_the_memory_is_not_parsed() -> None:

@@ -626,6 +626,15 @@ def test_forged_tiles_prove_no_fork_but_nothing_else_either(
     assert not isinstance(caught.value, ForkError)
 
 
+def test_a_log_that_lost_its_tiles_leaves_the_question_open(
+    tile_server: tuple[RegistryClient, dict[Tile, bytes], list[Asked]],
+) -> None:
+    registry, tiles, _ = tile_server
+    tiles.clear()
+    with pytest.raises(UnavailableError, match="does not serve the tree of size 700"):
+        registry.consistency(checkpoint(ENTRIES[:50]), checkpoint(ENTRIES))
+
+
 def test_two_logs_and_a_shrinking_one_have_no_consistency(
     tile_server: tuple[RegistryClient, dict[Tile, bytes], list[Asked]],
 ) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 import json
 import stat
 from collections.abc import Callable
-from datetime import UTC, datetime
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ import pytest
 from weighbridge.errors import (
     ConfigurationError,
     ForkError,
+    InputError,
     LogError,
     SignerError,
     UnavailableError,
@@ -92,6 +94,36 @@ def test_a_server_whose_log_shrinks_is_caught(memory: Memory, tmp_path: Path) ->
         memory.remember_checkpoint(checkpoint(5), live=True)
     assert caught.value.evidence["checkpoints"] == [checkpoint(9).data.decode(), checkpoint(5).data.decode()]
     assert len(evidence_files(tmp_path)) == 1
+
+
+def test_what_another_process_learnt_meanwhile_is_no_rollback(tmp_path: Path) -> None:
+    """Two publications at once: one asks, the other is recorded and remembered, the first gets its answer."""
+    clock = [NOW]
+    memory = Memory(tmp_path / "config", enabled=True, clock=lambda: clock[0])
+    memory.remember_checkpoint(checkpoint(3))
+    asked, clock[0] = NOW + timedelta(seconds=1), NOW + timedelta(seconds=2)
+    memory.remember_checkpoint(checkpoint(7))
+    memory.remember_checkpoint(checkpoint(5), prove=tiles_of(), live=True, asked=asked)
+    with pytest.raises(ForkError, match="size 7 before, and now one of size 5"):
+        memory.remember_checkpoint(checkpoint(5), live=True)
+    with pytest.raises(ForkError, match="size 7 before, and now one of size 6"):
+        memory.remember_checkpoint(checkpoint(6), live=True, asked=NOW + timedelta(seconds=3))
+
+
+def test_many_processes_remember_at_once_and_nothing_is_lost(tmp_path: Path) -> None:
+    def remember(part: int) -> None:
+        memory = Memory(tmp_path / "config", enabled=True)
+        for number in range(6):
+            memory.remember_checkpoint(checkpoint(1 + part * 6 + number))
+            memory.remember_logged("o", ["ab" * 32], release=f"a/b@{part}.{number}", received=1)
+
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(remember, range(4)))
+    memory = Memory(tmp_path / "config", enabled=True)
+    assert len(memory.known_logged("ab" * 32)) == 24
+    asked: list[int] = []
+    memory.remember_checkpoint(checkpoint(30), prove=lambda old, _new: asked.append(old.size))
+    assert sorted(asked) == list(range(1, 25))
 
 
 def test_two_trees_of_one_size_are_a_fork_wherever_the_second_comes_from(
@@ -192,7 +224,7 @@ def test_evidence_that_cannot_be_written_is_still_in_the_error(memory: Memory, t
     with pytest.raises(ForkError) as caught:
         memory.remember_checkpoint(checkpoint(7, history=b"other"))
     assert len(caught.value.evidence["checkpoints"]) == 2
-    assert "could not be written" in caught.value.hint
+    assert "the evidence of this error holds" in caught.value.hint
 
 
 def test_owners_are_remembered_for_each_log_and_namespace(memory: Memory) -> None:
@@ -277,8 +309,27 @@ def test_everything_in_memory_is_private(memory: Memory, tmp_path: Path) -> None
         assert stat.S_IMODE(path.stat().st_mode) == (0o700 if path.is_dir() else 0o600)
 
 
-def test_a_folder_that_cannot_be_made_is_an_error_that_helps(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written_is_told_and_stops_nobody(tmp_path: Path) -> None:
+    """A read-only container verifies as well as any other machine at its first sight of a log."""
     (tmp_path / "file").write_text("")
-    with pytest.raises(ConfigurationError, match="cannot be written") as caught:
-        Memory(tmp_path / "file", enabled=True).remember_checkpoint(checkpoint(1))
-    assert "WEIGHBRIDGE_CONFIG_DIR" in caught.value.hint
+    memory = Memory(tmp_path / "file", enabled=True)
+    memory.remember_checkpoint(checkpoint(1), prove=tiles_of(), live=True)
+    memory.remember_signers("o", "acme", {"aa"})
+    memory.remember_logged("o", ["ab" * 32], release="a/b@1", received=1)
+    assert memory.problem is not None
+    assert "cannot be written" in memory.problem
+    assert memory.known_logged("ab" * 32) == ()
+
+
+def test_what_cannot_be_written_is_still_compared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    memory = Memory(tmp_path / "config", enabled=True)
+    memory.remember_checkpoint(checkpoint(7))
+
+    def full_disk(*_args: object, **_options: object) -> None:
+        raise InputError("cannot write: No space left on device")
+
+    monkeypatch.setattr("weighbridge.stores.write_atomically", full_disk)
+    memory.remember_checkpoint(checkpoint(9))
+    assert memory.problem == "nothing is remembered: cannot write: No space left on device"
+    with pytest.raises(ForkError):
+        memory.remember_checkpoint(checkpoint(7, history=b"other"))

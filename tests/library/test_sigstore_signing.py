@@ -3,6 +3,12 @@
 
 from __future__ import annotations
 
+import gc
+import io
+import threading
+import urllib.request
+import webbrowser
+from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import pytest
@@ -13,7 +19,7 @@ from weighbridge.authentication import SigstoreTrust, authenticate
 from weighbridge.errors import ConfigurationError, InputError, UnavailableError
 from weighbridge.identities import CiClaims, SigstoreIdentity, canonical, signer_id
 from weighbridge.signing import StatementSigner
-from weighbridge.sigstore_signing import SigstoreSigner
+from weighbridge.sigstore_signing import SigstoreSigner, ambient_token
 
 pytestmark = pytest.mark.needs("node", "npm")
 
@@ -94,6 +100,66 @@ def test_without_token_ci_and_browser_both_ways_out_are_said(local_sigstore: Loc
         signer.sign(PAYLOAD)
     assert "--identity-token" in caught.value.hint
     assert "--key" in caught.value.hint
+
+
+@pytest.fixture
+def _leaks() -> Iterator[None]:
+    """sigstore-python leaves the socket of its login server open; collect it where that is allowed."""
+    yield
+    gc.collect()
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+@pytest.mark.usefixtures("_leaks")
+def test_a_person_without_a_token_logs_in_with_a_browser(
+    local_sigstore: LocalSigstore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    browsers = []
+
+    def browse(url: str) -> bool:
+        browser = threading.Thread(target=_visit, args=(url,))
+        browser.start()
+        browsers.append(browser)
+        return True
+
+    monkeypatch.setattr(webbrowser, "open", browse)
+
+    signer = SigstoreSigner(trust_config=local_sigstore.trust_config)
+
+    assert signer.identity.subject == "browser@example.org"
+    assert signer.identity.issuer == local_sigstore.url
+    for browser in browsers:
+        browser.join(timeout=10)
+
+
+def _visit(url: str) -> None:
+    with urllib.request.urlopen(url, timeout=10) as page:  # noqa: S310 - the login server on loopback
+        assert b"Sigstore" in page.read()
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+@pytest.mark.usefixtures("_leaks")
+def test_without_browser_and_terminal_the_way_out_is_said(
+    local_sigstore: LocalSigstore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(webbrowser, "open", lambda _url: False)
+    monkeypatch.setattr("sys.stdin", io.StringIO(""))
+
+    with pytest.raises(InputError, match="nobody to log in") as caught:
+        SigstoreSigner(trust_config=local_sigstore.trust_config).sign(PAYLOAD)
+    assert "--identity-token" in caught.value.hint
+
+
+def test_a_ci_system_that_withholds_its_token_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")  # and no ACTIONS_ID_TOKEN_REQUEST_TOKEN: no permission
+
+    with pytest.raises(InputError, match="gives no identity token") as caught:
+        ambient_token()
+    assert "id-token: write" in caught.value.hint
+
+
+def test_outside_of_ci_there_is_no_ambient_token() -> None:
+    assert ambient_token() is None
 
 
 def test_a_sigstore_that_does_not_answer_is_unavailable(local_sigstore: LocalSigstore) -> None:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import base64
 from collections import Counter
 
 import pytest
@@ -74,6 +75,13 @@ def test_a_tree_of_70000_has_the_tiles_of_the_specification(big: Disk) -> None:
         (2, 1): 1,
     }
     assert edge_root(70_000, big.read) == root_hash(LEAVES)
+
+
+def test_the_root_is_that_of_another_implementation() -> None:
+    """Known answer of aics-tlog 0.2.1, `build-tiles` over the lines `leaf 0` to `leaf 69999`."""
+    tiles = new_tiles(0, [leaf_hash(b"leaf %d" % number) for number in range(70_000)], Disk().read)
+    root = edge_root(70_000, lambda *tile: tiles[tile])
+    assert base64.b64encode(root).decode() == "2gUy/3su5W9AZxEPyWTp8ntZWflSe//z+lAap1hN6vM="
 
 
 def test_a_tree_of_256_has_a_full_tile_and_a_partial_one_above() -> None:

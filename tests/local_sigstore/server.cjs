@@ -48,6 +48,28 @@ function adaptCertificateRequest(request, body) {
   };
 }
 
+// An OpenID provider in which everybody is already logged in as the same person, without a question.
+function login(url, request) {
+  const asked = new URL(request.url, url);
+  if (request.method === 'GET' && asked.pathname === '/.well-known/openid-configuration') {
+    return { json: { authorization_endpoint: `${url}/login`, token_endpoint: `${url}/token` } };
+  }
+  if (request.method === 'GET' && asked.pathname === '/login') {
+    const back = new URL(asked.searchParams.get('redirect_uri'));
+    back.searchParams.set('state', asked.searchParams.get('state'));
+    back.searchParams.set('code', 'one-time-code');
+    return { redirect: back.toString() };
+  }
+  if (request.method === 'POST' && asked.pathname === '/token') {
+    const now = Math.floor(Date.now() / 1000);
+    const who = { sub: 'browser@example.org', email: 'browser@example.org', email_verified: true };
+    const claims = { iss: url, aud: 'sigstore', iat: now, exp: now + 600, ...who };
+    const parts = [{ alg: 'RS256', typ: 'JWT' }, claims].map((part) => JSON.stringify(part));
+    return { json: { access_token: [...parts, 'unsigned'].map((t) => Buffer.from(t).toString('base64url')).join('.') } };
+  }
+  return null;
+}
+
 // What Rekor logs of a proposed DSSE entry (sigstore/rekor, pkg/types/dsse/v0.0.1), after checking the signature.
 function canonicalizeEntry(body) {
   const proposed = JSON.parse(body);
@@ -85,6 +107,12 @@ async function main() {
   server.on('request', async (request, response) => {
     try {
       let body = await readBody(request);
+      const answered = login(url, request);
+      if (answered !== null) {
+        const headers = answered.redirect ? { Location: answered.redirect } : { 'Content-Type': 'application/json' };
+        response.writeHead(answered.redirect ? 302 : 200, headers).end(JSON.stringify(answered.json || ''));
+        return;
+      }
       let handler = null;
       if (request.method === 'POST' && request.url === fulcio.email.path) {
         const adapted = adaptCertificateRequest(request, body);

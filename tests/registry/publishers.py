@@ -7,12 +7,14 @@ import hashlib
 from collections.abc import Sequence
 from typing import Any
 
+from fastapi.testclient import TestClient
+
 from weighbridge import keys, tlog
 from weighbridge.signing import KeySigner
 from weighbridge.statements import abstract_subject, encode_statement
 from weighbridge_schemas.base import fold_name
 
-__all__ = ["Publisher", "digest_of", "model_of"]
+__all__ = ["Publisher", "digest_of", "model_of", "post", "submit"]
 
 
 def digest_of(data: bytes | str) -> str:
@@ -111,6 +113,30 @@ class Publisher:
         } | changes
         return self.sign("release", name, model["model_digest"].removeprefix("sha256:"), predicate)
 
+    def revision(
+        self, kind: str, release: str, content: dict[str, Any], previous: str | None = None
+    ) -> bytes:
+        """A card or lineage revision of a release, given by its statement digest."""
+        reference = {"kind": kind, "sha256": previous} if previous is not None else None
+        predicate = {"logs": [self.origin], "previous": reference} | content
+        return self.sign(kind, "release", release.removeprefix("sha256:"), predicate)
+
     def start(self) -> list[bytes]:
         """What a first publication sends before its model."""
         return [self.introduction(), self.claim()]
+
+
+def post(client: TestClient, *bundles: bytes) -> Any:
+    """Submit bundles as JSON Lines."""
+    return client.post(
+        "/api/v1/statements",
+        content=b"\n".join(bundles) + b"\n",
+        headers={"content-type": "application/jsonl"},
+    )
+
+
+def submit(client: TestClient, *bundles: bytes, expect: int = 201) -> Any:
+    """Submit bundles and give the answer's JSON, which must come with this status."""
+    answer = post(client, *bundles)
+    assert answer.status_code == expect, answer.text
+    return answer.json()

@@ -35,7 +35,7 @@ from weighbridge_schemas.api import (
     VersionSummary,
     WitnessDocument,
 )
-from weighbridge_schemas.base import Reference
+from weighbridge_schemas.base import Kind, Reference
 from weighbridge_schemas.card import Card
 from weighbridge_schemas.namespace import KeyOwner
 from weighbridge_schemas.release import ReleaseFile, RootDigest, TensorSummary
@@ -49,6 +49,7 @@ PEM = (
     "YovPLl8QF2mcE1Azmwk4D0gE8oOxPzoYW0QLVdMkOnN/KHA5XzD2X5pnEA==\n"
     "-----END PUBLIC KEY-----\n"
 )
+KINDS: tuple[tuple[int, Kind], ...] = ((2, "namespace"), (3, "oms"), (4, "release"))
 RECEIVED = 1_795_423_680
 
 README = b"""---
@@ -252,7 +253,7 @@ class MemoryRecords:
             admission="open",
         )
 
-    def models(self, query: str, _cursor: int | None) -> ModelList:
+    def models(self, query: str, cursor: int | None) -> ModelList:  # noqa: ARG002 - one page holds all
         found = [r for r in self.releases.values() if query.lower() in f"{r.namespace}/{r.name}".lower()]
         return ModelList(query=query, models=tuple(map(summary, found)), next=None, as_of=self.as_of)
 
@@ -303,7 +304,7 @@ class MemoryRecords:
             as_of=self.as_of,
         )
 
-    def signer(self, signer: str, _cursor: int | None) -> SignerDocument:
+    def signer(self, signer: str, cursor: int | None) -> SignerDocument:  # noqa: ARG002 - one page holds all
         for r in self.releases.values():
             if r.signer.id == signer:
                 s = r.signer
@@ -464,7 +465,7 @@ def release(**changes: Any) -> ReleaseDocument:
             received=RECEIVED + index,
             url=f"/log/{index}",
         )
-        for index, kind in ((2, "namespace"), (3, "oms"), (4, "release"))
+        for index, kind in KINDS
     )
     listed = files()
     values: dict[str, Any] = {

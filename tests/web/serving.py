@@ -51,6 +51,11 @@ class Reader:
         names = {name.replace("_", "-"): value for name, value in headers.items()}
         return self._http.request("GET", self.url + path, headers=names, redirect=False)
 
+    def post(self, path: str, body: bytes, content_type: str) -> urllib3.BaseHTTPResponse:
+        """Send a body."""
+        headers = {"Content-Type": content_type}
+        return self._http.request("POST", self.url + path, body=body, headers=headers, redirect=False)
+
     def text(self, path: str) -> str:
         """Return the body of a page that is there."""
         response = self.get(path)

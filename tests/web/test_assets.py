@@ -19,7 +19,7 @@ STYLE = (STATIC / "style.css").read_text()
 
 def test_vendored_fonts_are_the_very_files_that_were_taken_in() -> None:
     lines = (STATIC / "fonts" / "SHA256SUMS").read_text().splitlines()
-    listed = dict(reversed(line.split("  ")) for line in lines)
+    listed = {name: digest for digest, name in (line.split("  ") for line in lines)}
     assert set(listed) == {path.name for path in (STATIC / "fonts").glob("*.woff2")}
     for name, digest in listed.items():
         assert hashlib.sha256((STATIC / "fonts" / name).read_bytes()).hexdigest() == digest

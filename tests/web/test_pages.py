@@ -121,7 +121,7 @@ def test_every_label_leads_to_its_explanation(reader: Reader) -> None:
 
 def test_the_release_page_begins_with_one_sentence_as_of_an_entry(reader: Reader) -> None:
     text = " ".join(reader.text(RELEASE).split())
-    assert "This release was signed by <strong><bdi>key SHA256:9f2c41d07a3b…</bdi></strong>" in text
+    assert "<bdi>key SHA256:9f2c41d07a3b…</bdi></strong> and recorded in this public log on" in text
     assert "as entry 4. As of entry 8, no withdrawal of it is reported." in text
 
 
@@ -323,5 +323,5 @@ def test_a_lineage_of_hundreds_is_capped() -> None:
     )
     with served(pages_over(records)) as url:
         reader = Reader(url)
-        assert "+ 200 more" in reader.text("/models/tiny/merge/1")
+        assert reader.text("/models/tiny/merge/1").count("+ 90 more") == 2
         reader.close()

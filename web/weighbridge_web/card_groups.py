@@ -67,6 +67,7 @@ def card_groups(card: Card | None) -> tuple[Group, ...]:
         *(Group(_stage_title(stage), tuple(_stage(stage))) for stage in card.training[:16]),
         Group("Training data", tuple(_data(card))),
         Group("Evaluation results, as reported", table=_evaluations(card)),
+        Group("Metrics", tuple(_row("Named without a value", [", ".join(card.metrics)]))),
         Group("Openness components, as declared", table=_components(card)),
         Group("Links and contacts", tuple(_links(card))),
         Group("Not understood by the import", tuple(_imported(card))),

@@ -12,7 +12,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from weighbridge_web.formats import file_size, grouped, plural, said
+from weighbridge_web.formats import file_size, grouped, plural, said, who
 from weighbridge_web.words import DATASET_LEVELS, LEVELS
 
 if TYPE_CHECKING:
@@ -92,8 +92,9 @@ def _index(release: ReleaseDocument) -> int:
 
 def _signer(release: ReleaseDocument) -> Check:
     reason = (
-        f"The signature was made by {said(release.signer.label)}, an owner of the namespace "
-        f"{release.namespace} at entry {grouped(_index(release))}. Is that whom you expect? You decide."
+        f"The signature was made by {who(release.signer.label)}, an owner of the namespace "
+        f"{release.namespace} at entry {grouped(_index(release))}. "
+        "Whether that is whom you expect is for you to say."
     )
     return Check(4, "Signer", "recorded", "checked on admission", reason)
 
@@ -104,10 +105,8 @@ def _binding(release: ReleaseDocument) -> Check:
         reason = "No model signature (OMS) over the same files is recorded here."
         return Check(5, name, "warn", "no OMS signature", reason)
     if release.oms_signer is None or release.oms_signer.id != release.signer.id:
-        other = said(release.oms_signer.label) if release.oms_signer else "an unknown signer"
-        reason = (
-            f"The model signature (OMS) was made by {other}, the release by {said(release.signer.label)}."
-        )
+        other = who(release.oms_signer.label) if release.oms_signer else "an unknown signer"
+        reason = f"The model signature (OMS) was made by {other}, the release by {who(release.signer.label)}."
         return Check(5, name, "warn", "two signers", reason)
     reason = "Model signature (OMS) and release are by the same signer and speak of the same files."
     return Check(5, name, "recorded", "checked on admission", reason)

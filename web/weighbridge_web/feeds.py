@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from fastapi import Response
 
-from weighbridge_web.formats import rfc3339
-from weighbridge_web.rendering import local, render
+from weighbridge_web.formats import local, rfc3339
+from weighbridge_web.rendering import render
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

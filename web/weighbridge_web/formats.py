@@ -8,25 +8,29 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from urllib.parse import urlsplit
 
 __all__ = [
     "bare",
     "day",
     "file_size",
     "grouped",
+    "local",
     "moment",
     "plural",
     "rfc3339",
     "said",
     "short",
     "visible_controls",
+    "who",
 ]
 
 _KIB = 1024
-_UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB")
+_UNITS = ("KiB", "MiB", "GiB", "TiB")
 _SHORT = 12
 _MAX_SAID = 4000
 
+_LONG_HEX = re.compile(r"\b[0-9a-f]{64}\b")
 # Characters that reorder, hide or break text: C0 and C1 controls but tab, LF and CR; bidirectional
 # embeddings, overrides, isolates and marks; zero-width characters; the byte order mark; interlinear
 # annotations; tags.
@@ -58,15 +62,30 @@ def short(digest: str) -> str:
     return text if len(text) <= _SHORT else f"{text[:_SHORT]}…"
 
 
+def who(label: object, limit: int = 200) -> str:
+    """Return a signer's own words with long digests cut; the whole label goes beside it as a title."""
+    return said(_LONG_HEX.sub(lambda found: short(found.group()), str(label)), limit)
+
+
+def local(address: str) -> str:
+    """Return the path of one of our own addresses: a page stays where the reader is.
+
+    Documents hold absolute addresses where the registry knows its own; a link to them would move a
+    reader who came by another name for the same host.
+    """
+    parts = urlsplit(address)
+    path = "/" + parts.path.lstrip("/")
+    return f"{path}?{parts.query}" if parts.query else path
+
+
 def file_size(count: int) -> str:
     """Return a size in binary units with three significant digits."""
-    value = float(count)
-    for unit in _UNITS:
-        if value < _KIB or unit == _UNITS[-1]:
-            break
-        value /= _KIB
-    if unit == "bytes":
-        return "1 byte" if count == 1 else f"{count} bytes"
+    if count < _KIB:
+        return plural(count, "byte")
+    value, units = count / _KIB, iter(_UNITS)
+    unit = next(units)
+    while value >= _KIB and (larger := next(units, None)):
+        value, unit = value / _KIB, larger
     return f"{value:.0f} {unit}" if value >= 100 else f"{value:.3g} {unit}"  # noqa: PLR2004 - three digits
 
 

@@ -34,6 +34,7 @@ MAX_QUERY = 200
 """Characters of a search."""
 
 _DIGEST = re.compile(r"(?:sha256:)?([0-9a-fA-F]{64})\Z")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,100}\Z")
 _INDEX = re.compile(r"(?:0|[1-9][0-9]{0,15})\Z")
 _HOST = re.compile(r"[A-Za-z0-9.-]{1,253}(?::[0-9]{1,5})?\Z|\[[0-9A-Fa-f:.]{2,45}\](?::[0-9]{1,5})?\Z")
 _JSON = ".json"
@@ -66,14 +67,21 @@ def models(
     request: Request, ask: Ask, q: Annotated[str, Query(max_length=MAX_QUERY)] = "", cursor: Cursor = None
 ) -> Response:
     """Search results; a digest goes straight to its own page."""
-    found = _DIGEST.match(q.strip())
+    query = "".join(character for character in q if character.isprintable()).strip()
+    found = _DIGEST.match(query)
     as_json = request.url.path.endswith(_JSON)
     if found and not as_json:
         return RedirectResponse(f"/digests/{found.group(1).lower()}", status_code=303)
-    document = ask.models(q.strip(), cursor)
+    document = ask.models(query, cursor)
     if as_json:
         return twin(document)
     return page("models.html", found=document, base_url=base_url(request), section="models")
+
+
+@router.get("/models/{namespace}")
+def models_of(namespace: str) -> Response:
+    """Lead from the first half of a name to the namespace, which lists its models."""
+    return RedirectResponse(f"/namespaces/{_name(namespace)}", status_code=308)
 
 
 @router.get("/models/{namespace}/{name}")
@@ -81,21 +89,21 @@ def model(namespace: str, name: str, ask: Ask) -> Response:
     """Show a model and its releases."""
 
     def html(name: str) -> Response:
-        document = ask.model(namespace, name)
+        document = ask.model(_name(namespace), _name(name))
         if (document.namespace, document.name) != (namespace, name):
             return RedirectResponse(f"/models/{document.namespace}/{document.name}", status_code=308)
         signers = {release.signer.id for release in document.versions}
         return page("model.html", model=document, signers=signers, section="models")
 
-    return _twin_or_page(name, lambda name: ask.model(namespace, name), html)
+    return _twin_or_page(name, lambda name: ask.model(_name(namespace), _name(name)), html)
 
 
 @router.get("/models/{namespace}/{name}/{version}")
 def release(namespace: str, name: str, version: str, request: Request, ask: Ask) -> Response:
     """Show one release: the page that all others lead to."""
     if version.endswith(_JSON):  # no version ends so
-        return twin(ask.release(namespace, name, version.removesuffix(_JSON)))
-    document = ask.release(namespace, name, version)
+        return twin(ask.release(*_names(namespace, name, version.removesuffix(_JSON))))
+    document = ask.release(*_names(namespace, name, version))
     if (document.namespace, document.name) != (namespace, name):
         address = f"/models/{document.namespace}/{document.name}/{document.version}"
         return RedirectResponse(address, status_code=308)
@@ -106,7 +114,7 @@ def release(namespace: str, name: str, version: str, request: Request, ask: Ask)
 @router.get("/models/{namespace}/{name}/{version}/provenance.jsonl")
 def record_file(namespace: str, name: str, version: str, ask: Ask) -> Response:
     """Give the record file of a release as a download: the name that `weighbridge verify` looks for."""
-    document = ask.provenance(namespace, name, version)
+    document = ask.provenance(*_names(namespace, name, version))
     lines = "".join(f"{line.model_dump_json()}\n" for line in document.lines)
     headers = {
         "Cache-Control": "no-cache",
@@ -129,12 +137,12 @@ def namespace(namespace: str, ask: Ask) -> Response:
     """Show a namespace, its owners, its models."""
 
     def html(name: str) -> Response:
-        document = ask.namespace(name)
+        document = ask.namespace(_name(name))
         if document.namespace != name:
             return RedirectResponse(f"/namespaces/{document.namespace}", status_code=308)
         return page("namespace.html", namespace=document)
 
-    return _twin_or_page(namespace, ask.namespace, html)
+    return _twin_or_page(namespace, lambda name: ask.namespace(_name(name)), html)
 
 
 @router.get("/digests/{sha256}")
@@ -201,7 +209,7 @@ def feed(request: Request, ask: Ask) -> Response:
 @router.get("/namespaces/{namespace}/feed.atom")
 def feed_of_namespace(namespace: str, request: Request, ask: Ask) -> Response:
     """Feed of a namespace: its releases and every change of its owners."""
-    return namespace_feed(ask.namespace(namespace), base_url(request))
+    return namespace_feed(ask.namespace(_name(namespace)), base_url(request))
 
 
 @router.get("/badges/{namespace}/{name}.svg")
@@ -210,7 +218,8 @@ def release_badge(namespace: str, name: str, ask: Ask, version: str = "") -> Res
     """Draw a badge for a release, or for a model's latest; what is unknown gets one that says so."""
     status = 200
     try:
-        document = ask.release(namespace, name, version or ask.model(namespace, name).latest)
+        latest = version or ask.model(_name(namespace), _name(name)).latest
+        document = ask.release(*_names(namespace, name, latest))
     except NotKnownError:
         text, state, status = "not recorded here", "unknown", 404
     else:
@@ -235,6 +244,17 @@ def _twin_or_page(name: str, ask: Callable[[str], Document], html: Callable[[str
         return twin(ask(name.removesuffix(_JSON)))
     except NotKnownError:
         return html(name)
+
+
+def _name(text: str) -> str:
+    """Return a part of a name that could be recorded; no other reaches the database."""
+    if not _NAME.match(text):
+        raise HTTPException(404, f"{text[:100]} is no name that could be recorded here")
+    return text
+
+
+def _names(namespace: str, name: str, version: str) -> tuple[str, str, str]:
+    return _name(namespace), _name(name), _name(version)
 
 
 def _hex(text: str) -> str:

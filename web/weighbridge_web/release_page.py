@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from weighbridge_web.card_groups import card_groups, license_words
 from weighbridge_web.checks import release_checks
+from weighbridge_web.formats import local
 from weighbridge_web.lineages import drawing
 from weighbridge_web.markdown import MAX_README, render_readme, strip_front_matter
 from weighbridge_web.records import NotKnownError
-from weighbridge_web.rendering import local
 
 if TYPE_CHECKING:
     from weighbridge_schemas.api import EntryDocument, EntryRef, ReleaseDocument
@@ -21,6 +21,8 @@ __all__ = ["FILE_ROWS", "release_context"]
 
 FILE_ROWS: Final = 100
 """Files listed on the page; the JSON has all."""
+EDGE_ROWS: Final = 60
+"""Models or data sets listed under one relation."""
 ROW_ITEMS: Final = 24
 """Things listed under one label of the card."""
 RAW_STATEMENTS: Final = 8
@@ -48,6 +50,7 @@ def release_context(release: ReleaseDocument, ask: Records) -> dict[str, Any]:
         "license": _license(release.card),
         "file_rows": FILE_ROWS,
         "row_items": ROW_ITEMS,
+        "edge_rows": EDGE_ROWS,
         "drawing": drawing(release),
         "card_groups": card_groups(release.card),
         "readme": render_readme(readme) if readme is not None else None,

@@ -6,14 +6,13 @@ from __future__ import annotations
 import json
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from weighbridge_web import formats, owners, words
 from weighbridge_web.assets import asset_url
-from weighbridge_web.lineages import edge_digest, edge_name, level_words, relation_words
+from weighbridge_web.lineages import edge_groups
 
 if TYPE_CHECKING:
     from fastapi import Response
@@ -51,17 +50,15 @@ def _environment() -> Environment:
         "rfc3339",
         "said",
         "short",
+        "who",
     ):
         environment.filters[name] = getattr(formats, name)
     environment.filters |= {
-        "edge_digest": edge_digest,
-        "edge_name": edge_name,
-        "level_words": level_words,
-        "local": local,
+        "edge_groups": edge_groups,
+        "local": formats.local,
         "owner_fingerprint": owners.owner_fingerprint,
         "owner_words": owners.owner_words,
         "pretty": pretty,
-        "relation_words": relation_words,
     }
     environment.globals |= {
         "asset": asset_url,
@@ -72,17 +69,6 @@ def _environment() -> Environment:
         "section": "",
     }
     return environment
-
-
-def local(address: str) -> str:
-    """Return the path of one of our own addresses: a page stays where the reader is.
-
-    Documents hold absolute addresses where the registry knows its own; a link to them would move a
-    reader who came by another name for the same host.
-    """
-    parts = urlsplit(address)
-    path = "/" + parts.path.lstrip("/")
-    return f"{path}?{parts.query}" if parts.query else path
 
 
 def pretty(value: Any) -> str:

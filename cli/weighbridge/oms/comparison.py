@@ -17,7 +17,7 @@ from typing import Final
 from weighbridge.errors import DigestError, EnumerationError
 from weighbridge.weighing import README, Progress, WeighedModel
 from weighbridge.weighing.hashing import Watch
-from weighbridge.weighing.names import IgnoreRules
+from weighbridge.weighing.names import IgnoreRules, shown
 from weighbridge.weighing.reading import FileReader
 from weighbridge.weighing.scale import assemble, ignore_rules, read_all
 from weighbridge.weighing.tree import Tree
@@ -200,9 +200,9 @@ def _unsigned(tree: Tree, skipped: Sequence[str]) -> tuple[str, ...]:
     names: list[str] = []
     for path in skipped:
         if path.endswith("/") and path not in _COLLAPSED:
-            names += tree.names_below(path[:-1]) or [path]
+            names += tree.names_below(path[:-1]) or [shown(path)]
         elif path not in own:
-            names.append(path)
+            names.append(shown(path))
     return tuple(sorted(names))
 
 

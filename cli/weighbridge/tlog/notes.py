@@ -40,6 +40,7 @@ MAX_NOTE_SIZE = 1 << 20
 MAX_SIGNATURES = 100
 _KEY_ID_SIZE = 4
 _CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f]")
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
 _HEX_KEY_ID = re.compile(r"[0-9a-f]{8}")
 _PRIVATE_PREFIX = "PRIVATE+KEY+"
 
@@ -194,8 +195,8 @@ def format_note(text: str, signatures: Iterable[NoteSignature]) -> bytes:
 
 def sign_note(text: str, signers: Sequence[Signer], *, time: int = 0) -> bytes:
     """Sign a text with each signer. `time` (POSIX seconds) is for cosignatures."""
-    if not text.endswith("\n"):
-        raise NoteError("a note's text must end in a newline")
+    if not text.endswith("\n") or _SURROGATE.search(text):
+        raise NoteError("a note's text must be Unicode and end in a newline")
     return format_note(text, [signer.sign(text, time) for signer in signers])
 
 
@@ -316,5 +317,5 @@ def _key_id(text: str) -> bytes:
 
 def _check_name(name: str) -> None:
     """Refuse names that a signature line cannot hold: empty, with Unicode spaces, `+` or controls."""
-    if not name or "+" in name or any(c.isspace() or c < " " for c in name):
+    if not name or "+" in name or _SURROGATE.search(name) or any(c.isspace() or c < " " for c in name):
         raise NoteError(f"not a key name: {name[:80]!r}")

@@ -13,7 +13,15 @@ import unicodedata
 from collections.abc import Iterable
 from typing import Final
 
-__all__ = ["DEFAULT_IGNORES", "MAX_PATH_CHARACTERS", "README", "IgnoreRules", "collisions", "name_fault"]
+__all__ = [
+    "DEFAULT_IGNORES",
+    "MAX_PATH_CHARACTERS",
+    "README",
+    "IgnoreRules",
+    "collisions",
+    "name_fault",
+    "shown",
+]
 
 README: Final = "README.md"
 """The file at a model's top level that the card binds, and the model digest therefore leaves out."""
@@ -32,11 +40,13 @@ DEFAULT_IGNORES: Final = (
 MAX_PATH_CHARACTERS: Final = 1024
 """Longest path that a statement may hold."""
 
-# Controls, line separators, direction marks and overrides, and characters without a shape: with
-# them two different names look alike. The same set is refused by the documents' schemas.
+# Controls, line separators, direction marks and overrides, characters without a shape, and what is
+# no character: with them two different names look alike. Exactly what the documents' schemas refuse.
 _DECEPTIVE = re.compile(
     "[\u0000-\u001f\u007f-\u009f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b-\u200f\u2028-\u202e"
-    "\u2060-\u206f\u3164\ufeff\uffa0\ufff9-\uffff\U000e0000-\U000e0fff]"
+    "\u2060-\u206f\u3164\ufeff\uffa0\ufff9-\ufffc\ufffe\uffff\U000e0000-\U000e00ff"
+    + "".join(chr(plane << 16 | 0xFFFE) + chr(plane << 16 | 0xFFFF) for plane in range(1, 17))
+    + "]"
 )
 _DRIVE = re.compile(r"[A-Za-z]:")
 
@@ -69,19 +79,29 @@ def name_fault(path: str) -> str:  # noqa: C901, PLR0911 - one rule, one line
     return ""
 
 
+def shown(path: str) -> str:
+    """Return a path as it may be shown: what would deceive a reader is written as an escape."""
+    if path.isascii() and path.isprintable():
+        return path
+    text = path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    return _DECEPTIVE.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
+
+
 class IgnoreRules:
     """Exact relative paths that are left out together with all that is below them. No patterns."""
 
     def __init__(self, paths: Iterable[str]) -> None:
         self.paths: tuple[str, ...] = tuple(sorted(set(paths)))
         self._set = frozenset(self.paths)
+        self._tops = {path.partition("/")[0] for path in self.paths}
         self._depths = sorted({path.count("/") + 1 for path in self.paths})
 
     def covers(self, path: str) -> bool:
         """Tell whether `path` is one of the rules or lies below one."""
         if path in self._set:
             return True
-        if "/" not in path:
+        top, slash, _ = path.partition("/")
+        if not slash or top not in self._tops:
             return False
         parts = path.split("/")
         return any("/".join(parts[:depth]) in self._set for depth in self._depths if depth < len(parts))

@@ -16,7 +16,7 @@ from . import gguf, safetensors
 from .formats import Kind, recognise
 from .hashing import GIT_MAX_BYTES, Hash, SegmentHash, Watch, digest_of, new_hash, stream
 from .spans import Layout, Prefix, SpanError
-from .templates import MAX_TEMPLATE_FILE, holds_templates, templates_in
+from .templates import MAX_TEMPLATE_FILE, holds_templates, label, templates_in
 from .tree import Listed, changed
 from .weighed import ChatTemplate, Tensor, WeighedFile
 
@@ -27,6 +27,11 @@ SMALL: Final = 1024 * 1024
 
 _HEAD: Final = 4096
 _LFS_POINTER: Final = b"version https://git-lfs.github.com/spec/"
+
+
+_WITH_TENSORS: Final = frozenset({"gguf", "safetensors"})
+_NO_LAYOUT: Final = Layout()
+_NO_SEGMENTS: Final = SegmentHash(())
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,15 +70,17 @@ class FileReader:
 
     def _read_small(self, handle: int, file: Listed) -> Found:
         content = os.read(handle, file.size + 1)
-        while len(content) <= file.size and (more := os.read(handle, file.size + 1 - len(content))):
+        while len(content) < file.size and (more := os.read(handle, file.size + 1 - len(content))):
             content += more
         if len(content) != file.size:
             raise changed(file.path, "changed its size")
         self.watch.add(file.size)
         kind = recognise(file.path, content[:_HEAD])
-        layout = self._layout(file, kind.format, Prefix(content, file.size, lambda _: b""))
-        segments = SegmentHash(layout.spans)
-        segments.update(content)
+        layout, segments = _NO_LAYOUT, _NO_SEGMENTS
+        if self.tensors and kind.format in _WITH_TENSORS:
+            layout = self._layout(kind.format, Prefix(content, file.size, lambda _: b""))
+            segments = SegmentHash(layout.spans)
+            segments.update(content)
         digests = {algorithm: digest_of(algorithm, content) for algorithm in self.algorithms}
         git = _git_hash(file.size, content).hexdigest() if self.git else ""
         found = _found(file, digests, git, kind, layout, segments)
@@ -86,7 +93,9 @@ class FileReader:
             prefix = Prefix(b"", file.size, source.read)
             prefix.reach(_HEAD)
             kind = recognise(file.path, bytes(prefix.data[:_HEAD]))
-            layout = self._layout(file, kind.format, prefix)
+            layout = _NO_LAYOUT
+            if self.tensors and kind.format in _WITH_TENSORS:
+                layout = self._layout(kind.format, prefix)
             hashes: dict[str, Hash] = {name: new_hash(name, self.threads) for name in self.algorithms}
             if self.git and file.size <= GIT_MAX_BYTES:
                 hashes["git"] = _git_hash(file.size)
@@ -107,11 +116,9 @@ class FileReader:
         git = hashes["git"].hexdigest() if "git" in hashes else ""
         return _found(file, digests, git, kind, layout, segments)
 
-    def _layout(self, file: Listed, format_: str, prefix: Prefix) -> Layout:
-        """Return where the tensors lie, and the templates of a GGUF header; nothing for other formats."""
-        if not self.tensors or format_ not in {"gguf", "safetensors"}:
-            return Layout()
-        prefix.reach(min(_HEAD, file.size))
+    def _layout(self, format_: str, prefix: Prefix) -> Layout:
+        """Return where the tensors lie, and the templates of a GGUF header."""
+        prefix.reach(min(_HEAD, prefix.size))
         if prefix.data.startswith(_LFS_POINTER):
             raise SpanError("is a Git LFS pointer, not the file itself")
         if format_ == "gguf":
@@ -129,7 +136,8 @@ def _found(
             for span, digest in zip(layout.spans, segments.digests, strict=True)
         ),
         tuple(
-            ChatTemplate(file.path, name, hashlib.sha256(text).hexdigest()) for name, text in layout.templates
+            ChatTemplate(file.path, label(name), hashlib.sha256(text).hexdigest())
+            for name, text in layout.templates
         ),
         f"{file.path} {layout.note}" if layout.note else "",
     )

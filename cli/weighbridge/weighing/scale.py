@@ -15,6 +15,7 @@ from weighbridge.errors import EnumerationError, InputError
 from .hashing import ALGORITHMS, Interrupted, Watch
 from .names import DEFAULT_IGNORES, README, IgnoreRules, collisions, name_fault
 from .reading import SMALL, FileReader, Found
+from .templates import MAX_TEMPLATES
 from .tree import Listed, Tree
 from .weighed import Tensor, WeighedModel, model_digest, root_digest, weights_digest
 
@@ -104,10 +105,11 @@ def read_all(
     total = sum(file.size for file in files)
     cores = workers or _usable_cores()
     large = sum(1 for file in files if file.size > SMALL)
+    threads = cores if large < 2 * cores else 1
+    # blake3 divides one buffer among threads, which pays for large buffers only.
+    chunk = 4 * SMALL if threads > 1 and "blake3" in reader.algorithms else SMALL
     reader = replace(
-        reader,
-        threads=cores if large < 2 * cores else 1,
-        chunk=max(256 * 1024, min(SMALL, _BUFFER_BUDGET // (4 * cores))),
+        reader, threads=threads, chunk=max(256 * 1024, min(chunk, _BUFFER_BUDGET // (4 * cores)))
     )
     if total < _IN_LINE_BYTES and len(files) <= _FILES_PER_JOB:
         found = [one for job in _jobs(files) for one in _read_job(tree, job, reader)]
@@ -141,8 +143,11 @@ def _read_job(tree: Tree, job: Sequence[Listed], reader: FileReader) -> list[Fou
     found: list[Found] = []
     with tree.opened_folder(job[0].path.rpartition("/")[0]) as folder:
         for file in job:
-            with tree.opened_file(folder, file) as handle:
+            handle = tree.open_file(folder, file)
+            try:
                 found.append(reader.read(handle, file))
+            finally:
+                os.close(handle)
     return found
 
 
@@ -215,6 +220,9 @@ def assemble(tree: Tree, found: Sequence[Found], apart: str, rules: IgnoreRules)
             f"{' and '.join(group)} differ only by case or Unicode form: "
             "macOS and Windows keep only one of them"
         )
+    templates = tuple(template for one in kept for template in one.chat_templates)
+    if len(templates) > MAX_TEMPLATES:
+        warnings.append(f"only the first {MAX_TEMPLATES} of {len(templates)} chat templates are listed")
     return WeighedModel(
         path=tree.path,
         name=tree.name,
@@ -222,7 +230,7 @@ def assemble(tree: Tree, found: Sequence[Found], apart: str, rules: IgnoreRules)
         files=files,
         readme=readme,
         tensors=tensors,
-        chat_templates=tuple(template for one in kept for template in one.chat_templates),
+        chat_templates=templates[:MAX_TEMPLATES],
         model_digest=model_digest(files),
         root_digest=root_digest(bytes.fromhex(file.sha256) for file in files),
         weights_digest=weights,

@@ -12,14 +12,18 @@ import hashlib
 import json
 from typing import Any, Final
 
+from .names import shown
 from .weighed import ChatTemplate
 
-__all__ = ["MAX_TEMPLATE_FILE", "holds_templates", "templates_in"]
+__all__ = ["MAX_TEMPLATES", "MAX_TEMPLATE_FILE", "holds_templates", "label", "templates_in"]
 
 MAX_TEMPLATE_FILE: Final = 32 * 1024 * 1024
 """Largest file that is searched for templates."""
 
-_MAX_TEMPLATES: Final = 64
+MAX_TEMPLATES: Final = 256
+"""Most templates that a release lists."""
+
+_MAX_LABEL: Final = 256
 _JSON_NAMES: Final = frozenset({"chat_template.json", "processor_config.json", "tokenizer_config.json"})
 
 
@@ -42,9 +46,14 @@ def templates_in(path: str, content: bytes) -> tuple[ChatTemplate, ...]:
         return ()
     value = document.get("chat_template") if isinstance(document, dict) else None
     return tuple(
-        ChatTemplate(path, name, hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest())
-        for name, text in _named(value)[:_MAX_TEMPLATES]
+        ChatTemplate(path, label(name), hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest())
+        for name, text in _named(value)[:MAX_TEMPLATES]
     )
+
+
+def label(name: str | None) -> str | None:
+    """Return a template's name as a statement may hold it: nothing deceptive, not too long."""
+    return shown(name)[:_MAX_LABEL] if name else None
 
 
 def _named(value: Any) -> list[tuple[str | None, str]]:

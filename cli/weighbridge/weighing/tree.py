@@ -16,15 +16,15 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Callable, Iterator
+import sys
+from collections.abc import Callable, Container, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Self
+from typing import Final, NamedTuple, Self
 
 from weighbridge.errors import EnumerationError, InputError, WeighbridgeError
 
-from .names import name_fault
+from .names import name_fault, shown
 
 __all__ = ["MAX_DEPTH", "MAX_FILES", "MAX_NAMES", "Listed", "Tree", "changed"]
 
@@ -64,8 +64,7 @@ _KINDS: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Listed:
+class Listed(NamedTuple):
     """A regular file as it was listed; two listings are equal if the file is the same and unchanged."""
 
     path: str
@@ -83,8 +82,9 @@ def _listed(path: str, status: os.stat_result) -> Listed:
 
 def _is_link(status: os.stat_result) -> bool:
     """Tell whether this is a symbolic link, or on Windows a link or junction."""
-    surrogate = getattr(status, "st_reparse_tag", 0) & _NAME_SURROGATE
-    return stat.S_ISLNK(status.st_mode) or bool(surrogate)
+    if stat.S_ISLNK(status.st_mode):
+        return True
+    return sys.platform == "win32" and bool(status.st_reparse_tag & _NAME_SURROGATE)
 
 
 def _not_regular(path: str, status: os.stat_result) -> EnumerationError:
@@ -155,11 +155,13 @@ class Tree:
             os.close(self._root)
             self._root = -1
 
-    def listing(self, skip: Callable[[str], bool] = lambda _: False) -> tuple[list[Listed], list[str]]:
+    def listing(
+        self, skip: Callable[[str], bool] = lambda _: False, known: Container[str] = ()
+    ) -> tuple[list[Listed], list[str]]:
         """Return all regular files in code-point order of their paths, and what `skip` left out.
 
         `skip` is asked once for every path; a skipped folder is not entered, and is returned with
-        a slash at its end.
+        a slash at its end. Names that are `known` from an earlier listing are not judged again.
         """
         if self.is_file:
             return [self._list_single()], []
@@ -168,6 +170,10 @@ class Tree:
         waiting = [""]
         while waiting:
             for path, status in self._entries(waiting.pop()):
+                regular = stat.S_ISREG(status.st_mode) and not _is_link(status)
+                if regular and path in known:
+                    files.append(_listed(path, status))
+                    continue
                 is_folder = stat.S_ISDIR(status.st_mode) and not _is_link(status)
                 if skip(path):
                     skipped.append(path + "/" if is_folder else path)
@@ -176,10 +182,10 @@ class Tree:
                     raise _bad_name(path, fault)
                 if is_folder:
                     waiting.append(path)
-                elif _is_link(status) or not stat.S_ISREG(status.st_mode):
-                    raise _not_regular(path, status)
-                else:
+                elif regular:
                     files.append(_listed(path, status))
+                else:
+                    raise _not_regular(path, status)
             if len(files) > MAX_FILES:
                 raise EnumerationError(
                     f"{self.path} has more than {MAX_FILES} files.",
@@ -257,11 +263,11 @@ class Tree:
                 raise changed("/".join(parts), "was replaced")
         return str(path)
 
-    @contextmanager
-    def opened_file(self, folder: int | str, file: Listed) -> Iterator[int]:
-        """Open a listed file in its opened folder, read it inside the block, and check it again.
+    def open_file(self, folder: int | str, file: Listed) -> int:
+        """Open a listed file in its opened folder and return its descriptor, to be closed by the caller.
 
-        Raises EnumerationError if it is no longer what was listed, before or after.
+        Raises EnumerationError if it is no longer what was listed. That it stays so while it is
+        read is for `relist` to find.
         """
         name = file.path.rpartition("/")[2]
         try:
@@ -271,14 +277,10 @@ class Tree:
                 handle = os.open(Path(folder, name), _FILE_FLAGS)
         except OSError as error:
             raise _open_error(file.path, error) from error
-        try:
-            if _listed(file.path, os.fstat(handle)) != file:
-                raise changed(file.path, "changed or was replaced")
-            yield handle
-            if _listed(file.path, os.fstat(handle)) != file:
-                raise changed(file.path, "changed")
-        finally:
+        if _listed(file.path, os.fstat(handle)) != file:
             os.close(handle)
+            raise changed(file.path, "changed or was replaced")
+        return handle
 
     def names_below(self, folder: str) -> list[str]:
         """Return the paths of what lies below an ignored folder, at most MAX_NAMES, for display only.
@@ -299,11 +301,16 @@ class Tree:
                     waiting.append(path)
                 else:
                     names.append(path)
-        return names[:MAX_NAMES]
+        return [shown(name) for name in names[:MAX_NAMES]]
 
     def relist(self, files: list[Listed], skip: Callable[[str], bool]) -> None:
-        """Enumerate again and raise EnumerationError unless exactly `files` are there, unchanged."""
-        again = {file.path: file for file in self.listing(skip)[0]}
+        """Enumerate again and raise EnumerationError unless exactly `files` are there, unchanged.
+
+        Together with the check at opening this shows that what was read is what was listed: the
+        same inode all the time, with no change to it recorded.
+        """
+        known = {file.path for file in files}
+        again = {file.path: file for file in self.listing(skip, known)[0]}
         for file in files:
             now = again.pop(file.path, None)
             if now is None:
@@ -324,9 +331,8 @@ def _open_error(path: str, error: OSError) -> EnumerationError | InputError:
 
 
 def _bad_name(path: str, fault: str) -> EnumerationError:
-    shown = path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
     return EnumerationError(
-        f"The file name {shown!r} {fault}.",
+        f"The file name '{shown(path)}' {fault}.",
         hint="Rename the file: a name must read the same everywhere, or leave it out with --ignore.",
         evidence={"path": ascii(path)},
     )

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final
@@ -32,6 +33,7 @@ from .reader import Published, Reader, Statements
 __all__ = ["Queries"]
 
 _PAGE: Final = 100
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,95}")
 
 
 class Queries:
@@ -108,17 +110,19 @@ class Queries:
     def model(self, namespace: str, name: str) -> ModelDocument | None:
         """Describe a model and its releases. Names are found ignoring case and `-_.`."""
         with self._reader() as reader:
-            return models.model(reader, namespace, name)
+            return models.model(reader, namespace, name) if _are_names(namespace, name) else None
 
     def release(self, namespace: str, name: str, version: str | None = None) -> ReleaseDocument | None:
         """Describe a release; the newest without `version`."""
         with self._reader() as reader:
-            return releases.release(reader, namespace, name, version)
+            known = _are_names(namespace, name, version or "1")
+            return releases.release(reader, namespace, name, version) if known else None
 
     def provenance(self, namespace: str, name: str, version: str) -> ProvenanceDocument | None:
         """Give the lines of a release's record file."""
         with self._reader() as reader:
-            return releases.provenance(reader, namespace, name, version)
+            known = _are_names(namespace, name, version)
+            return releases.provenance(reader, namespace, name, version) if known else None
 
     def signer(self, signer_id: str, cursor: int | None = None) -> SignerDocument | None:
         """Describe a signer and list its statements, newest first."""
@@ -128,12 +132,17 @@ class Queries:
     def namespace(self, name: str) -> NamespaceDocument | None:
         """Describe a namespace, its owners and their changes."""
         with self._reader() as reader:
-            return signers.namespace(reader, name)
+            return signers.namespace(reader, name) if _are_names(name) else None
 
     @contextmanager
     def _reader(self) -> Iterator[Reader]:
         with self._database.read() as connection:
             yield Reader(connection, self._published, self._statements, self._base_url)
+
+
+def _are_names(*names: str) -> bool:
+    """Tell whether these can be names and versions at all, so that no odd text reaches the database."""
+    return all(_NAME.fullmatch(name) for name in names)
 
 
 def _bounded(limit: int) -> int:

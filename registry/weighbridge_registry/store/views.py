@@ -35,11 +35,12 @@ from weighbridge_schemas.signer import SignerIntroduction
 from . import tables
 from .summaries import release_path, summary
 
-__all__ = ["headline", "index_tensors", "insert_blob", "project", "words", "write_facts"]
+__all__ = ["headline", "index_tensors", "insert_blob", "project", "shown_name", "words", "write_facts"]
 
 _MAX_WORDS: Final = 96
 _MAX_WORD: Final = 64
 _MAX_SUMMARY: Final = 280
+_MAX_NAME: Final = 1024
 _ROWS: Final = 2000
 _WORD = re.compile(r"[^\W_]+")
 
@@ -82,7 +83,7 @@ def index_tensors(connection: Connection, table: str, start: int, tensors: Itera
             "sha256": tensor.sha256,
             "table": table,
             "position": place,
-            "name": tensor.name.replace("\x00", "\N{REPLACEMENT CHARACTER}"),
+            "name": shown_name(tensor.name),
         }
         for place, tensor in enumerate(tensors, start=start)
     )
@@ -110,6 +111,11 @@ def headline(card: Card | None) -> dict[str, Any]:
     return {key: value for key, value in found.items() if value is not None}
 
 
+def shown_name(name: str) -> str:
+    """Return a name that a stranger chose as every database takes it: without NUL, of bounded length."""
+    return name[:_MAX_NAME].replace("\x00", "\N{REPLACEMENT CHARACTER}")
+
+
 def words(*texts: str | None) -> list[str]:
     """Return the words of texts as they are indexed and searched: lower case, each once, bounded."""
     found: dict[str, None] = {}
@@ -131,7 +137,7 @@ def _entry(connection: Connection, entry: Admitted, page: str | None) -> None:
             bundle=candidate.bundle.sha256,
             signer=entry.signer,
             subject=candidate.subject,
-            subject_name=candidate.statement.subject.name[:1024].replace("\x00", "\N{REPLACEMENT CHARACTER}"),
+            subject_name=shown_name(candidate.statement.subject.name),
             received=entry.leaf.received,
             namespace=entry.namespace,
             release=entry.release,

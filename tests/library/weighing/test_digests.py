@@ -6,12 +6,15 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import tempfile
 from dataclasses import replace
+from importlib.resources import files as files_of
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.models import safetensors, sharded_model, single_file, tensor, tiny_model, tiny_tensors, write
@@ -21,6 +24,7 @@ from weighbridge.weighing import (
     WeighedFile,
     model_digest,
     read_tensor_table,
+    root_digest,
     tensor_table,
     weigh,
     weights_digest,
@@ -178,6 +182,53 @@ def test_two_checkpoints_side_by_side_have_no_weights_digest_and_a_reason(tmp_pa
     assert weighed.tensors == ()
     assert "--ignore" in weighed.warnings[0]
     assert weigh(folder, ignore=["model.fp16.safetensors"]).weights_digest is not None
+
+
+@settings(max_examples=25)
+@given(st.lists(st.integers(0, 3), min_size=6, max_size=6), st.permutations(sorted(tiny_tensors())))
+def test_any_distribution_of_the_tensors_over_shards_has_the_same_weights_digest(
+    places: list[int], order: list[str]
+) -> None:
+    """Which shard a tensor lies in, and where in it, is no part of the weights' identity."""
+    everything = tiny_tensors()
+    with tempfile.TemporaryDirectory() as place:
+        for shard in set(places):
+            part = {name: everything[name] for name, at in zip(order, places, strict=True) if at == shard}
+            write(Path(place, "m", f"model-{shard:05d}-of-00004.safetensors"), safetensors(part))
+        found = weigh(Path(place, "m")).tensors
+    assert weights_digest(found) == weights_digest(WHOLE)
+    assert tensor_table(found) == tensor_table(WHOLE)
+
+
+WHOLE = [
+    Tensor(name, dtype, tuple(shape), len(data), sha256(data))
+    for name, (dtype, shape, data) in tiny_tensors().items()
+]
+VECTORS = json.loads(
+    (files_of("weighbridge_schemas") / "vectors" / "digests.json").read_text(encoding="utf-8")
+)
+
+
+@pytest.mark.parametrize("vector", VECTORS["models"], ids=lambda vector: vector["name"])
+def test_model_digests_are_those_of_the_specification(vector: dict[str, Any]) -> None:
+    listed = [
+        WeighedFile(file["path"], file["size"], {"sha256": file["sha256"]}, "", "other", "text", False)
+        for file in vector["files"]
+    ]
+    assert f"sha256:{model_digest(listed)}" == vector["model_digest"]
+
+
+@pytest.mark.parametrize("vector", VECTORS["weights"], ids=lambda vector: vector["name"])
+def test_weights_digests_are_those_of_the_specification(vector: dict[str, Any]) -> None:
+    listed = [Tensor(**(tensor | {"shape": tuple(tensor["shape"])})) for tensor in vector["tensors"]]
+    assert f"sha256:{weights_digest(listed)}" == vector["weights_digest"]
+    assert list(read_tensor_table(tensor_table(listed))) == sorted(listed, key=lambda each: each.name)
+
+
+@pytest.mark.parametrize("vector", VECTORS["roots"], ids=lambda vector: vector["name"])
+def test_root_digests_are_those_of_the_specification(vector: dict[str, Any]) -> None:
+    digests = [bytes.fromhex(digest) for digest in vector["resource_digests"]]
+    assert f"sha256:{root_digest(digests)}" == vector["root_digest"]
 
 
 def files() -> st.SearchStrategy[list[WeighedFile]]:

@@ -1,0 +1,21 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Verification: whether a model is, byte for byte, what the wanted signer released and recorded.
+
+`verify` raises unless the verdict is good; `check` returns every verdict, for programs that show it.
+The steps, and why they run in that order, are in docs/spec/verification.md. The parts:
+
+- `request`, `wanted`: what is asked, and whom the caller trusts;
+- `evidence`, `registries`: where signatures and records come from (all that does I/O but the files);
+- `entries`, `ownership`, `signatures`: pure judgement over bytes;
+- `signers` (4), `manifests` (5, 1, 2), `releases` and `standing` (6, 9, 10), `recorded` (7),
+  `witnesses` (8): the steps;
+- `course`: their order; `advice`: what to tell people.
+"""
+
+from __future__ import annotations
+
+from .course import check, verify
+from .evidence import read_bounded, record_beside, signature_beside
+from .request import Options, WantedRelease
+
+__all__ = ["Options", "WantedRelease", "check", "read_bounded", "record_beside", "signature_beside", "verify"]

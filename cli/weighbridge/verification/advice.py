@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The conclusion in one plain sentence, and the exact command to type next."""
+
+from __future__ import annotations
+
+import shlex
+
+from weighbridge.bundles import Bundle, CertificateChain, PublicKeyHint, SigstoreMaterial
+from weighbridge.errors import SignerError
+from weighbridge.identities import CertificateIdentity, Identity, KeyIdentity, SigstoreIdentity, describe
+from weighbridge.verdict import Conclusion, Verdict
+
+from .case import Case
+from .entries import Proof
+from .releases import names_of
+
+__all__ = ["next_commands", "summary"]
+
+
+def summary(case: Case, verdict: Verdict) -> str:
+    """Say in one sentence what was found out."""
+    failed, undecided = verdict.failed, verdict.undecided
+    match verdict.verdict:
+        case Conclusion.VERIFIED | Conclusion.SUBSET if verdict.exit_code == 0:
+            return _good(case, subset=verdict.verdict is Conclusion.SUBSET)
+        case Conclusion.UNTRUSTED:
+            return "Not verified: you have not said whom to trust."
+        case Conclusion.SUBSET:
+            return "Not verified: some of the signed files are not here (step 1)."
+        case Conclusion.UNDECIDED if undecided is not None:
+            return f"Undecided: nothing was refuted, but step {undecided.n} ({undecided.name}) has no answer."
+        case _ if failed is not None:
+            return (
+                f"NOT VERIFIED: step {failed.n} ({failed.name}) failed. Do not use this model as if it were "
+                "the one you wanted."
+            )
+        case _:
+            return "Undecided: not every step that is needed was run."
+
+
+def next_commands(case: Case, verdict: Verdict) -> tuple[str, ...]:
+    """Give what to type next where nobody was named, or a log is not pinned."""
+    commands: list[str] = []
+    if verdict.verdict is Conclusion.UNTRUSTED:
+        commands.extend(_ways_to_name_a_signer(case))
+    elif 7 in verdict.asked and any(each.proof is Proof.OPEN for each in case.reading.entries):  # noqa: PLR2004  the step
+        commands.append(
+            "weighbridge log trust add VKEY   # the key from the log's own people, not from this record"
+        )
+    return tuple(dict.fromkeys(commands))
+
+
+def _good(case: Case, *, subset: bool) -> str:
+    who = describe(case.signer) if case.signer is not None else "the wanted signer"
+    comparison = case.comparison
+    count = comparison.checked if comparison is not None else 0
+    files = "the file is" if count == 1 else f"all {count:,} files are"
+    if subset and comparison is not None:
+        files = f"the {count:,} files that are here, of {comparison.signed:,}, are"
+    name = f", and recorded as {case.release.title}" if case.release is not None and case.used else ""
+    return f"Verified: {files} as signed by {who}{name}."
+
+
+def _ways_to_name_a_signer(case: Case) -> list[str]:
+    path = shlex.quote(str(case.path))
+    ways: list[str] = []
+    unpinned = any(each.proof is Proof.OPEN for each in case.reading.entries)
+    for name in names_of(case.reading.entries)[:1]:
+        log = " --log-key VKEY" if unpinned else ""
+        ways.append(f"weighbridge verify {path} --release {shlex.quote(name)}{log}")
+    for candidate in case.reading.candidates:
+        try:
+            identity = case.authenticator(candidate.bundle)
+        except SignerError:
+            ways.append(f"weighbridge verify {path} {_guess(candidate.bundle)}")
+            continue
+        ways.append(f"weighbridge verify {path} {_option(identity)}")
+    return ways
+
+
+def _guess(bundle: Bundle) -> str:
+    match bundle.material:
+        case PublicKeyHint():
+            return "--public-key KEY.pub   # from its publisher, not from here"
+        case CertificateChain():
+            return "--certificate-chain ANCHOR.pem   # from its authority, not from here"
+        case SigstoreMaterial():
+            return "--identity S --issuer U --trust-config JSON   # the Sigstore that it was signed with"
+
+
+def _option(identity: Identity) -> str:
+    match identity:
+        case KeyIdentity(spki_sha256=spki):
+            return f"--public-key KEY.pub   # whose fingerprint is sha256:{spki}"
+        case CertificateIdentity(subject=subject):
+            return f"--certificate-chain ANCHOR.pem   # the authority that certified {subject}"
+        case SigstoreIdentity(subject=subject, issuer=issuer):
+            return f"--identity {shlex.quote(subject)} --issuer {shlex.quote(issuer)}"

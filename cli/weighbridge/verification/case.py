@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One verification in progress: what was asked, what was found, what each step concluded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from weighbridge.errors import WeighbridgeError
+from weighbridge.identities import Identity
+from weighbridge.verdict import REQUIRED, Result, Step
+
+from .entries import Entry
+from .evidence import Evidence
+from .registries import RegistryWord
+from .releases import FoundRelease
+from .request import Request
+from .signatures import Authenticator, Candidate, Reading
+
+if TYPE_CHECKING:
+    from weighbridge.oms import Comparison, Manifest
+
+__all__ = ["Case"]
+
+
+@dataclass(slots=True)
+class Case:
+    """Facts in the order in which they become known; each is set by one step and read by later ones."""
+
+    path: Path
+    request: Request
+    evidence: Evidence
+    reading: Reading
+    authenticator: Authenticator
+    word: RegistryWord | None = None
+    # set by step 4
+    chosen: Candidate | None = None
+    signer: Identity | None = None
+    owner_entries: tuple[Entry, ...] = ()
+    # set by steps 5, 1 and 2
+    manifest: Manifest | None = None
+    comparison: Comparison | None = None
+    # set by step 6
+    release: FoundRelease | None = None
+    # set by step 7
+    used: tuple[Entry, ...] = ()
+    memory_asks: bool = False
+    steps: dict[int, Step] = field(default_factory=dict)
+
+    def put(self, n: int, result: Result, reason: str, evidence: Mapping[str, Any] | None = None) -> bool:
+        """Conclude a step; True if what follows may rely on it."""
+        self.steps[n] = Step.of(n, result, reason, evidence)
+        return result in {Result.PASS, Result.WARN}
+
+    def put_error(self, n: int, error: WeighbridgeError) -> bool:
+        """Conclude that a step failed, in the error's own words."""
+        hint = f" {error.hint}" if error.hint else ""
+        return self.put(n, Result.FAIL, f"{error.message.rstrip('.')}.{hint}", error.evidence)
+
+    def passed(self, *numbers: int) -> bool:
+        """Tell whether all these steps were concluded well."""
+        return all(n in self.steps and self.steps[n].result in {Result.PASS, Result.WARN} for n in numbers)
+
+    @property
+    def root_sha256(self) -> str | None:
+        """The manifest's subject: root digest in bare hex, once step 4 has chosen a manifest."""
+        return None if self.chosen is None else self.chosen.statement.subjects[0].sha256
+
+    @property
+    def asked(self) -> frozenset[int]:
+        """The steps that input or memory asks for."""
+        asked = set(REQUIRED)
+        request = self.request
+        if request.release is not None:
+            asked |= {6, 7}
+        if self.evidence.has_record or request.registry is not None or self.memory_asks:
+            asked.add(7)
+        if request.witness_policy is not None and request.witness_policy.demands_witnesses:
+            asked.add(8)
+        if request.registry is not None:
+            asked |= {9, 10}
+        return frozenset(asked)

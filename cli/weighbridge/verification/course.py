@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The course of a verification: steps 3, 4, 5, then 1, 2, then the rest (docs/spec/verification.md).
+
+This module gathers and orders; what a step concludes is decided by the modules beside it. Nothing of
+the model is opened before the manifest's envelope, signer and form are accepted.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import Unpack
+
+from weighbridge.errors import NotVerifiedError, UndecidedError
+from weighbridge.identities import signer_id
+from weighbridge.verdict import Result, Verdict
+
+from . import registries
+from .advice import next_commands, summary
+from .case import Case
+from .evidence import Evidence, gather
+from .manifests import judge_files, judge_statement
+from .recorded import judge_recorded
+from .request import Options, Request
+from .signatures import Authenticator, Candidate, Reading, read_found
+from .signers import judge_signer
+from .standing import judge_lineage, judge_release, judge_status
+from .witnesses import judge_witnesses
+
+__all__ = ["check", "verify"]
+
+
+def verify(path: str | os.PathLike[str], **options: Unpack[Options]) -> Verdict:
+    """Check a model and return the verdict only if it is good; a bad one is raised, not returned.
+
+    Raises `NotVerifiedError` (exit 1; `.verdict` has every step), `UndecidedError` (exit 3; the
+    verdict's JSON is in `.evidence`) or `InputError` (exit 2). See `Options` for what can be asked.
+    """
+    verdict = check(path, **options)
+    if verdict.exit_code == 0:
+        return verdict
+    culprit = verdict.failed or verdict.undecided
+    hint = "; ".join(verdict.next_commands)
+    message = verdict.summary if culprit is None else f"{verdict.summary} {culprit.reason}"
+    step = None if culprit is None else culprit.n
+    if verdict.exit_code == UndecidedError.exit_code:
+        raise UndecidedError(message, hint=hint, evidence=verdict.to_json(), step=step)
+    raise NotVerifiedError(message, verdict=verdict, hint=hint, evidence=verdict.to_json(), step=step)
+
+
+def check(path: str | os.PathLike[str], **options: Unpack[Options]) -> Verdict:
+    """Check a model and return the verdict, good or bad. The caller must look at it: prefer `verify`.
+
+    Raises `InputError` (exit 2) only: wrong options, or a model or a named file that is not there.
+    """
+    case = _open(Path(path), Request.read(options))
+    if _judge_envelope(case) and judge_signer(case):
+        judge_statement(case)
+    judge_files(case)
+    judge_release(case)
+    judge_recorded(case)
+    judge_witnesses(case)
+    judge_status(case)
+    judge_lineage(case)
+    case.put(11, Result.SKIPPED, "no policy was given")
+    _settle_envelope(case)
+    verdict = _conclude(case)
+    if verdict.exit_code == 0:
+        _remember(case)
+    return verdict
+
+
+def _open(path: Path, request: Request) -> Case:
+    """Gather all evidence: first what lies beside the model, then what the registry adds."""
+    evidence = gather(path, signature=request.signature, record=request.record)
+    reading = read_found(evidence, request.pins)
+    word = None
+    if request.registry is not None:
+        authenticator = _authenticator(request, reading)
+        sought = [_sought(authenticator, each) for each in reading.candidates]
+        word = registries.ask(request.registry, request.release, sought, request.pins)
+        evidence = replace(evidence, found=(*evidence.found, *word.found))
+        reading = read_found(evidence, request.pins)
+    return Case(
+        path=path,
+        request=request,
+        evidence=evidence,
+        reading=reading,
+        authenticator=_authenticator(request, reading),
+        word=word,
+    )
+
+
+def _authenticator(request: Request, reading: Reading) -> Authenticator:
+    return Authenticator(
+        now=request.now,
+        public_keys=request.public_keys,
+        anchors=request.anchors,
+        sigstore=request.sigstores,
+        entries=reading.entries,
+        policy=request.witness_policy,
+    )
+
+
+def _sought(authenticator: Authenticator, candidate: Candidate) -> registries.Sought:
+    found = authenticator.found(candidate)
+    root = candidate.statement.subjects[0].sha256
+    return registries.Sought(root, candidate.bundle.statement_digest, found.id or None)
+
+
+def _judge_envelope(case: Case) -> bool:
+    """Conclude step 3 for now: is there anything that could be a signature."""
+    reading = case.reading
+    named = [each for each in reading.spoilt if each.named]
+    if named:
+        return case.put_error(3, named[0].error)
+    if not reading.candidates:
+        if reading.spoilt:
+            return case.put_error(3, reading.spoilt[0].error)
+        return case.put(3, Result.FAIL, _unsigned(case.evidence))
+    count = len(reading.candidates)
+    found = "1 signature" if count == 1 else f"{count} signatures"
+    sources = [each.source for each in reading.candidates]
+    return case.put(3, Result.PASS, f"{found} found: {', '.join(sources[:5])}", {"sources": sources[:100]})
+
+
+def _settle_envelope(case: Case) -> None:
+    """Count spoilt evidence that nobody named: a warning if another signature satisfied 3 to 5."""
+    spoilt = case.reading.spoilt
+    if not spoilt or not case.passed(3):
+        return
+    first = spoilt[0]
+    if case.passed(4, 5):
+        case.put(
+            3,
+            Result.WARN,
+            f"{case.steps[3].reason}; {first.source} is spoilt: {first.error.message}",
+            first.error.evidence,
+        )
+    else:
+        case.put_error(3, first.error)
+
+
+def _unsigned(evidence: Evidence) -> str:
+    looked = ", ".join(evidence.looked_at)
+    return (
+        f"No signature was found (looked for {looked}). Get the signature from the publisher, or ask a "
+        "registry with --registry URL and --release NS/NAME@VERSION."
+    )
+
+
+def _conclude(case: Case) -> Verdict:
+    """Put the steps together; all eleven are always there."""
+    comparison = case.comparison
+    wanted = None if case.signer is None else signer_id(case.signer)
+    found = tuple(case.authenticator.found(each, wanted=wanted) for each in case.reading.candidates)
+    verdict = Verdict(
+        steps=tuple(case.steps[n] for n in sorted(case.steps)),
+        signers=found,
+        asked=case.asked,
+        subset=comparison is not None
+        and bool(comparison.missing)
+        and not comparison.extra
+        and comparison.checked > 0,
+        trust_named=case.request.trust_named,
+    )
+    return replace(verdict, summary=summary(case, verdict), next_commands=next_commands(case, verdict))
+
+
+def _remember(case: Case) -> None:
+    """Remember after a good verdict what would make a later one suspicious: signers, recorded models."""
+    memory, found, signer = case.request.memory, case.release, case.signer
+    if found is None or signer is None or not case.used or not case.passed(6, 7):
+        return
+    origin, document = found.entry.origin, found.document
+    known = memory.signers(origin, document.namespace)
+    memory.remember_signers(origin, document.namespace, known | {signer_id(signer)}, index=found.entry.index)
+    digests = {case.root_sha256, document.model.model_digest.removeprefix("sha256:")} - {None}
+    memory.remember_logged(
+        origin,
+        [each for each in digests if each is not None],
+        release=found.title,
+        received=found.entry.received,
+    )

@@ -1,0 +1,194 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where signatures and records are looked for: the only place that opens evidence files.
+
+Search order (docs/spec/verification.md): `--signature`, `--record`, the record beside, `model.sig`, the
+registry. Nothing read here is believed; it is bounded bytes with a name.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from weighbridge.bundles import MAX_BUNDLE_BYTES
+from weighbridge.errors import BundleError, InputError, LogError, WeighbridgeError
+from weighbridge.records import MAX_RECORD_BYTES, RecordLine, parse_record
+
+__all__ = [
+    "Evidence",
+    "Found",
+    "Spoilt",
+    "gather",
+    "lines_found",
+    "read_bounded",
+    "record_beside",
+    "signature_beside",
+]
+
+RECORD_NAME: Final = "provenance.jsonl"
+SIGNATURE_NAME: Final = "model.sig"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One bundle that was found: `source` says where, `line` is its record line if it came with one.
+
+    `named`: it is from a file that the caller named.
+    """
+
+    source: str
+    bundle: bytes
+    line: RecordLine | None = None
+    named: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Spoilt:
+    """Evidence that could not be read as what it should be.
+
+    `named`: the caller asked for this file. `record`: it is a record or a line of one, not a signature.
+    """
+
+    source: str
+    error: WeighbridgeError
+    named: bool
+    record: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """All that was found on disk.
+
+    `signature_named` says that only the bundle given as `--signature` counts for steps 3 to 5.
+    `has_record` says that a record file was there (even a spoilt one): it asks for step 7. `inside`
+    are the named files that lie inside the model's folder, as paths relative to it: never weighed.
+    """
+
+    found: tuple[Found, ...] = ()
+    spoilt: tuple[Spoilt, ...] = ()
+    signature_named: bool = False
+    has_record: bool = False
+    inside: tuple[str, ...] = ()
+    looked_at: tuple[str, ...] = field(default=())
+
+
+def gather(path: Path, *, signature: Path | None = None, record: Path | None = None) -> Evidence:
+    """Read the evidence beside a model, in the order of the specification.
+
+    Raises `InputError` (exit 2) if the model, or a file that was named, is not there.
+    """
+    if not path.exists():
+        raise InputError(f"There is no file or folder {path}.", hint="Give the path of a model.")
+    found: list[Found] = []
+    spoilt: list[Spoilt] = []
+    looked_at: list[str] = []
+    if signature is not None:
+        _take_bundle(signature, found, spoilt, named=True)
+    has_record = False
+    record_paths = [record] if record is not None else [record_beside(path)]
+    for candidate in record_paths:
+        looked_at.append(candidate.name)
+        if record is not None or _is_there(candidate):
+            has_record = True
+            _take_record(candidate, found, spoilt, named=record is not None)
+    if signature is None:
+        beside = signature_beside(path)
+        looked_at.append(beside.name)
+        if _is_there(beside):
+            _take_bundle(beside, found, spoilt, named=False)
+    inside = [_inside(path, each) for each in (signature, record) if each is not None]
+    return Evidence(
+        found=tuple(found),
+        spoilt=tuple(spoilt),
+        signature_named=signature is not None,
+        has_record=has_record,
+        inside=tuple(name for name in inside if name),
+        looked_at=tuple(looked_at),
+    )
+
+
+def record_beside(path: Path) -> Path:
+    """Return where a model's record file lies: `DIR/provenance.jsonl` or `FILE.provenance.jsonl`."""
+    return path / RECORD_NAME if path.is_dir() else path.with_name(f"{path.name}.{RECORD_NAME}")
+
+
+def signature_beside(path: Path) -> Path:
+    """Return where a model's signature lies: `DIR/model.sig` or `FILE.sig`."""
+    return path / SIGNATURE_NAME if path.is_dir() else path.with_name(f"{path.name}.sig")
+
+
+def read_bounded(
+    path: Path, limit: int, what: str, *, too_long: type[WeighbridgeError] = InputError
+) -> bytes:
+    """Read a whole regular file of at most `limit` bytes.
+
+    A FIFO, a device or a folder is refused before anything is read from it. Raises `InputError` (exit 2)
+    if there is nothing to read, `too_long` if there is too much.
+    """
+    flags = (
+        os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
+    )
+    try:
+        descriptor = os.open(path, flags)
+    except FileNotFoundError as error:
+        raise InputError(f"There is no {what} {path}.", hint="Check the path.") from error
+    except OSError as error:
+        raise InputError(f"The {what} {path} cannot be read: {error.strerror}.") from error
+    with os.fdopen(descriptor, "rb") as file:
+        facts = os.fstat(descriptor)
+        if not stat.S_ISREG(facts.st_mode):
+            raise InputError(f"The {what} {path} is not a regular file.", hint="Check the path.")
+        data = b"" if facts.st_size > limit else file.read(limit + 1)
+    if facts.st_size > limit or len(data) > limit:
+        raise too_long(
+            f"The {what} {path} is {facts.st_size:,} bytes long; at most {limit:,} are read.",
+            hint="It is not what it should be; get it again from the publisher.",
+            evidence={"path": str(path), "size": facts.st_size, "limit": limit},
+        )
+    return data
+
+
+def _take_bundle(path: Path, found: list[Found], spoilt: list[Spoilt], *, named: bool) -> None:
+    source = str(path) if named else path.name
+    try:
+        data = read_bounded(path, MAX_BUNDLE_BYTES, "signature", too_long=BundleError)
+    except WeighbridgeError as error:
+        if named and isinstance(error, InputError):
+            raise
+        spoilt.append(Spoilt(source, error, named=named, record=False))
+        return
+    found.append(Found(source, data, named=named))
+
+
+def _take_record(path: Path, found: list[Found], spoilt: list[Spoilt], *, named: bool) -> None:
+    source = str(path) if named else path.name
+    try:
+        lines = parse_record(read_bounded(path, MAX_RECORD_BYTES, "record file", too_long=LogError))
+    except WeighbridgeError as error:
+        if named and isinstance(error, InputError):
+            raise
+        spoilt.append(Spoilt(source, error, named=named, record=True))
+        return
+    found.extend(lines_found(source, lines, named=named))
+
+
+def lines_found(source: str, lines: Sequence[RecordLine], *, named: bool) -> list[Found]:
+    """Name each line of a record by its number, from 1, as an editor would."""
+    return [Found(f"{source}:{n}", line.bundle, line, named) for n, line in enumerate(lines, start=1)]
+
+
+def _is_there(path: Path) -> bool:
+    """Tell whether something is at a path, be it a link to nowhere."""
+    return os.path.lexists(path)
+
+
+def _inside(root: Path, path: Path) -> str:
+    """Return the path relative to the model's folder, "" if it is not inside."""
+    try:
+        return path.resolve().relative_to(root.resolve()).as_posix() if root.is_dir() else ""
+    except ValueError:
+        return ""

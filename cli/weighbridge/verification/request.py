@@ -1,0 +1,210 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What somebody asks a verification for: the options of `verify`, read and checked before any work."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, TypedDict
+
+from weighbridge.config import config_folder
+from weighbridge.errors import InputError, NoteError
+from weighbridge.memory import Memory
+from weighbridge.tlog import Verifier, WitnessPolicy
+from weighbridge.trust import TrustStore
+from weighbridge_schemas.names import fold_name
+
+from .entries import Pins
+from .wanted import Wanted, WantedAnchors, WantedKey, wanted_signer
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey as PublicKey
+    from cryptography.x509 import Certificate
+
+    from weighbridge.authentication import SigstoreTrust
+    from weighbridge.client import RegistryClient
+
+__all__ = ["Options", "Request", "WantedRelease"]
+
+_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}"
+_RELEASE = re.compile(
+    rf"(?P<namespace>{_NAME})/(?P<name>{_NAME})(?:@(?P<version>[A-Za-z0-9][A-Za-z0-9._+-]{{0,95}}))?"
+)
+
+
+class Options(TypedDict, total=False):
+    """Keyword arguments of `weighbridge.verify` and `weighbridge.verification.check`; all may be left out."""
+
+    release: str | None
+    """`NS/NAME` or `NS/NAME@VERSION`: the wanted signers are the owners of NS as recorded."""
+    signature: Path | None
+    """The only bundle to look at for steps 3 to 5."""
+    public_key: bytes | None
+    """PEM text of the wanted signer's public key."""
+    certificate_chain: Sequence[bytes]
+    """PEM texts of the anchors below which the wanted signer's certificate is."""
+    identity: str | None
+    """The wanted Sigstore identity, with `issuer`."""
+    issuer: str | None
+    """Who vouches for `identity`."""
+    trust_config: bytes | None
+    """A Sigstore client trust configuration (JSON) in place of the public instance's."""
+    record: Path | None
+    """The record file, if it does not lie beside the model."""
+    registry: RegistryClient | None
+    """Ask this registry as well. Without it there is no network."""
+    log_keys: Sequence[str]
+    """vkeys of the only logs to trust in this run."""
+    witness_policy: str | bytes | None
+    """Text of a C2SP tlog-policy file: its witnesses are demanded, its logs the only ones trusted."""
+    ignore: Sequence[str]
+    """Relative paths to leave out beyond those that were signed; what they hide is a warning."""
+    ignore_unsigned_files: bool
+    """Let files pass that nobody signed; a warning."""
+    allow_subset: bool
+    """Accept that signed files are missing; a warning, and the conclusion is `subset`."""
+    all_digests: bool
+    """With `release`: recompute every digest that the release holds, not only SHA-256."""
+    trust: TrustStore | None
+    """Pinned logs; by default those of the user's config folder."""
+    memory: Memory | None
+    """What this client saw before; by default that of the user's config folder."""
+    now: datetime | None
+    """The time to judge certificates by; by default the clock's."""
+    progress: Callable[[int, int], None] | None
+    """Called with (bytes done, bytes in all) while files are read."""
+
+
+@dataclass(frozen=True, slots=True)
+class WantedRelease:
+    """`NS/NAME` or `NS/NAME@VERSION`, as asked for."""
+
+    namespace: str
+    name: str
+    version: str | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> WantedRelease:
+        """Read a release's name; raises `InputError` (exit 2)."""
+        match = _RELEASE.fullmatch(text)
+        if match is None:
+            raise InputError(
+                f"{text[:200]!r} is not the name of a release.",
+                hint="Write NS/NAME or NS/NAME@VERSION, e.g. acme/tiny@1.0.",
+            )
+        return cls(match["namespace"], match["name"], match["version"])
+
+    def is_called(self, namespace: object, name: object) -> bool:
+        """Tell whether this is the model: names are unique ignoring case and `-_.`."""
+        return fold_name(str(namespace)) == fold_name(self.namespace) and fold_name(str(name)) == fold_name(
+            self.name
+        )
+
+    def __str__(self) -> str:
+        """Give NS/NAME or NS/NAME@VERSION."""
+        base = f"{self.namespace}/{self.name}"
+        return base if self.version is None else f"{base}@{self.version}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """A checked set of options."""
+
+    wanted: Wanted | None
+    release: WantedRelease | None
+    signature: Path | None
+    record: Path | None
+    registry: RegistryClient | None
+    pins: Pins
+    witness_policy: WitnessPolicy | None
+    trust_config: bytes | None
+    ignore: tuple[str, ...]
+    ignore_unsigned_files: bool
+    allow_subset: bool
+    all_digests: bool
+    memory: Memory
+    now: datetime
+    progress: Callable[[int, int], None] | None
+
+    @classmethod
+    def read(cls, options: Options) -> Request:
+        """Check options and fill in what was left out. Raises `InputError` (exit 2)."""
+        release = options.get("release")
+        all_digests = options.get("all_digests", False)
+        if all_digests and not release:
+            raise InputError(
+                "--all-digests compares with what a release holds.",
+                hint="Give --release NS/NAME[@VERSION] too.",
+            )
+        policy_text = options.get("witness_policy")
+        policy = None if policy_text is None else WitnessPolicy.parse(policy_text)
+        trust = options.get("trust") or TrustStore(config_folder())
+        memory = options.get("memory")
+        return cls(
+            wanted=wanted_signer(
+                public_key=options.get("public_key"),
+                certificate_chain=options.get("certificate_chain", ()),
+                identity=options.get("identity"),
+                issuer=options.get("issuer"),
+            ),
+            release=WantedRelease.parse(release) if release else None,
+            signature=options.get("signature"),
+            record=options.get("record"),
+            registry=options.get("registry"),
+            pins=_pins(options.get("log_keys", ()), policy, trust),
+            witness_policy=policy,
+            trust_config=options.get("trust_config"),
+            ignore=tuple(options.get("ignore", ())),
+            ignore_unsigned_files=options.get("ignore_unsigned_files", False),
+            allow_subset=options.get("allow_subset", False),
+            all_digests=all_digests,
+            memory=memory if memory is not None else Memory(config_folder()),
+            now=options.get("now") or datetime.now(UTC),
+            progress=options.get("progress"),
+        )
+
+    @property
+    def trust_named(self) -> bool:
+        """True if somebody said whom to trust."""
+        return self.wanted is not None or self.release is not None
+
+    @property
+    def public_keys(self) -> tuple[PublicKey, ...]:
+        """The wanted key, if a key is wanted."""
+        return (self.wanted.public_key,) if isinstance(self.wanted, WantedKey) else ()
+
+    @property
+    def anchors(self) -> tuple[Certificate, ...]:
+        """The wanted anchors, if a certificate is wanted."""
+        return self.wanted.anchors if isinstance(self.wanted, WantedAnchors) else ()
+
+    def sigstores(self) -> tuple[SigstoreTrust, ...]:
+        """Return the Sigstore instances that are believed: the given one, else the public one."""
+        from weighbridge.authentication import SigstoreTrust
+
+        if self.trust_config is not None:
+            return (SigstoreTrust.from_config(self.trust_config),)
+        return (SigstoreTrust.production(),)
+
+
+def _pins(log_keys: Sequence[str], policy: WitnessPolicy | None, trust: TrustStore) -> Pins:
+    """Choose the trusted logs: those named for this run alone, else those pinned before."""
+    named = [_verifier(vkey) for vkey in log_keys]
+    if policy is not None:
+        named.extend(each for each in policy.log_verifiers if each not in named)
+    if named:
+        return Pins(tuple(named), exclusive=True)
+    return Pins(tuple(_verifier(log.vkey) for log in trust.logs()))
+
+
+def _verifier(vkey: str) -> Verifier:
+    try:
+        return Verifier.from_vkey(vkey)
+    except NoteError as error:
+        raise InputError(
+            f"This is not a log key: {error.message}",
+            hint=error.hint or "A log key reads NAME+HASH+KEY, in one line.",
+        ) from error

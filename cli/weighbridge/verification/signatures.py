@@ -1,0 +1,250 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Steps 3 and 4, as pure judgement: which signatures there are, who made them, is it the wanted one.
+
+Keys may come from anywhere, also from the record under suspicion: a signature that holds under a key
+yields the identity "this key", which is worth nothing until step 4 compares it with the wanted signer.
+That is how a bundle that carries only a key's hint can be named at all.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+from weighbridge import certificates, keys
+from weighbridge.authentication import SigstoreTrust, TimeEvidence, authenticate
+from weighbridge.bundles import Bundle, CertificateChain, PublicKeyHint, SigstoreMaterial, parse_bundle
+from weighbridge.errors import InputError, LogError, SignerError, WeighbridgeError, WitnessError
+from weighbridge.identities import Identity, describe, signer_id
+from weighbridge.statements import Statement, parse_statement
+from weighbridge.tlog import WitnessPolicy
+from weighbridge.verdict import FoundSigner
+
+from .entries import Entry, Pins, read_entry
+from .evidence import Evidence, Spoilt
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey as PublicKey
+    from cryptography.x509 import Certificate
+
+__all__ = ["Authenticator", "Candidate", "Reading", "read_found"]
+
+_MAX_ANCHORS: Final = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A bundle that could be the model's signature: step 4 chooses among them."""
+
+    source: str
+    bundle: Bundle
+    statement: Statement
+    entry: Entry | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """All evidence after parsing: entries of records, candidates in search order, what was malformed."""
+
+    entries: tuple[Entry, ...]
+    candidates: tuple[Candidate, ...]
+    spoilt: tuple[Spoilt, ...]
+
+
+def read_found(evidence: Evidence, pins: Pins) -> Reading:
+    """Parse everything that was found; if a signature was named, nothing else is a candidate."""
+    entries: list[Entry] = []
+    candidates: list[Candidate] = []
+    problems = list(evidence.spoilt)
+    for each in evidence.found:
+        try:
+            if each.line is not None:
+                entry = read_entry(each.source, each.line, pins)
+                entries.append(entry)
+                bundle, statement = entry.bundle, entry.statement
+            else:
+                entry, bundle = None, parse_bundle(each.bundle)
+                statement = parse_statement(bundle.payload)
+        except WeighbridgeError as error:
+            problems.append(Spoilt(each.source, error, named=each.named, record=each.line is not None))
+            continue
+        if entry is None or (entry.kind == "oms" and not evidence.signature_named):
+            candidates.append(Candidate(each.source, bundle, statement, entry))
+    return Reading(tuple(entries), tuple(candidates), tuple(problems))
+
+
+class Authenticator:
+    """Finds out who signed a bundle. Every bundle is checked once; Sigstore loads only if one needs it."""
+
+    def __init__(
+        self,
+        *,
+        now: datetime,
+        public_keys: Iterable[PublicKey] = (),
+        anchors: Iterable[Certificate] = (),
+        sigstore: Callable[[], Sequence[SigstoreTrust]] = lambda: (),
+        entries: Sequence[Entry] = (),
+        policy: WitnessPolicy | None = None,
+    ) -> None:
+        self._now = now
+        self._keys = {keys.hint(key): key for key in public_keys}
+        self._anchors = list(anchors)
+        self._sigstore = sigstore
+        self._trusts: Sequence[SigstoreTrust] | None = None
+        self._pems = _introduced(entries)
+        self._anchor_pems = _introduced_anchors(entries)
+        self._times = _witnessed(entries, policy)
+        self._known: dict[str, Identity | SignerError] = {}
+
+    def __call__(self, bundle: Bundle) -> Identity:
+        """Return who signed the bundle; raises `SignerError` if the signature holds under no known key."""
+        if bundle.sha256 not in self._known:
+            try:
+                self._known[bundle.sha256] = self._authenticate(bundle)
+            except SignerError as error:
+                self._known[bundle.sha256] = error
+        known = self._known[bundle.sha256]
+        if isinstance(known, SignerError):
+            raise known
+        return known
+
+    def found(self, candidate: Candidate, *, wanted: str | None = None) -> FoundSigner:
+        """Describe a candidate's signer for the verdict; `wanted` is the id of the accepted signer."""
+        about = {"statement": candidate.statement.kind, "source": candidate.source}
+        try:
+            identity = self(candidate.bundle)
+        except SignerError as error:
+            claim = _claimed(candidate.bundle, error)
+            return FoundSigner("", claim, authenticated=False, wanted=False, **about)
+        id_ = signer_id(identity)
+        return FoundSigner(id_, describe(identity), authenticated=True, wanted=id_ == wanted, **about)
+
+    def _authenticate(self, bundle: Bundle) -> Identity:
+        public_keys: dict[str, PublicKey] = {}
+        anchors: Sequence[Certificate] = ()
+        sigstore: Sequence[SigstoreTrust] = ()
+        match bundle.material:
+            case PublicKeyHint() as hint:
+                key = self._key_for(hint)
+                public_keys = dict(self._keys) if key is None else {keys.hint(key): key}
+            case CertificateChain():
+                anchors = self._all_anchors()
+                sigstore = self._all_sigstores() if bundle.timestamps else ()
+            case SigstoreMaterial():
+                sigstore = self._all_sigstores()
+        return authenticate(
+            bundle,
+            keys=public_keys,
+            anchors=anchors,
+            sigstore=sigstore,
+            now=self._now,
+            times=self._times.get(bundle.sha256, ()),
+        ).identity
+
+    def _key_for(self, material: PublicKeyHint) -> PublicKey | None:
+        hint = material.hint
+        if hint is None or hint in self._keys:
+            return self._keys.get(hint or "")
+        pem = self._pems.get(hint)
+        if pem is None:
+            return None
+        try:
+            key = keys.load_public_key(pem)
+        except InputError:
+            return None
+        self._keys[keys.hint(key)] = key
+        return self._keys.get(hint)
+
+    def _all_anchors(self) -> Sequence[Certificate]:
+        from cryptography import x509
+
+        while self._anchor_pems:
+            pem = self._anchor_pems.pop()
+            try:
+                self._anchors.append(x509.load_pem_x509_certificate(pem))
+            except ValueError:
+                continue  # an owner nobody can be: it vouches for no signature
+        return self._anchors
+
+    def _all_sigstores(self) -> Sequence[SigstoreTrust]:
+        if self._trusts is None:
+            self._trusts = tuple(self._sigstore())
+        return self._trusts
+
+
+def _witnessed(entries: Iterable[Entry], policy: WitnessPolicy | None) -> dict[str, list[TimeEvidence]]:
+    """Collect when witnesses of the caller's policy saw bundles recorded: they existed by then.
+
+    That is evidence of time for a certificate that has expired since; keyed by the bundle's SHA-256.
+    """
+    times: dict[str, list[TimeEvidence]] = {}
+    for entry in entries if policy is not None else ():
+        if entry.checkpoint is None or policy is None:
+            continue
+        try:
+            cosigned = policy.satisfied(entry.checkpoint.note)
+        except (WitnessError, LogError):
+            continue  # step 8 says so
+        times.setdefault(entry.bundle.sha256, []).extend(
+            TimeEvidence("witness", datetime.fromtimestamp(each.time, UTC)) for each in cosigned
+        )
+    return times
+
+
+def _introduced(entries: Iterable[Entry]) -> dict[str, bytes]:
+    """Index the PEM texts of keys that records introduce by their hint, without parsing a key.
+
+    A record may hold a quarter of a million owner keys: only those that a bundle hints at are read.
+    """
+    pems: dict[str, bytes] = {}
+    for entry in entries:
+        texts: list[object] = []
+        if entry.kind == "signer":
+            texts = [entry.statement.predicate.get("public_key")]
+        elif entry.kind == "namespace":
+            texts = [owner.get("public_key") for owner in _owners(entry)]
+        for text in texts:
+            if isinstance(text, str):
+                pem = text.rstrip("\n").encode(errors="replace") + b"\n"
+                pems[hashlib.sha256(pem).hexdigest()] = pem
+    return pems
+
+
+def _introduced_anchors(entries: Iterable[Entry]) -> list[bytes]:
+    """Collect the anchors that proved namespace statements name; more than 64 are not looked at."""
+    pems = {
+        anchor.encode(errors="replace"): None
+        for entry in entries
+        if entry.kind == "namespace" and entry.proved
+        for owner in _owners(entry)
+        if isinstance(anchor := owner.get("anchor"), str)
+    }
+    return list(pems)[:_MAX_ANCHORS]
+
+
+def _owners(entry: Entry) -> list[dict[str, object]]:
+    owners = entry.statement.predicate.get("owners")
+    return [owner for owner in owners if isinstance(owner, dict)] if isinstance(owners, list) else []
+
+
+def _claimed(bundle: Bundle, error: SignerError) -> str:
+    """Say what a bundle claims about its signer, as a claim, and why it could not be checked."""
+    match bundle.material:
+        case PublicKeyHint(hint=hint):
+            claim = f"the key with the hint {hint}" if hint else "a key"
+        case CertificateChain(certificates=chain):
+            claim = f"the certificate of {_subject(chain[0])}"
+        case SigstoreMaterial():
+            claim = "an online account"
+    return f"{claim} ({error.message.rstrip('.')})"
+
+
+def _subject(der: bytes) -> str:
+    try:
+        text = certificates.load_certificate(der).subject.rfc4514_string()
+    except SignerError:
+        return "somebody"
+    return "".join(c if c.isprintable() else "?" for c in text[:200])

@@ -1,0 +1,176 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Steps 6, 9 and 10: the release that was asked for, what is said of it, what it says it comes from."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from weighbridge.errors import ReleaseError, SignerError, StatementError
+from weighbridge.identities import describe, signer_id
+from weighbridge.verdict import Result
+
+from .case import Case
+from .ownership import read_ownership
+from .releases import FoundRelease, compare_release, find_release, names_of
+
+if TYPE_CHECKING:
+    from weighbridge_schemas.lineage import Lineage, Parent
+
+__all__ = ["judge_lineage", "judge_release", "judge_status"]
+
+_SHOWN = 5
+_ANCHORED = 2  # evidence level of DESIGN section 5
+
+
+def judge_release(case: Case) -> bool:
+    """Conclude step 6."""
+    wanted = case.request.release
+    if wanted is None:
+        names = names_of(case.reading.entries)
+        about = f" (the record speaks of {', '.join(names[:_SHOWN])})" if names else ""
+        return case.put(6, Result.SKIPPED, f"no release was asked for{about}")
+    try:
+        found = find_release(case.reading.entries, wanted, case.root_sha256)
+        if found is None:
+            return _no_such_release(case)
+        case.release = found
+        if case.chosen is None or case.signer is None:
+            return case.put(
+                6, Result.UNKNOWN, f"{found.title} is claimed; not checked, because step 4 did not pass"
+            )
+        signer = _authorised(case, found)
+        if case.comparison is None or case.comparison.weighed is None:
+            return case.put(
+                6,
+                Result.UNKNOWN,
+                f"{found.title} was not compared with the files: steps 1 to 5 did not get that far",
+            )
+        warnings = compare_release(
+            found,
+            case.comparison.weighed,
+            case.chosen.statement.subjects[0].sha256,
+            subset=bool(case.comparison.missing),
+        )
+    except (ReleaseError, SignerError, StatementError) as error:
+        return case.put_error(6, error)
+    evidence = {
+        "release": found.title,
+        "statement": found.entry.bundle.statement_digest,
+        "model_digest": found.document.model.model_digest,
+        "signer": signer,
+    }
+    told = f"{found.title} names exactly these files"
+    return case.put(6, Result.WARN if warnings else Result.PASS, "; ".join([told, *warnings]), evidence)
+
+
+def judge_status(case: Case) -> bool:
+    """Conclude step 9: only a replay of all entries could prove that nothing was reported."""
+    word = case.word
+    if word is None:
+        return case.put(9, Result.SKIPPED, "no registry was asked")
+    if word.problem is not None or word.checkpoint is None:
+        why = word.problem.message if word.problem is not None else "its log is not trusted here"
+        return case.put(9, Result.UNKNOWN, f"{word.url} gave no word that could be reported: {why}")
+    entry = (
+        f"as of entry {max(word.checkpoint.size - 1, 0)}, says {word.url}; a replay of the log would prove it"
+    )
+    release = word.release
+    if release is None:
+        return case.put(9, Result.REPORTED, f"none reported {entry}")
+    newer = f"; version {release.superseded_by} is newer" if release.superseded_by else ""
+    reason = f": {release.status.reason}" if release.status.reason else ""
+    match release.status.state:
+        case "yanked":
+            return case.put(
+                9,
+                Result.FAIL,
+                f"Its publisher withdrew this release{reason} ({entry}). Use another version{newer}.",
+            )
+        case "deprecated" | "superseded":
+            return case.put(
+                9, Result.WARN, f"{release.status.state} by its publisher{reason} ({entry}){newer}"
+            )
+        case "released":
+            return case.put(9, Result.REPORTED, f"none reported {entry}{newer}")
+
+
+def judge_lineage(case: Case) -> bool:
+    """Conclude step 10: what the signed release states, each edge in the words of its evidence level."""
+    found = case.release
+    if found is None or not case.passed(6):
+        if 10 in case.asked:  # noqa: PLR2004  the step's number
+            return case.put(10, Result.REPORTED, "no lineage to report: no release was checked")
+        return case.put(10, Result.SKIPPED, "no release was checked")
+    lineage = found.document.lineage
+    if lineage is None or not (lineage.parents or lineage.datasets):
+        return case.put(10, Result.REPORTED, "its publisher says nothing of where it comes from")
+    levels = _registered(case)
+    told = [_edge(parent, levels) for parent in lineage.parents[:_SHOWN]]
+    if len(lineage.parents) > _SHOWN:
+        told.append(f"and {len(lineage.parents) - _SHOWN} more parents")
+    if lineage.datasets:
+        told.append(_datasets(lineage))
+    return case.put(10, Result.REPORTED, "; ".join(told), {"lineage": lineage.to_json()})
+
+
+def _authorised(case: Case, found: FoundRelease) -> str:
+    """Require that the release is by the manifest's signer, or by an owner in force at its entry."""
+    wanted = case.request.release
+    signer = case.authenticator(found.entry.bundle)
+    if case.signer is not None and signer_id(signer) == signer_id(case.signer):
+        return signer_id(signer)
+    namespace = found.document.namespace if wanted is None else wanted.namespace
+    owners = read_ownership(namespace, case.reading.entries, lambda entry: case.authenticator(entry.bundle))
+    ownership = owners.get(found.entry.origin) if found.entry.proved else None
+    if ownership is None or not ownership.owns(signer, found.entry.index):
+        raise ReleaseError(
+            f"{found.title} is signed by {describe(signer)}, who is neither the signer of the model nor an "
+            f"owner of {namespace} as recorded.",
+            hint="Do not use it under this name.",
+            evidence={"signer": signer_id(signer), "entry": found.entry.index},
+        )
+    return signer_id(signer)
+
+
+def _no_such_release(case: Case) -> bool:
+    names = names_of(case.reading.entries)
+    if names:
+        return case.put(
+            6,
+            Result.FAIL,
+            f"There is no release {case.request.release} here: the record is of {', '.join(names[:_SHOWN])}. "
+            "Either you ask for the wrong one, or this is an older or another model under its name.",
+            {"found": names[:100]},
+        )
+    return case.put(
+        6,
+        Result.UNKNOWN,
+        f"No release statement is here: give the record of {case.request.release}, or --registry URL.",
+    )
+
+
+def _registered(case: Case) -> set[str]:
+    """Return which parents the registry says are registered there (level 2, its word)."""
+    document = case.word.release if case.word is not None else None
+    edges = document.lineage.parents if document is not None and document.lineage is not None else ()
+    return {edge.parent for edge in edges if edge.parent is not None and edge.level >= _ANCHORED}
+
+
+def _edge(parent: Parent, registered: set[str]) -> str:
+    """Say one edge in the plain words of DESIGN section 5."""
+    if parent.relation == "from_scratch":
+        return "made from scratch (says so)"
+    name = parent.name or parent.location or parent.digest or "an unnamed model"
+    relation = (parent.relation or "made").replace("_", " ")
+    if parent.digest is not None and parent.digest in registered:
+        words = "parent is registered here, says the registry"
+    elif parent.digest is not None or parent.statement is not None:
+        words = "names the exact parent"
+    else:
+        words = "says so"
+    return f"{relation} from {name} ({words})"
+
+
+def _datasets(lineage: Lineage) -> str:
+    count = len(lineage.datasets)
+    return "1 data set named (says so)" if count == 1 else f"{count} data sets named (says so)"

@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`weighbridge verify`: check a model against the signer whom somebody names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from weighbridge_cli.options import EXISTING, ignore_option, json_option, model_argument
+from weighbridge_cli.terminal import Progress, print_json
+
+if TYPE_CHECKING:
+    from weighbridge.verification import Options
+
+__all__ = ["command"]
+
+_MAX_PEM = 64 * 1024
+_MAX_JSON = 4 * 1024 * 1024
+_PLUS_SIGNS = 2  # name+id+key; the key's base64 may hold more
+
+
+@click.command("verify")
+@model_argument
+@click.option(
+    "--release", metavar="NS/NAME[@VERSION]", help="Wanted: a release by an owner of NS as recorded."
+)
+@click.option("--public-key", type=EXISTING, metavar="PEM", help="Wanted: a signature by this key.")
+@click.option(
+    "--certificate-chain",
+    type=EXISTING,
+    metavar="PEM",
+    multiple=True,
+    help="Wanted: a certificate below this anchor. May be given again.",
+)
+@click.option("--identity", metavar="S", help="Wanted: exactly this Sigstore identity; with --issuer.")
+@click.option("--issuer", metavar="U", help="The issuer that vouches for --identity.")
+@click.option(
+    "--trust-config", type=EXISTING, metavar="JSON", help="A private Sigstore in place of the public one."
+)
+@click.option("--signature", type=EXISTING, metavar="F", help="The signature to check (else: beside PATH).")
+@click.option(
+    "--record", type=EXISTING, metavar="F", help="The record file (else: provenance.jsonl beside PATH)."
+)
+@click.option("--registry", metavar="URL", help="Ask this registry too. Without it there is no network.")
+@click.option(
+    "--log-key", metavar="VKEY|FILE", multiple=True, help="Trust this log, and no other, for this run."
+)
+@click.option(
+    "--witness-policy", type=EXISTING, metavar="F", help="Demand the co-signers of this tlog-policy file."
+)
+@ignore_option
+@click.option("--ignore-unsigned-files", is_flag=True, help="Let files pass that nobody signed, and warn.")
+@click.option("--allow-subset", is_flag=True, help="Accept a partial copy: signed files may be missing.")
+@click.option("--all-digests", is_flag=True, help="With --release: recompute every digest that it holds.")
+@click.option("--offline", is_flag=True, help="Promise no network: refuses --registry.")
+@json_option
+@click.pass_context
+def command(context: click.Context, /, *, path: Path, as_json: bool, offline: bool, **given: Any) -> None:
+    """Check that PATH is, byte for byte, what a signer whom you name has released.
+
+    Say whom to trust with --release, --public-key, --certificate-chain, or --identity and --issuer. Exit
+    code: 0 verified, 1 refused, 2 wrong command or unreadable input, 3 undecidable.
+    """
+    from weighbridge.verification import check
+
+    if offline and given["registry"]:
+        raise click.UsageError("--offline and --registry contradict each other.")
+    with Progress("weighing", quiet=as_json) as progress:
+        verdict = check(path, **_options(given, progress))
+    if as_json:
+        print_json(verdict.to_json())
+    else:
+        from weighbridge_cli.verdicts import show
+
+        show(verdict)
+    context.exit(verdict.exit_code)
+
+
+def _options(given: dict[str, Any], progress: Progress) -> Options:
+    """Read the files that options name, each bounded."""
+    from weighbridge.verification import Options
+
+    registry = None
+    if given["registry"]:
+        from weighbridge.client import RegistryClient
+
+        registry = RegistryClient(given["registry"])
+    return Options(
+        release=given["release"],
+        signature=given["signature"],
+        public_key=_read(given["public_key"], _MAX_PEM, "public key"),
+        certificate_chain=[
+            _content(each, _MAX_PEM, "certificate file") for each in given["certificate_chain"]
+        ],
+        identity=given["identity"],
+        issuer=given["issuer"],
+        trust_config=_read(given["trust_config"], _MAX_JSON, "trust configuration"),
+        record=given["record"],
+        registry=registry,
+        log_keys=[_log_key(each) for each in given["log_key"]],
+        witness_policy=_read(given["witness_policy"], _MAX_JSON, "witness policy"),
+        ignore=given["ignore"],
+        ignore_unsigned_files=given["ignore_unsigned_files"],
+        allow_subset=given["allow_subset"],
+        all_digests=given["all_digests"],
+        progress=progress,
+    )
+
+
+def _read(path: Path | None, limit: int, what: str) -> bytes | None:
+    return None if path is None else _content(path, limit, what)
+
+
+def _content(path: Path, limit: int, what: str) -> bytes:
+    from weighbridge.verification import read_bounded
+
+    return read_bounded(path, limit, what)
+
+
+def _log_key(text: str) -> str:
+    """Take a vkey as it is, or from the file of that name: a vkey has two plus signs and is no file."""
+    if text.count("+") >= _PLUS_SIGNS and not Path(text).is_file():
+        return text
+    return _content(Path(text), _MAX_PEM, "log key file").decode(errors="replace").strip()

@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A verdict as a person reads it: eleven numbered lines, one sentence, what to type next."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import textwrap
+
+import click
+
+from weighbridge.verdict import Result, Step, Verdict
+from weighbridge_cli.terminal import printable, put, styled
+
+__all__ = ["show"]
+
+_SYMBOLS = {
+    Result.PASS: ("✓", "+", "green"),
+    Result.REPORTED: ("·", ".", "cyan"),
+    Result.WARN: ("!", "!", "yellow"),
+    Result.FAIL: ("✗", "x", "red"),
+    Result.SKIPPED: ("-", "-", None),
+    Result.UNKNOWN: ("?", "?", "magenta"),
+}
+_COLUMN = 26
+_NARROWEST = 72
+_WIDEST = 120
+
+
+def show(verdict: Verdict) -> None:
+    """Print a verdict on standard output; every line says with a word what its symbol and colour say."""
+    width = min(max(shutil.get_terminal_size().columns, _NARROWEST), _WIDEST)
+    for n in range(1, 12):
+        _show_step(verdict.step(n), width)
+    click.echo()
+    colour = {0: "green", 1: "red"}.get(verdict.exit_code, "magenta")
+    for line in textwrap.wrap(printable(verdict.summary), width, break_long_words=False):
+        put(line, colour=colour, bold=True)
+    if verdict.next_commands:
+        click.echo()
+        put("Next:")
+        for command in verdict.next_commands:
+            put(f"  {command}")
+
+
+def _show_step(step: Step, width: int) -> None:
+    symbol, plain, colour = _SYMBOLS[step.result]
+    lines = textwrap.wrap(
+        printable(step.reason), width - _COLUMN, break_on_hyphens=False, break_long_words=False
+    ) or [""]
+    mark = styled(f"{symbol if _can_show(symbol) else plain} {step.result.value:<9}", colour)
+    click.echo(f"{step.n:>2} {step.name:<10} {mark} {lines[0]}".rstrip())
+    for line in lines[1:]:
+        click.echo(" " * _COLUMN + line)
+
+
+def _can_show(symbol: str) -> bool:
+    """Tell whether standard output can write the symbol: a terminal of the last century cannot."""
+    try:
+        symbol.encode(getattr(sys.stdout, "encoding", None) or "ascii")
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True

@@ -1,0 +1,420 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Prove that a log is whole: `weighbridge log fsck`.
+
+    1 checkpoint    signed by the log's key
+    2 tiles         each hashes to its entry in its parent, up to the root
+    3 entries       each leaf is the one in the tree; its bundle is there and has the leaf's digest
+    4 replay        each statement may stand where it stands, by the facts before it
+    5 database      facts and views are those of the replay; checkpoint and sizes agree
+    6 attachments   each stored file has its digest; tensors listed are those of its table
+
+Steps 1to4 are for a data folder and for any registry's address; 5 and 6 for a data folder. The
+state digest of step 4 can be compared with anybody else's replay of the same log.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any, Final, Protocol, TypeAlias, cast
+
+from sqlalchemy import Connection, create_engine, select
+from sqlmodel import SQLModel, col
+
+from weighbridge import tlog, weighing
+from weighbridge.client import RegistryClient
+from weighbridge.errors import (
+    BundleError,
+    ConfigurationError,
+    InputError,
+    LogError,
+    NoteError,
+    RefusedError,
+    WeighbridgeError,
+)
+from weighbridge.leaves import parse_leaf
+
+from .authentication import Authentication
+from .log.writing import get_applied
+from .state import Admitted, Authenticator, MemoryState, apply, digest, read_candidate
+from .store import tables
+from .store.database import Database, open_database
+from .store.files import DataFolder
+from .store.state import all_facts
+from .store.views import project, shown_name
+
+__all__ = ["Check", "Report", "fsck"]
+
+_MAX_PROBLEMS: Final = 20
+_SNAPSHOTS: Final = 50
+_SNAPSHOT_SECONDS: Final = 0.1
+_LONGEST: Final = 300
+_PROJECTED: Final = 256
+
+Progress: TypeAlias = Callable[[str, int, int], None]
+"""Called with the step's name, what is done of it, and its total."""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One step: what was looked at, and what is wrong with it."""
+
+    name: str
+    looked_at: int
+    problems: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What was proved, or what is wrong."""
+
+    origin: str
+    size: int
+    root: str
+    state_digest: str
+    checks: tuple[Check, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing is wrong."""
+        return not any(check.problems for check in self.checks)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the document that `log fsck --json` prints."""
+        return {
+            "v": 1,
+            "ok": self.ok,
+            "origin": self.origin,
+            "size": self.size,
+            "root": f"sha256:{self.root}",
+            "state_digest": f"sha256:{self.state_digest}",
+            "checks": [
+                {"name": one.name, "looked_at": one.looked_at, "problems": list(one.problems)}
+                for one in self.checks
+            ],
+        }
+
+
+class _Source(Protocol):
+    """Where a log is read from; nothing of what it gives is believed."""
+
+    def tile(self, level: int, index: int, width: int) -> bytes: ...
+
+    def entries(self, index: int, width: int) -> bytes: ...
+
+    def bundle(self, sha256: str) -> bytes: ...
+
+
+@dataclass
+class _Problems:
+    """Problems of one step; the first are kept, the rest counted."""
+
+    name: str
+    looked_at: int = 0
+    found: list[str] = field(default_factory=list)
+    dropped: int = 0
+
+    def add(self, text: str) -> None:
+        if len(self.found) < _MAX_PROBLEMS:
+            self.found.append(text)
+        else:
+            self.dropped += 1
+
+    def check(self) -> Check:
+        more = (f"and {self.dropped} more",) if self.dropped else ()
+        return Check(self.name, self.looked_at, (*self.found, *more))
+
+
+def fsck(
+    source: Path | str,
+    *,
+    vkey: str | None = None,
+    database_url: str | None = None,
+    trust_configs: Sequence[bytes] = (),
+    public_sigstore: bool = True,
+    progress: Progress | None = None,
+) -> Report:
+    """Check the log of a data folder, or of a registry's address.
+
+    `vkey` is the log's verifier key; it is needed for an address, where nothing else could be
+    believed, and read from the data folder otherwise. A registry may go on running meanwhile.
+    Raises `InputError` if there is no registry, `NoteError` if the checkpoint is not the log's,
+    `UnavailableError` if an address does not answer; what else is wrong is in the report.
+    """
+    authentication = Authentication(trust_configs, public_sigstore=public_sigstore)
+    tell = progress or (lambda _step, _done, _total: None)
+    if isinstance(source, str) and source.startswith(("http://", "https://")):
+        if vkey is None:
+            raise InputError(
+                "whose log should this be? An address does not prove it",
+                hint="trust the log's key first: weighbridge log trust add URL",
+            )
+        client = RegistryClient(source)
+        run = _Run(client, vkey, authentication, tell)
+        run.replay(client.checkpoint())
+        return run.report()
+    folder = DataFolder(Path(source))
+    if folder.log.published() is None:
+        raise InputError(f"there is no registry in {folder.path}", hint="give its data folder with --data")
+    database = open_database(database_url or f"sqlite:///{folder.path / 'registry.db'}")
+    fresh = create_engine("sqlite://")
+    try:
+        with _snapshot(database) as (connection, note), fresh.begin() as views:
+            SQLModel.metadata.create_all(views)
+            run = _Run(_FolderSource(folder), vkey or _vkey_of(folder), authentication, tell, views)
+            run.replay(note)
+            run.published(folder.log.published() or b"")
+            run.compare(connection)
+            run.attachments(connection, folder)
+    finally:
+        fresh.dispose()
+        database.close()
+    return run.report()
+
+
+class _FolderSource:
+    """A data folder as a source."""
+
+    def __init__(self, folder: DataFolder) -> None:
+        self.tile = folder.log.read_tile
+        self.entries = folder.log.read_entries
+        self.bundle = folder.bundles.read
+
+
+class _Run:
+    """One check of one log."""
+
+    def __init__(
+        self,
+        source: _Source,
+        vkey: str,
+        authenticate: Authenticator,
+        tell: Progress,
+        views: Connection | None = None,
+    ) -> None:
+        self._source = source
+        self._verifier = tlog.Verifier.from_vkey(vkey)
+        self._authenticate = authenticate
+        self._tell = tell
+        self._state = MemoryState()
+        self._checks: list[Check] = []
+        self._checkpoint: tlog.SignedCheckpoint | None = None
+        self._complete = True
+        self._views = views
+        self._waiting: list[Admitted] = []
+
+    @property
+    def checkpoint(self) -> tlog.SignedCheckpoint:
+        if self._checkpoint is None:
+            raise LogError("the checkpoint was not read yet")
+        return self._checkpoint
+
+    def replay(self, note: bytes) -> None:
+        """Run steps 1 to 4."""
+        self._checkpoint = tlog.parse_checkpoint(note, [self._verifier])
+        self._checks.append(Check("checkpoint", 1))
+        reader = tlog.TileReader(self._source.tile, self.checkpoint.size, self.checkpoint.root)
+        self._tiles(reader)
+        self._read_entries(reader)
+
+    def published(self, note: bytes) -> None:
+        """Check that the checkpoint shown to the world is of the same log; it may have grown since."""
+        problems = _Problems("published", looked_at=1)
+        try:
+            shown = tlog.parse_checkpoint(note, [self._verifier])
+            if shown.size < self.checkpoint.size or (
+                shown.size == self.checkpoint.size and shown.root != self.checkpoint.root
+            ):
+                problems.add(
+                    f"the checkpoint file is of {shown.size} entries with the root {shown.root.hex()}"
+                )
+        except NoteError as error:
+            problems.add(f"the checkpoint file: {error}")
+        self._checks.append(problems.check())
+
+    def report(self) -> Report:
+        """Return all that was found."""
+        return Report(
+            self.checkpoint.origin,
+            self.checkpoint.size,
+            self.checkpoint.root.hex(),
+            self._state.digest(),
+            tuple(self._checks),
+        )
+
+    def _tiles(self, reader: tlog.TileReader) -> None:
+        problems = _Problems("tiles")
+        for level, index, width in tlog.tiles_of(self.checkpoint.size):
+            problems.looked_at += 1
+            try:
+                reader.tile(level, index)
+            except (OSError, WeighbridgeError) as error:
+                problems.add(f"{tlog.tile_path(level, index, width)}: {error}")
+        self._checks.append(problems.check())
+
+    def _read_entries(self, reader: tlog.TileReader) -> None:
+        entries, replayed = _Problems("entries"), _Problems("replay")
+        size = self.checkpoint.size
+        for index in range(0, size, tlog.TILE_WIDTH):
+            place = index // tlog.TILE_WIDTH
+            width = tlog.tile_width(0, place, size)
+            try:
+                leaves = reader.entries(place, self._source.entries(place, width))
+            except (OSError, WeighbridgeError) as error:
+                entries.add(f"{tlog.entries_path(place, width)}: {error}")
+                self._complete = False
+                continue
+            for number, leaf in enumerate(leaves, start=index):
+                self._entry(number, leaf, entries, replayed)
+            self._tell("entries", index + width, size)
+        self._checks += [entries.check(), replayed.check()]
+
+    def _entry(self, number: int, data: bytes, entries: _Problems, replayed: _Problems) -> None:
+        entries.looked_at += 1
+        try:
+            leaf = parse_leaf(data)
+            raw = self._source.bundle(leaf.bundle_sha256)
+            found = hashlib.sha256(raw).hexdigest()
+        except (OSError, WeighbridgeError) as error:
+            entries.add(f"entry {number}: its bundle cannot be read: {error}")
+            self._complete = False
+            return
+        if found != leaf.bundle_sha256:
+            entries.add(f"entry {number}: the bundle stored for it has the digest {found}")
+            self._complete = False
+            return
+        if not self._complete:
+            return  # the facts before it are not known, so nothing can be said of it
+        replayed.looked_at += 1
+        try:
+            admitted = apply(self._state, number, leaf, read_candidate(raw), self._authenticate)
+        except RefusedError as error:
+            replayed.add(f"entry {number}: {error}")
+            self._complete = False
+            return
+        self._state.update(admitted.facts)
+        self._project(admitted)
+
+    def _project(self, admitted: Admitted | None) -> None:
+        """Write the views of replayed entries into a fresh database, some at a time; None ends it."""
+        if self._views is None:
+            return
+        if admitted is not None:
+            self._waiting.append(admitted)
+        if len(self._waiting) >= _PROJECTED or admitted is None:
+            project(self._views, self._waiting)
+            self._waiting = []
+
+    def compare(self, connection: Connection) -> None:
+        """Step 5: the database holds what the replay gave."""
+        problems = _Problems("database", looked_at=1)
+        row = connection.execute(select(col(tables.Checkpoint.size), col(tables.Checkpoint.root))).one()
+        if (row.size, row.root) != (self.checkpoint.size, self.checkpoint.root.hex()):
+            problems.add(f"its checkpoint is of {row.size} entries with the root {row.root}")
+        if not self._complete:
+            problems.add("facts and views cannot be compared: the replay did not reach the end")
+            self._checks.append(problems.check())
+            return
+        if digest(all_facts(connection)) != self._state.digest():
+            problems.add(_first_fact(connection, self._state))
+        self._compare_views(connection, problems)
+        self._checks.append(problems.check())
+
+    def _compare_views(self, connection: Connection, problems: _Problems) -> None:
+        """Compare every row with the views of the replay; of each table the first difference is told."""
+        self._project(None)
+        for view in tables.VIEWS if self._views is not None else ():
+            wanted, found = _rows(cast("Connection", self._views), view), _rows(connection, view)
+            for one, other in zip_longest(wanted, found):
+                problems.looked_at += 1
+                if one != other:
+                    problems.add(f"table {view.__tablename__}: {_shown(other)} should be {_shown(one)}")
+                    break
+
+    def attachments(self, connection: Connection, folder: DataFolder) -> None:
+        """Step 6: stored files have their digests."""
+        problems = _Problems("attachments")
+        query = select(col(tables.Blob.sha256), col(tables.Blob.role), col(tables.Blob.size))
+        for row in connection.execute(query.order_by(col(tables.Blob.sha256))).all():
+            problems.looked_at += 1
+            try:
+                data = gzip.decompress(folder.blobs.read(row.sha256))
+            except (OSError, EOFError) as error:
+                problems.add(f"{row.sha256}: cannot be read: {error}")
+                continue
+            if hashlib.sha256(data).hexdigest() != row.sha256 or len(data) != row.size:
+                problems.add(f"{row.sha256}: the file stored has another digest")
+            elif row.role == "table" and not _tensors_agree(connection, row.sha256, data):
+                problems.add(f"{row.sha256}: the tensors listed are not those of the table")
+        self._checks.append(problems.check())
+
+
+@contextmanager
+def _snapshot(database: Database) -> Iterator[tuple[Connection, bytes]]:
+    """Give a database snapshot whose views are complete, and its checkpoint; a registry may go on."""
+    for _ in range(_SNAPSHOTS):
+        with database.read() as connection:
+            query = select(col(tables.Checkpoint.note), col(tables.Checkpoint.size))
+            row = connection.execute(query).one()
+            if get_applied(connection) == row.size:
+                yield connection, row.note
+                return
+        time.sleep(_SNAPSHOT_SECONDS)
+    raise ConfigurationError(
+        "the views do not hold all entries of the log",
+        hint="start the registry once: it heals what a crash left",
+    )
+
+
+def _vkey_of(folder: DataFolder) -> str:
+    """Return the verifier key that belongs to the data folder's own log key."""
+    try:
+        return tlog.Signer.from_private_key((folder.keys / "log.key").read_text()).verifier.vkey
+    except (OSError, UnicodeDecodeError, NoteError) as error:
+        raise InputError(
+            f"the log key of {folder.path} cannot be read: {error}",
+            hint="run this as the user that runs the registry, or name the key with --log-key",
+        ) from error
+
+
+def _rows(connection: Connection, view: type[SQLModel]) -> Iterator[tuple[Any, ...]]:
+    """Yield a view's rows in the order of their keys."""
+    table = SQLModel.metadata.tables[str(view.__tablename__)]
+    query = select(table).order_by(*table.primary_key)
+    for row in connection.execution_options(yield_per=1000).execute(query):
+        yield tuple(row)
+
+
+def _first_fact(connection: Connection, state: MemoryState) -> str:
+    """Say which fact is the first that differs."""
+    wanted = ((key, state.facts[key]) for key in sorted(state.facts, key=str.encode))
+    for one, other in zip_longest(wanted, all_facts(connection)):
+        if one != other:
+            return f"its fact {_shown(other)} should be {_shown(one)}"
+    return "its facts differ from those of the replay"
+
+
+def _tensors_agree(connection: Connection, table: str, data: bytes) -> bool:
+    """Tell whether the look-up table of tensors is that of the stored tensor table."""
+    query = (
+        select(col(tables.TensorRow.sha256), col(tables.TensorRow.name))
+        .where(col(tables.TensorRow.table) == table)
+        .order_by(col(tables.TensorRow.position))
+    )
+    listed = ((row.sha256, row.name) for row in connection.execution_options(yield_per=1000).execute(query))
+    try:
+        stored = ((one.sha256, shown_name(one.name)) for one in weighing.read_tensor_table(data))
+    except BundleError:
+        return False
+    return all(one == other for one, other in zip_longest(listed, stored))
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
