@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, Table, delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import SQLModel, col
 
@@ -62,7 +62,7 @@ def project(connection: Connection, entries: Sequence[Admitted]) -> None:
                 _insert(connection, tables.DigestRow, [_digest(entry, "root", 0, entry.candidate.subject)])
             case SignerIntroduction() as document:
                 connection.execute(
-                    update(tables.SignerRow)
+                    update(_table(tables.SignerRow))
                     .where(col(tables.SignerRow.id) == entry.signer)
                     .values(introduction=entry.index, label=document.label)
                 )
@@ -129,31 +129,35 @@ def words(*texts: str | None) -> list[str]:
 
 def _entry(connection: Connection, entry: Admitted, page: str | None) -> None:
     candidate = entry.candidate
-    connection.execute(
-        insert(tables.Entry).values(
-            number=entry.index,
-            kind=candidate.kind,
-            statement=candidate.digest,
-            bundle=candidate.bundle.sha256,
-            signer=entry.signer,
-            subject=candidate.subject,
-            subject_name=shown_name(candidate.statement.subject.name),
-            received=entry.leaf.received,
-            namespace=entry.namespace,
-            release=entry.release,
-            release_page=page,
-            summary=summary(candidate, page),
-        )
+    _insert(
+        connection,
+        tables.Entry,
+        [
+            {
+                "number": entry.index,
+                "kind": candidate.kind,
+                "statement": candidate.digest,
+                "bundle": candidate.bundle.sha256,
+                "signer": entry.signer,
+                "subject": candidate.subject,
+                "subject_name": shown_name(candidate.statement.subject.name),
+                "received": entry.leaf.received,
+                "namespace": entry.namespace,
+                "release": entry.release,
+                "release_page": page,
+                "summary": summary(candidate, page),
+            }
+        ],
     )
     if f"signer/{entry.signer}" in entry.facts:
         identity = identities.canonical(entry.identity).decode()
-        connection.execute(
-            insert(tables.SignerRow).values(id=entry.signer, identity=identity, first=entry.index)
+        _insert(
+            connection, tables.SignerRow, [{"id": entry.signer, "identity": identity, "first": entry.index}]
         )
 
 
 def _owners(connection: Connection, namespace: str, owners: Sequence[Owner]) -> None:
-    connection.execute(delete(tables.OwnerRow).where(col(tables.OwnerRow.namespace) == namespace))
+    connection.execute(delete(_table(tables.OwnerRow)).where(col(tables.OwnerRow.namespace) == namespace))
     found = {identities.signer_id(one) for owner in owners if (one := _identity(owner)) is not None}
     _insert(connection, tables.OwnerRow, [{"namespace": namespace, "signer": one} for one in sorted(found)])
 
@@ -190,31 +194,39 @@ def _release_page(connection: Connection, entry: Admitted) -> str | None:
 def _release(connection: Connection, entry: Admitted, document: ReleaseStatement) -> None:
     namespace = fold_name(document.namespace)
     key = f"{namespace}/{fold_name(document.name)}"
-    connection.execute(
-        insert(tables.Release).values(
-            number=entry.index,
-            model=key,
-            namespace=document.namespace,
-            name=document.name,
-            version=document.version,
-            statement=entry.candidate.digest,
-            bundle=entry.candidate.bundle.sha256,
-            signer=entry.signer,
-            received=entry.leaf.received,
-            released_at=document.released_at,
-            model_digest=_hex(document.model.model_digest),
-            weights_digest=_hex(document.model.weights_digest) if document.model.weights_digest else None,
-            headline=_json(headline(document.card)),
-        )
+    _insert(
+        connection,
+        tables.Release,
+        [
+            {
+                "number": entry.index,
+                "model": key,
+                "namespace": document.namespace,
+                "name": document.name,
+                "version": document.version,
+                "statement": entry.candidate.digest,
+                "bundle": entry.candidate.bundle.sha256,
+                "signer": entry.signer,
+                "received": entry.leaf.received,
+                "released_at": document.released_at,
+                "model_digest": _hex(document.model.model_digest),
+                "weights_digest": _hex(document.model.weights_digest)
+                if document.model.weights_digest
+                else None,
+                "headline": _json(headline(document.card)),
+            }
+        ],
     )
     changed = connection.execute(
-        update(tables.Model)
+        update(_table(tables.Model))
         .where(col(tables.Model.key) == key)
         .values(latest=entry.index, releases=col(tables.Model.releases) + 1)
     )
     if changed.rowcount == 0:
-        connection.execute(
-            insert(tables.Model).values(key=key, namespace=namespace, latest=entry.index, releases=1)
+        _insert(
+            connection,
+            tables.Model,
+            [{"key": key, "namespace": namespace, "latest": entry.index, "releases": 1}],
         )
     for part in _parts(_release_digests(entry, document)):
         _upsert(connection, tables.DigestRow, part, ("name",))
@@ -239,7 +251,7 @@ def _release_digests(entry: Admitted, document: ReleaseStatement) -> Iterator[di
 
 def _card_revision(connection: Connection, entry: Admitted, document: CardRevision) -> None:
     connection.execute(
-        update(tables.Release)
+        update(_table(tables.Release))
         .where(col(tables.Release.number) == entry.release)
         .values(card=entry.index, headline=_json(headline(document.card)))
     )
@@ -262,9 +274,11 @@ def _card_revision(connection: Connection, entry: Admitted, document: CardRevisi
 
 def _lineage_revision(connection: Connection, entry: Admitted, document: LineageRevision) -> None:
     connection.execute(
-        update(tables.Release).where(col(tables.Release.number) == entry.release).values(lineage=entry.index)
+        update(_table(tables.Release))
+        .where(col(tables.Release.number) == entry.release)
+        .values(lineage=entry.index)
     )
-    connection.execute(delete(tables.Edge).where(col(tables.Edge.number) == entry.release))
+    connection.execute(delete(_table(tables.Edge)).where(col(tables.Edge.number) == entry.release))
     if entry.release is not None:
         _edges(connection, entry.release, document.lineage)
 
@@ -292,7 +306,7 @@ def _terms(connection: Connection, key: str, namespace: str, name: str, card: Ca
         texts += [*identity.developers, *identity.tags, *identity.languages]
     if card is not None:
         texts.append(headline(card).get("license"))
-    connection.execute(delete(tables.Term).where(col(tables.Term.model) == key))
+    connection.execute(delete(_table(tables.Term)).where(col(tables.Term.model) == key))
     _insert(connection, tables.Term, [{"word": word, "model": key} for word in words(*texts)])
 
 
@@ -304,7 +318,12 @@ def _digest(
 
 def _insert(connection: Connection, table: type[SQLModel], rows: Sequence[Mapping[str, Any]]) -> None:
     if rows:
-        connection.execute(insert(table), list(rows))
+        connection.execute(_table(table).insert(), list(rows))
+
+
+def _table(table: type[SQLModel]) -> Table:
+    """Return the plain table: the statements of SQLModel's classes cost several times as much to build."""
+    return SQLModel.metadata.tables[str(table.__tablename__)]
 
 
 def _upsert(
@@ -314,8 +333,8 @@ def _upsert(
     if not rows:
         return
     dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
-    statement = dialect.insert(table)
-    keys = [column.name for column in SQLModel.metadata.tables[str(table.__tablename__)].primary_key]
+    statement = dialect.insert(_table(table))
+    keys = [column.name for column in _table(table).primary_key]
     connection.execute(
         statement.on_conflict_do_update(
             index_elements=keys, set_={name: getattr(statement.excluded, name) for name in changed}
