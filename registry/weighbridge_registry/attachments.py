@@ -83,10 +83,10 @@ class Attachments:
         """
         with self._database.read() as connection:
             query = (
-                select(col(tables.DigestRow.role), tables.Entry.__table__)  # type: ignore[attr-defined]  # SQLModel does not declare it
-                .join(tables.Entry, col(tables.Entry.number) == col(tables.DigestRow.number))
-                .where(col(tables.DigestRow.sha256) == sha256, col(tables.DigestRow.role).in_(_ROLES))
-                .order_by(col(tables.DigestRow.number).desc())
+                select(col(tables.Digest.role), tables.Entry.__table__)  # type: ignore[attr-defined]  # SQLModel does not declare it
+                .join(tables.Entry, col(tables.Entry.number) == col(tables.Digest.number))
+                .where(col(tables.Digest.sha256) == sha256, col(tables.Digest.role).in_(_ROLES))
+                .order_by(col(tables.Digest.number).desc())
                 .limit(_NAMING_STATEMENTS)
             )
             rows = connection.execute(query).all()

@@ -108,7 +108,7 @@ class _Source(Protocol):
 
     def entries(self, index: int, width: int) -> bytes: ...
 
-    def bundle(self, sha256: str) -> bytes: ...
+    def bundle(self, sha256: str, /) -> bytes: ...
 
 
 @dataclass
@@ -273,6 +273,9 @@ class _Run:
             for number, leaf in enumerate(leaves, start=index):
                 self._entry(number, leaf, entries, replayed)
             self._tell("entries", index + width, size)
+        genesis = self._state.get("log/genesis") or {}
+        if self._complete and genesis.get("vkey") != self._verifier.vkey:
+            replayed.add(f"its genesis names the log key {genesis.get('vkey')}")
         self._checks += [entries.check(), replayed.check()]
 
     def _entry(self, number: int, data: bytes, entries: _Problems, replayed: _Problems) -> None:
@@ -403,9 +406,9 @@ def _first_fact(connection: Connection, state: MemoryState) -> str:
 def _tensors_agree(connection: Connection, table: str, data: bytes) -> bool:
     """Tell whether the look-up table of tensors is that of the stored tensor table."""
     query = (
-        select(col(tables.TensorRow.sha256), col(tables.TensorRow.name))
-        .where(col(tables.TensorRow.table) == table)
-        .order_by(col(tables.TensorRow.position))
+        select(col(tables.Tensor.sha256), col(tables.Tensor.name))
+        .where(col(tables.Tensor.table) == table)
+        .order_by(col(tables.Tensor.position))
     )
     listed = ((row.sha256, row.name) for row in connection.execution_options(yield_per=1000).execute(query))
     try:

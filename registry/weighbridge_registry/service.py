@@ -14,7 +14,7 @@ from sqlalchemy import Connection, insert, select
 from sqlmodel import col
 
 from weighbridge import keys, statements, tlog
-from weighbridge.errors import ConfigurationError, InputError
+from weighbridge.errors import ConfigurationError, InputError, WeighbridgeError
 from weighbridge.leaves import encode_leaf, parse_leaf
 from weighbridge.signing import KeySigner
 from weighbridge_schemas.operator import Genesis, Operator
@@ -67,10 +67,8 @@ class Service:
         for line, data in enumerate(bundles, start=1):
             try:
                 candidates.append(read_candidate(data))
-            except Exception as error:
-                if isinstance(error, InputError):
-                    raise
-                getattr(error, "evidence", {}).setdefault("line", line)
+            except WeighbridgeError as error:
+                error.evidence.setdefault("line", line)
                 raise
         with self.database.read() as connection:
             overlay = Overlay(SqlState(connection))
@@ -117,6 +115,8 @@ def open_service(settings: Settings, hook: Callable[[str], None] | None = None) 
     try:
         _check_database(database, registry_keys)
         authentication = Authentication(settings.trust_configs, public_sigstore=settings.public_sigstore)
+        if settings.trust_configs:
+            authentication.trust()  # a configuration that cannot be read must not wait for its first signer
         log = Log(database, folder.log, registry_keys.log, hook)
         replay = Replay(folder, authentication)
         log.heal(replay)

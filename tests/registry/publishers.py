@@ -62,7 +62,10 @@ class Publisher:
         return {"type": "key", "public_key": self.pem}
 
     def sign(self, kind: str, name: str, sha256: str, predicate: dict[str, Any]) -> bytes:
-        return self.signer.sign(encode_statement(kind, name, sha256, predicate))
+        return self.signer.sign(self.payload(kind, name, sha256, predicate))
+
+    def payload(self, kind: str, name: str, sha256: str, predicate: dict[str, Any]) -> bytes:
+        return encode_statement(kind, name, sha256, predicate)
 
     def introduction(self, **changes: Any) -> bytes:
         predicate = {

@@ -76,6 +76,10 @@ def flip(path: Path) -> None:
     path.write_bytes(bytes(data))
 
 
+def show(data: Path, checkpoint: bytes) -> None:
+    (data / "public" / "checkpoint").write_bytes(checkpoint)
+
+
 CHANGES: dict[str, tuple[str, Callable[[Path], None]]] = {
     "a flipped bit in a tile": ("tiles", lambda d: flip(d / "public/tile/0/000.p/9")),
     "a flipped bit in the entries": ("entries", lambda d: flip(d / "public/tile/entries/000.p/9")),
@@ -96,7 +100,7 @@ CHANGES: dict[str, tuple[str, Callable[[Path], None]]] = {
     "a changed attachment": ("attachments", lambda d: flip(next((d / "blobs").glob("*/*")))),
     "an old checkpoint shown": (
         "published",
-        lambda d: (d / "public/checkpoint").write_bytes(old_checkpoint(d)),
+        lambda d: show(d, old_checkpoint(d)),
     ),
 }
 

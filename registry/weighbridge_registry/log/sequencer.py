@@ -42,7 +42,6 @@ from .writing import ApplyBatch, Log, LostRaceError
 __all__ = ["Placed", "Sequencer", "decide"]
 
 _LOG: Final = logging.getLogger("weighbridge.registry")
-_STOP: Final = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +124,7 @@ class Sequencer:
         if self._closing.is_set():
             return
         self._closing.set()
-        self._queue.put(_STOP)
+        self._queue.put(None)
         self._thread.join(timeout)
 
     def _run(self) -> None:
@@ -139,7 +138,7 @@ class Sequencer:
     def _next(self) -> list[_Submission] | None:
         """Wait for submissions and take as many as fit into one batch; None to stop."""
         first, self._carried = self._carried or self._queue.get(), None
-        if first is _STOP:
+        if first is None:
             return None
         taken, entries = [first], len(first.candidates)
         while True:
@@ -147,8 +146,8 @@ class Sequencer:
                 following = self._queue.get_nowait()
             except queue.Empty:
                 return taken
-            if following is _STOP:
-                self._queue.put(_STOP)
+            if following is None:
+                self._queue.put(None)
                 return taken
             entries += len(following.candidates)
             if entries > self._limits.batch_entries:

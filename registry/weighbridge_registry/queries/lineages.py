@@ -99,10 +99,10 @@ def _registered(reader: Reader, number: int, parent: Parent) -> Row[Any] | None:
     elif parent.digest is not None:
         query = (
             select(_RELEASE)
-            .join(tables.DigestRow, col(tables.DigestRow.number) == col(tables.Release.number))
+            .join(tables.Digest, col(tables.Digest.number) == col(tables.Release.number))
             .where(
-                col(tables.DigestRow.sha256) == parent.digest.removeprefix("sha256:"),
-                col(tables.DigestRow.role).in_(_ROLES),
+                col(tables.Digest.sha256) == parent.digest.removeprefix("sha256:"),
+                col(tables.Digest.role).in_(_ROLES),
             )
         )
     else:
@@ -160,7 +160,7 @@ def _own(row: Row[Any], document: Release) -> Iterable[str]:
         yield root.root_digest.removeprefix("sha256:")
 
 
-def _child(reader: Reader, row: Row[Any], child: Row[Any]) -> ParentEdge:
+def _child(reader: Reader, row: Row[Any], child: Any) -> ParentEdge:
     return ParentEdge(
         child=f"sha256:{child.model_digest}",
         parent=f"sha256:{row.model_digest}",
@@ -175,5 +175,5 @@ def _child(reader: Reader, row: Row[Any], child: Row[Any]) -> ParentEdge:
     )
 
 
-def _release_url(reader: Reader, row: Row[Any]) -> str:
+def _release_url(reader: Reader, row: Any) -> str:
     return reader.url(release_path(row.namespace, row.name, row.version))

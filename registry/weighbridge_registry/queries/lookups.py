@@ -52,8 +52,8 @@ def digests(reader: Reader, asked: Sequence[str]) -> DigestsAnswer:
 def _known(reader: Reader, asked: Sequence[str]) -> set[str]:
     known: set[str] = set()
     for column in (
-        col(tables.DigestRow.sha256),
-        col(tables.TensorRow.sha256),
+        col(tables.Digest.sha256),
+        col(tables.Tensor.sha256),
         col(tables.Entry.statement),
         col(tables.Entry.bundle),
     ):
@@ -63,10 +63,10 @@ def _known(reader: Reader, asked: Sequence[str]) -> set[str]:
 
 def _occurrences(reader: Reader, sha256: str, limit: int) -> list[DigestMatch]:
     rows = reader.connection.execute(
-        select(col(tables.DigestRow.role), col(tables.DigestRow.name).label("path"), _ENTRY)
-        .join(tables.Entry, col(tables.Entry.number) == col(tables.DigestRow.number))
-        .where(col(tables.DigestRow.sha256) == sha256)
-        .order_by(col(tables.DigestRow.number), col(tables.DigestRow.role), col(tables.DigestRow.position))
+        select(col(tables.Digest.role), col(tables.Digest.name).label("path"), _ENTRY)
+        .join(tables.Entry, col(tables.Entry.number) == col(tables.Digest.number))
+        .where(col(tables.Digest.sha256) == sha256)
+        .order_by(col(tables.Digest.number), col(tables.Digest.role), col(tables.Digest.position))
         .limit(limit)
     ).all()
     return [_match(reader, row, row.role, row.path) for row in rows]
@@ -75,15 +75,14 @@ def _occurrences(reader: Reader, sha256: str, limit: int) -> list[DigestMatch]:
 def _tensors(reader: Reader, sha256: str, limit: int) -> list[DigestMatch]:
     """Tensors of stored tables, in every release that names such a table."""
     rows = reader.connection.execute(
-        select(col(tables.TensorRow.name).label("path"), _ENTRY)
+        select(col(tables.Tensor.name).label("path"), _ENTRY)
         .join(
-            tables.DigestRow,
-            (col(tables.DigestRow.sha256) == col(tables.TensorRow.table))
-            & (col(tables.DigestRow.role) == "table"),
+            tables.Digest,
+            (col(tables.Digest.sha256) == col(tables.Tensor.table)) & (col(tables.Digest.role) == "table"),
         )
-        .join(tables.Entry, col(tables.Entry.number) == col(tables.DigestRow.number))
-        .where(col(tables.TensorRow.sha256) == sha256)
-        .order_by(col(tables.Entry.number), col(tables.TensorRow.position))
+        .join(tables.Entry, col(tables.Entry.number) == col(tables.Digest.number))
+        .where(col(tables.Tensor.sha256) == sha256)
+        .order_by(col(tables.Entry.number), col(tables.Tensor.position))
         .limit(limit)
     ).all()
     return [_match(reader, row, "tensor", row.path) for row in rows]

@@ -131,8 +131,8 @@ class Reader:
     def signer(self, signer_id: str) -> SignerSummary:
         """Return the summary of a signer of an entry."""
         if signer_id not in self._signers:
-            table = tables.SignerRow.__table__  # type: ignore[attr-defined]  # SQLModel does not declare it
-            row = self.connection.execute(select(table).where(col(tables.SignerRow.id) == signer_id)).one()
+            table = tables.Signer.__table__  # type: ignore[attr-defined]  # SQLModel does not declare it
+            row = self.connection.execute(select(table).where(col(tables.Signer.id) == signer_id)).one()
             identity = identity_of(row.identity)
             self._signers[signer_id] = SignerSummary(
                 id=signer_id,

@@ -28,14 +28,12 @@ _CHANGES: Final = 100
 _MODELS: Final = 100
 
 _ENTRY: Final = tables.Entry.__table__  # type: ignore[attr-defined]  # SQLModel does not declare it
-_SIGNER: Final = tables.SignerRow.__table__  # type: ignore[attr-defined]  # SQLModel does not declare it
+_SIGNER: Final = tables.Signer.__table__  # type: ignore[attr-defined]  # SQLModel does not declare it
 
 
 def signer(reader: Reader, signer_id: str, cursor: int | None, limit: int) -> SignerDocument | None:
     """Describe a signer; its statements newest first, those before entry `cursor`."""
-    row = reader.connection.execute(
-        select(_SIGNER).where(col(tables.SignerRow.id) == signer_id)
-    ).one_or_none()
+    row = reader.connection.execute(select(_SIGNER).where(col(tables.Signer.id) == signer_id)).one_or_none()
     if row is None:
         return None
     by_signer = col(tables.Entry.signer) == signer_id
@@ -100,7 +98,7 @@ def namespace(reader: Reader, name: str) -> NamespaceDocument | None:
 
 def _owned(reader: Reader, signer_id: str) -> Iterable[str]:
     """Namespaces that a signer owns: listed as an owner, or acting as one under the owners of now."""
-    listed = select(col(tables.OwnerRow.namespace)).where(col(tables.OwnerRow.signer) == signer_id)
+    listed = select(col(tables.Owner.namespace)).where(col(tables.Owner.signer) == signer_id)
     acted = (
         select(col(tables.Entry.namespace), func.max(col(tables.Entry.number)))
         .where(col(tables.Entry.signer) == signer_id, col(tables.Entry.namespace).is_not(None))

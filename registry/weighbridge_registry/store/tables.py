@@ -19,17 +19,17 @@ __all__ = [
     "VIEWS",
     "Blob",
     "Checkpoint",
-    "DigestRow",
+    "Digest",
     "Edge",
     "Entry",
     "Fact",
     "Meta",
     "Model",
-    "OwnerRow",
+    "Owner",
     "Release",
-    "SignerRow",
+    "Signer",
     "Staged",
-    "TensorRow",
+    "Tensor",
     "Term",
 ]
 
@@ -43,7 +43,6 @@ _BYTEWISE: Final = Text().with_variant(Text(collation="C"), "postgresql")
 class Meta(SQLModel, table=True):
     """Small named values: `schema`, `origin`, `vkey`, `applied` (entries that the views hold)."""
 
-    __tablename__ = "meta"
     key: str = Field(primary_key=True)
     value: str
 
@@ -51,7 +50,6 @@ class Meta(SQLModel, table=True):
 class Checkpoint(SQLModel, table=True):
     """The one current signed checkpoint; swapped only against the size that it had before."""
 
-    __tablename__ = "checkpoint"
     id: int = Field(primary_key=True)
     size: int = Field(sa_type=BigInteger)
     root: str
@@ -61,7 +59,6 @@ class Checkpoint(SQLModel, table=True):
 class Staged(SQLModel, table=True):
     """A batch that is durable, but perhaps not yet in tiles and views; one for each start."""
 
-    __tablename__ = "staged"
     start: int = Field(primary_key=True, sa_type=BigInteger, sa_column_kwargs={"autoincrement": False})
     leaves: bytes = Field(sa_type=LargeBinary)
     """The leaves as an entry bundle (C2SP tlog-tiles): 16-bit length, leaf, repeated."""
@@ -70,7 +67,6 @@ class Staged(SQLModel, table=True):
 class Fact(SQLModel, table=True):
     """One fact of the state: key and canonical JSON value."""
 
-    __tablename__ = "fact"
     key: str = Field(primary_key=True, sa_type=_BYTEWISE)
     value: str
 
@@ -78,7 +74,6 @@ class Fact(SQLModel, table=True):
 class Entry(SQLModel, table=True):
     """One log entry: what it is, who signed it, what it is about."""
 
-    __tablename__ = "entry"
     __table_args__ = (
         Index("entry_statement", "statement", "number"),
         Index("entry_bundle", "bundle"),
@@ -107,10 +102,9 @@ class Entry(SQLModel, table=True):
     """One sentence in plain words."""
 
 
-class SignerRow(SQLModel, table=True):
+class Signer(SQLModel, table=True):
     """One signer of an admitted entry."""
 
-    __tablename__ = "signer"
     id: str = Field(primary_key=True)
     identity: str
     """The signer as JSON."""
@@ -122,10 +116,9 @@ class SignerRow(SQLModel, table=True):
     """Label of that statement: a claim of the holder."""
 
 
-class OwnerRow(SQLModel, table=True):
+class Owner(SQLModel, table=True):
     """A signer that owns a namespace now; CI owners match many signers and are not here."""
 
-    __tablename__ = "owner"
     namespace: str = Field(primary_key=True)
     """Folded name."""
     signer: str = Field(primary_key=True, index=True)
@@ -134,7 +127,6 @@ class OwnerRow(SQLModel, table=True):
 class Model(SQLModel, table=True):
     """One model name and its newest release."""
 
-    __tablename__ = "model"
     __table_args__ = (Index("model_latest", "latest"), Index("model_namespace", "namespace", "latest"))
     key: str = Field(primary_key=True, sa_type=_BYTEWISE)
     """Folded `namespace/name`."""
@@ -148,7 +140,6 @@ class Model(SQLModel, table=True):
 class Release(SQLModel, table=True):
     """One release."""
 
-    __tablename__ = "release"
     __table_args__ = (
         Index("release_model", "model", "number"),
         Index("release_version", "model", "version", unique=True),
@@ -175,10 +166,9 @@ class Release(SQLModel, table=True):
     """Entry of the newest lineage revision, or null."""
 
 
-class DigestRow(SQLModel, table=True):
+class Digest(SQLModel, table=True):
     """Where a digest occurs: in which release, as what, under which path or tensor name."""
 
-    __tablename__ = "digest"
     __table_args__ = (Index("digest_number", "number"),)
     sha256: str = Field(primary_key=True)
     number: int = Field(primary_key=True, sa_type=BigInteger, sa_column_kwargs={"autoincrement": False})
@@ -191,10 +181,9 @@ class DigestRow(SQLModel, table=True):
     """Path of the file."""
 
 
-class TensorRow(SQLModel, table=True):
+class Tensor(SQLModel, table=True):
     """Where a tensor occurs: in which stored table, under which name."""
 
-    __tablename__ = "tensor"
     __table_args__ = (Index("tensor_table", "table"),)
     sha256: str = Field(primary_key=True)
     table: str = Field(primary_key=True)
@@ -206,7 +195,6 @@ class TensorRow(SQLModel, table=True):
 class Edge(SQLModel, table=True):
     """One parent or data set of a release, from the lineage that holds now."""
 
-    __tablename__ = "edge"
     __table_args__ = (Index("edge_digest", "digest", "number"),)
     number: int = Field(primary_key=True, sa_type=BigInteger, sa_column_kwargs={"autoincrement": False})
     """Entry of the child's release."""
@@ -220,7 +208,6 @@ class Edge(SQLModel, table=True):
 class Term(SQLModel, table=True):
     """One word under which a model is found."""
 
-    __tablename__ = "term"
     __table_args__ = (Index("term_model", "model"),)
     word: str = Field(primary_key=True, sa_type=_BYTEWISE)
     model: str = Field(primary_key=True, sa_type=_BYTEWISE)
@@ -229,7 +216,6 @@ class Term(SQLModel, table=True):
 class Blob(SQLModel, table=True):
     """One attachment that is stored: a README or a tensor table."""
 
-    __tablename__ = "blob"
     __table_args__ = (Index("blob_namespace", "namespace"),)
     sha256: str = Field(primary_key=True)
     role: str
@@ -241,5 +227,5 @@ class Blob(SQLModel, table=True):
     """Bytes on disk."""
 
 
-VIEWS: Final[tuple[type[SQLModel], ...]] = (Entry, SignerRow, OwnerRow, Model, Release, DigestRow, Edge, Term)
+VIEWS: Final[tuple[type[SQLModel], ...]] = (Entry, Signer, Owner, Model, Release, Digest, Edge, Term)
 """The tables that entries are projected into."""

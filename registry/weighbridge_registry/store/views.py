@@ -59,11 +59,11 @@ def project(connection: Connection, entries: Sequence[Admitted]) -> None:
             case Namespace() as document:
                 _owners(connection, fold_name(document.namespace), document.owners)
             case OmsPredicate():
-                _insert(connection, tables.DigestRow, [_digest(entry, "root", 0, entry.candidate.subject)])
+                _insert(connection, tables.Digest, [_digest(entry, "root", 0, entry.candidate.subject)])
             case SignerIntroduction() as document:
                 connection.execute(
-                    update(_table(tables.SignerRow))
-                    .where(col(tables.SignerRow.id) == entry.signer)
+                    update(_table(tables.Signer))
+                    .where(col(tables.Signer.id) == entry.signer)
                     .values(introduction=entry.index, label=document.label)
                 )
             case _:
@@ -88,7 +88,7 @@ def index_tensors(connection: Connection, table: str, start: int, tensors: Itera
         for place, tensor in enumerate(tensors, start=start)
     )
     for part in _parts(rows):
-        _upsert(connection, tables.TensorRow, part, ("name",))
+        _upsert(connection, tables.Tensor, part, ("name",))
 
 
 def insert_blob(connection: Connection, blob: tables.Blob) -> None:
@@ -151,15 +151,13 @@ def _entry(connection: Connection, entry: Admitted, page: str | None) -> None:
     )
     if f"signer/{entry.signer}" in entry.facts:
         identity = identities.canonical(entry.identity).decode()
-        _insert(
-            connection, tables.SignerRow, [{"id": entry.signer, "identity": identity, "first": entry.index}]
-        )
+        _insert(connection, tables.Signer, [{"id": entry.signer, "identity": identity, "first": entry.index}])
 
 
 def _owners(connection: Connection, namespace: str, owners: Sequence[Owner]) -> None:
-    connection.execute(delete(_table(tables.OwnerRow)).where(col(tables.OwnerRow.namespace) == namespace))
+    connection.execute(delete(_table(tables.Owner)).where(col(tables.Owner.namespace) == namespace))
     found = {identities.signer_id(one) for owner in owners if (one := _identity(owner)) is not None}
-    _insert(connection, tables.OwnerRow, [{"namespace": namespace, "signer": one} for one in sorted(found)])
+    _insert(connection, tables.Owner, [{"namespace": namespace, "signer": one} for one in sorted(found)])
 
 
 def _identity(owner: Owner) -> Identity | None:
@@ -229,7 +227,7 @@ def _release(connection: Connection, entry: Admitted, document: ReleaseStatement
             [{"key": key, "namespace": namespace, "latest": entry.index, "releases": 1}],
         )
     for part in _parts(_release_digests(entry, document)):
-        _upsert(connection, tables.DigestRow, part, ("name",))
+        _upsert(connection, tables.Digest, part, ("name",))
     _edges(connection, entry.index, document.lineage)
     _terms(connection, key, document.namespace, document.name, document.card)
 
@@ -257,7 +255,7 @@ def _card_revision(connection: Connection, entry: Admitted, document: CardRevisi
     )
     if document.card.readme is not None:
         row = _digest(entry, "readme", 0, document.card.readme.sha256, "README.md")
-        _insert(connection, tables.DigestRow, [row])
+        _insert(connection, tables.Digest, [row])
     release = connection.execute(
         select(
             col(tables.Release.model),
