@@ -424,8 +424,10 @@ def _parse_entry(members: _Members) -> LogEntry:
         inner = members.object("inclusionPromise")
         promise = inner.binary("signedEntryTimestamp", _MAX_SIGNATURE_BYTES)
         inner.finish()
-    if members.strict and time and promise is None:
-        raise members.wrong("integratedTime", "is there without inclusionPromise: nobody signed it")
+    if members.strict and bool(time) != (promise is not None):
+        raise members.wrong(
+            "integratedTime", "and inclusionPromise are there one without the other: unsigned"
+        )
     entry = LogEntry(
         log_index=members.integer("logIndex") if members.has("logIndex") else 0,
         log_id=key_id,

@@ -57,13 +57,34 @@ def load_certificates(pem: bytes) -> tuple[Certificate, ...]:
 
 
 def load_certificate(der: bytes) -> Certificate:
-    """Return the certificate of DER bytes out of a bundle; raises `SignerError`."""
-    from cryptography.x509 import InvalidVersion, load_der_x509_certificate
+    """Return the certificate of DER bytes out of a bundle; raises `SignerError`.
+
+    cryptography reads names and extensions only when they are asked for: all are asked for here, so
+    that a malformed one is found in this place and not later.
+    """
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.x509 import (
+        DuplicateExtension,
+        InvalidVersion,
+        UnsupportedGeneralNameType,
+        load_der_x509_certificate,
+    )
 
     try:
-        return load_der_x509_certificate(der)
-    except (ValueError, InvalidVersion) as error:
+        certificate = load_der_x509_certificate(der)
+        for name in (certificate.subject, certificate.issuer):
+            name.rfc4514_string()
+        _ = certificate.extensions, certificate.not_valid_before_utc, certificate.not_valid_after_utc
+    except (
+        ValueError,
+        TypeError,
+        InvalidVersion,
+        DuplicateExtension,
+        UnsupportedGeneralNameType,
+        UnsupportedAlgorithm,
+    ) as error:
         raise SignerError("a certificate in the bundle can't be read") from error
+    return certificate
 
 
 def anchor_sha256(certificate: Certificate) -> str:

@@ -62,16 +62,19 @@ def write_private_key(path: Path, key: PrivateKey, password: bytes | None) -> No
     """Write a PKCS#8 PEM file, readable by its owner only, never over an existing file.
 
     The file is created exclusively with mode 0600, so no other user can read it even for a moment.
-    Raises `InputError` if the file exists or can't be written.
+    Raises `InputError` if the file exists or can't be written, or if the passphrase is empty.
     """
     from cryptography.hazmat.primitives import serialization
 
+    if password == b"":
+        raise InputError("the passphrase is empty", hint="give one, or say that you want none")
     encryption: serialization.KeySerializationEncryption = (
         serialization.BestAvailableEncryption(password) if password else serialization.NoEncryption()
     )
     pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, encryption)
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+        descriptor = os.open(path, flags, 0o600)
     except FileExistsError as error:
         raise InputError(
             f"{path} exists and is not overwritten",

@@ -26,7 +26,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from weighbridge import bundles, canonical, certificates, tlog
-from weighbridge.bundles import Bundle, InclusionProof, SigstoreMaterial
+from weighbridge.bundles import Bundle, InclusionProof, LogEntry, SigstoreMaterial
 from weighbridge.errors import BundleError, ConfigurationError, LogError, SignerError
 from weighbridge.identities import CiClaims, SigstoreIdentity
 
@@ -46,6 +46,7 @@ _REPOSITORY, _COMMIT, _REF = f"{_FULCIO}.12", f"{_FULCIO}.13", f"{_FULCIO}.14"
 _REPOSITORY_ID, _OWNER_ID = f"{_FULCIO}.15", f"{_FULCIO}.17"
 _BUILD_CONFIG, _RUN = f"{_FULCIO}.18", f"{_FULCIO}.21"
 _CONFIG_HINT = "give a client trust configuration, as Sigstore's tools write it (clienttrustconfig.v0.1+json)"
+_KEY_ID = 4  # bytes of a note's key id (C2SP signed-note)
 _CHECKPOINT_LINES = 3  # origin, size, root; then extension lines
 
 
@@ -160,12 +161,13 @@ class SigstoreTrust:
         if not isinstance(material, SigstoreMaterial):
             raise SignerError("the bundle is not signed through Sigstore")
         entry = material.entry
+        logs = self._logs_of(entry)
         _check_proof(entry.proof, entry.body)
-        if bundle.strict and entry.promise is None and entry.log_index != entry.proof.log_index:
-            raise SignerError("the log entry's index is not the one that its proof is for")
+        if bundle.strict:
+            _check_unsigned(entry)
         self._run_verifier(bundle)
         certificate = certificates.load_certificate(material.certificate)
-        times = self._times(bundle, material)
+        times = self._times(bundle, entry, logs)
         for evidence in times:
             if evidence.time > now + _CLOCK_SKEW:
                 raise SignerError(
@@ -218,14 +220,16 @@ class SigstoreTrust:
         if (payload_type, payload) != (bundle.payload_type, bundle.payload):
             raise SignerError("Sigstore verified another statement than the one in the bundle")
 
-    def _times(self, bundle: Bundle, material: SigstoreMaterial) -> tuple[TimeEvidence, ...]:
-        entry = material.entry
+    def _logs_of(self, entry: LogEntry) -> list[_Service]:
         logs = [log for log in self._logs if entry.log_id in log.ids]
         if not logs:
             raise SignerError(
                 "the log entry names a log that the trusted root does not have",
                 evidence={"log_id": entry.log_id.hex()},
             )
+        return logs
+
+    def _times(self, bundle: Bundle, entry: LogEntry, logs: Sequence[_Service]) -> tuple[TimeEvidence, ...]:
         times = list(stamped_times(bundle, [self]))
         if entry.promise is not None and entry.integrated_time is not None:
             times.append(TimeEvidence("rekor", _unix(entry.integrated_time)))
@@ -368,6 +372,20 @@ def _check_proof(proof: InclusionProof, body: bytes) -> None:
             "the checkpoint of Sigstore's log is of another tree than the proof",
             evidence={"checkpoint": size, "proof": str(proof.tree_size)},
         )
+
+
+def _check_unsigned(entry: LogEntry) -> None:
+    """Refuse, for admission, what the log did not sign: a free index, names and bytes beside the note."""
+    if entry.promise is None and entry.log_index != entry.proof.log_index:
+        raise SignerError("the log entry's index is not the one that its proof is for")
+    try:
+        text, signatures = tlog.split_note(entry.proof.checkpoint.encode())
+    except LogError as error:
+        raise SignerError(f"the checkpoint of Sigstore's log is malformed: {error.message}") from error
+    origin = text.partition("\n")[0]
+    names = [signature.name for signature in signatures if signature.key_id == entry.log_id[:_KEY_ID]]
+    if len(names) != 1 or names[0] not in {origin, origin.partition(" - ")[0]}:
+        raise SignerError("the checkpoint of Sigstore's log is not signed once, under the log's own name")
 
 
 class _AnyIdentity:

@@ -52,6 +52,12 @@ def test_a_key_is_never_written_over_another(tmp_path: Path) -> None:
     assert path.read_bytes() == before
 
 
+def test_an_empty_passphrase_is_not_taken_for_none(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="passphrase is empty"):
+        keys.write_private_key(tmp_path / "key.pem", keys.generate_private_key(), b"")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="can't write"):
         keys.write_private_key(tmp_path / "no" / "key.pem", keys.generate_private_key(), None)
