@@ -13,6 +13,7 @@ from weighbridge.verdict import Conclusion, Verdict
 from .case import Case
 from .entries import Proof
 from .releases import names_of
+from .request import WantedRelease
 
 __all__ = ["next_commands", "summary"]
 
@@ -65,7 +66,7 @@ def _ways_to_name_a_signer(case: Case) -> list[str]:
     path = shlex.quote(str(case.path))
     ways: list[str] = []
     unpinned = any(each.proof is Proof.OPEN for each in case.reading.entries)
-    for name in names_of(case.reading.entries)[:1]:
+    for name in [each for each in names_of(case.reading.entries) if WantedRelease.reads(each)][:1]:
         log = " --log-key VKEY" if unpinned else ""
         ways.append(f"weighbridge verify {path} --release {shlex.quote(name)}{log}")
     for candidate in case.reading.candidates:

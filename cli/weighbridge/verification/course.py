@@ -8,11 +8,12 @@ the model is opened before the manifest's envelope, signer and form are accepted
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Unpack
 
-from weighbridge.errors import NotVerifiedError, UndecidedError
+from weighbridge.errors import InputError, NotVerifiedError, UndecidedError
 from weighbridge.identities import signer_id
 from weighbridge.verdict import Result, Verdict
 
@@ -169,17 +170,22 @@ def _conclude(case: Case) -> Verdict:
 
 
 def _remember(case: Case) -> None:
-    """Remember after a good verdict what would make a later one suspicious: signers, recorded models."""
+    """Remember after a good verdict what would make a later one suspicious: signers, recorded models.
+
+    Where nothing can be written (a container, a read-only home) step 7 has already warned of it.
+    """
     memory, found, signer = case.request.memory, case.release, case.signer
     if found is None or signer is None or not case.used or not case.passed(6, 7):
         return
     origin, document = found.entry.origin, found.document
-    known = memory.signers(origin, document.namespace)
-    memory.remember_signers(origin, document.namespace, known | {signer_id(signer)}, index=found.entry.index)
     digests = {case.root_sha256, document.model.model_digest.removeprefix("sha256:")} - {None}
-    memory.remember_logged(
-        origin,
-        [each for each in digests if each is not None],
-        release=found.title,
-        received=found.entry.received,
-    )
+    with suppress(InputError):
+        known = memory.signers(origin, document.namespace)
+        signers = known | {signer_id(signer)}
+        memory.remember_signers(origin, document.namespace, signers, index=found.entry.index)
+        memory.remember_logged(
+            origin,
+            [each for each in digests if each is not None],
+            release=found.title,
+            received=found.entry.received,
+        )

@@ -97,6 +97,11 @@ class WantedRelease:
             )
         return cls(match["namespace"], match["name"], match["version"])
 
+    @staticmethod
+    def reads(text: str) -> bool:
+        """Tell whether a text is the name of a release."""
+        return _RELEASE.fullmatch(text) is not None
+
     def is_called(self, namespace: object, name: object) -> bool:
         """Tell whether this is the model: names are unique ignoring case and `-_.`."""
         return fold_name(str(namespace)) == fold_name(self.namespace) and fold_name(str(name)) == fold_name(

@@ -5,13 +5,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from weighbridge.errors import SignerError
+from weighbridge.errors import SignerError, StatementError
 from weighbridge.identities import Identity, describe, signer_id
 from weighbridge.verdict import Result
 
 from .case import Case
 from .ownership import Ownership, claims_of, read_ownership
-from .releases import find_release
+from .releases import FoundRelease, find_release
 from .request import WantedRelease
 from .signatures import Candidate
 from .wanted import Wanted
@@ -30,7 +30,7 @@ def judge_signer(case: Case) -> bool:
     if release is not None:
         try:
             return _by_owner(case, release)
-        except SignerError as error:
+        except (SignerError, StatementError) as error:
             return case.put_error(4, error)
     return case.put(4, Result.FAIL, f"{NOT_TOLD} {_found(case)}")
 
@@ -78,7 +78,7 @@ def _choose(case: Case, candidate: Candidate, identity: Identity, who: str) -> b
 def _strangers(case: Case, candidate: Candidate, identity: Identity) -> str:
     """Warn loudly if this client remembers other signers for the namespace, but not this one."""
     release = case.request.release
-    found = release and find_release(case.reading.entries, release, candidate.statement.subjects[0].sha256)
+    found = release and _release_of(case, release, candidate)
     if not found or not found.entry.proved:
         return ""
     remembered = case.request.memory.signers(found.entry.origin, found.document.namespace)
@@ -94,11 +94,18 @@ def _named_first(case: Case, release: WantedRelease) -> Sequence[Candidate]:
     """Put manifests of the named release first: a record may hold those of several versions."""
 
     def is_other(candidate: Candidate) -> bool:
-        root = candidate.statement.subjects[0].sha256
-        found = find_release(case.reading.entries, release, root)
-        return found is None or not found.holds_root(root)
+        found = _release_of(case, release, candidate)
+        return found is None or not found.holds_root(candidate.statement.subjects[0].sha256)
 
     return sorted(case.reading.candidates, key=is_other)
+
+
+def _release_of(case: Case, release: WantedRelease, candidate: Candidate) -> FoundRelease | None:
+    """Find the release of a manifest; one that is malformed is none here, and fails step 6."""
+    try:
+        return find_release(case.reading.entries, release, candidate.statement.subjects[0].sha256)
+    except StatementError:
+        return None
 
 
 def _places(
@@ -109,7 +116,7 @@ def _places(
     The release's entry; where there is none that is proved, the manifest's own; else the end of each list
     (then steps 6 and 7 have no pass to give).
     """
-    found = find_release(case.reading.entries, release, candidate.statement.subjects[0].sha256)
+    found = _release_of(case, release, candidate)
     for entry in (found.entry if found else None, candidate.entry):
         if entry is not None and entry.proved and entry.origin in ownerships:
             return [(entry.origin, entry.index)]

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import json
+
 from weighbridge.verdict import Result, Verdict
 
 
@@ -14,6 +16,7 @@ def assert_verified(verdict: Verdict) -> None:
 def assert_refused(verdict: Verdict, step: int, *words: str) -> None:
     """Expect exit 1, this step to be the first that failed, and its reason to hold these words."""
     assert verdict.exit_code == 1, told(verdict)
+    json.dumps(verdict.to_json())
     assert verdict.failed is not None
     assert verdict.failed.n == step, told(verdict)
     for word in words:

@@ -112,3 +112,12 @@ def test_verify_never_pins(honest: Published, by_release: Check, verify_it: Chec
     assert_verified(by_release(honest, trust=trust))
     assert verify_it(honest.model, release=honest.title, trust=trust).exit_code == 3
     assert trust.logs() == ()
+
+
+def test_a_home_that_cannot_be_written_is_a_warning_not_the_end(
+    honest: Published, by_release: Check, tmp_path: Path
+) -> None:
+    blocked = tmp_path / "blocked"
+    blocked.write_text("a file where the folder should be")
+    verdict = by_release(honest, memory=Memory(blocked, enabled=True))
+    assert_warned(verdict, 7, "saw before")

@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,6 +19,7 @@ from tests.library.verification.expectations import (
 )
 from tests.models import tiny_model
 from tests.records import Published, Publisher, TinyLog, published
+from weighbridge.bundles import parse_bundle
 from weighbridge.releases import ALGORITHMS, ReleaseName, release_predicate
 from weighbridge.verdict import Result
 from weighbridge.weighing import weigh
@@ -97,18 +100,18 @@ def test_a_release_that_lies_about_its_own_digests_is_refused(
         assert what in verdict.failed.reason or "file list" in verdict.failed.reason, told(verdict)
 
 
-def _model(honest: Published) -> dict[str, object]:
+def _model(honest: Published) -> dict[str, Any]:
     weighed = weigh(honest.model, algorithms=ALGORITHMS)
     name = ReleaseName("acme", "tiny", "1.0")
     predicate = release_predicate(name, weighed, origin=honest.log.origin, card=None, lineage=None)
-    model: dict[str, object] = predicate["model"]
+    model: dict[str, Any] = predicate["model"]
     return model
 
 
 def test_all_digests_find_a_signer_who_equivocates(honest: Published, by_release: Check) -> None:
     """SHA-256 of the true files, BLAKE3 of other ones: whoever checks only the fast digest is deceived."""
     model = _model(honest)
-    files = [each | {"blake3": "a" * 64} for each in model["files"]]  # type: ignore[attr-defined]  # JSON
+    files = [each | {"blake3": "a" * 64} for each in model["files"]]
     weighed = weigh(honest.model, algorithms=ALGORITHMS)
     release = honest.publisher.release_of(
         honest.log, weighed, "acme/tiny@2.0", model=model | {"files": files}
@@ -148,6 +151,33 @@ def test_a_claim_of_lineage_is_reported_in_the_words_of_its_level(
     assert step.result is Result.REPORTED
     assert "example/tiny-base (says so)" in step.reason
     assert "1 data set named" in step.reason
+
+
+def test_a_malformed_release_that_a_log_let_in_is_refused_not_a_crash(
+    tmp_path: Path, by_release: Check
+) -> None:
+    model = tiny_model(tmp_path / "m")
+    publisher, log = Publisher(), TinyLog.new()
+    good = parse_bundle(publisher.release(log, model, "acme/tiny@1.0")).payload
+    bad = json.loads(good)
+    bad["predicate"]["surprise"] = True
+    log.add(publisher.namespace(log, "acme", [publisher]), publisher.oms(model))
+    log.add(publisher.signer.sign(json.dumps(bad).encode()))
+    (model / "provenance.jsonl").write_bytes(log.record())
+    assert_refused(by_release(Published(model, publisher, log, "acme/tiny@1.0")), 6, "surprise")
+
+
+def test_a_malformed_owner_list_that_a_log_let_in_is_refused_not_a_crash(
+    tmp_path: Path, by_release: Check
+) -> None:
+    model = tiny_model(tmp_path / "m")
+    publisher, log = Publisher(), TinyLog.new()
+    bad = json.loads(parse_bundle(publisher.namespace(log, "acme", [publisher])).payload)
+    bad["predicate"]["owners"][0]["type"] = "friend"
+    log.add(publisher.signer.sign(json.dumps(bad).encode()), publisher.oms(model))
+    log.add(publisher.release(log, model, "acme/tiny@1.0"))
+    (model / "provenance.jsonl").write_bytes(log.record())
+    assert_refused(by_release(Published(model, publisher, log, "acme/tiny@1.0")), 4, "owners")
 
 
 # --- who owns the name -------------------------------------------------------------------------
