@@ -24,12 +24,16 @@ _SYMBOLS = {
 }
 _COLUMN = 26
 _NARROWEST = 72
-_WIDEST = 120
+_UNWATCHED = 100  # columns where no terminal says how wide it is
 
 
 def show(verdict: Verdict) -> None:
     """Print a verdict on standard output; every line says with a word what its symbol and colour say."""
-    width = min(max(shutil.get_terminal_size().columns, _NARROWEST), _WIDEST)
+    width = (
+        max(shutil.get_terminal_size((_UNWATCHED, 24)).columns, _NARROWEST)
+        if sys.stdout.isatty()
+        else _UNWATCHED
+    )
     for n in range(1, 12):
         _show_step(verdict.step(n), width)
     click.echo()

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 
 from weighbridge.bundles import Bundle, CertificateChain, PublicKeyHint, SigstoreMaterial
@@ -16,6 +17,8 @@ from .releases import names_of
 from .request import WantedRelease
 
 __all__ = ["next_commands", "summary"]
+
+_DIGEST = re.compile(r"(sha256:[0-9a-f]{12})[0-9a-f]{52}")
 
 
 def summary(case: Case, verdict: Verdict) -> str:
@@ -59,7 +62,12 @@ def _good(case: Case, *, subset: bool) -> str:
     if subset and comparison is not None:
         files = f"the {count:,} files that are here, of {comparison.signed:,}, are"
     name = f", and recorded as {case.release.title}" if case.release is not None and case.used else ""
-    return f"Verified: {files} as signed by {who}{name}."
+    return shortened(f"Verified: {files} as signed by {who}{name}.")
+
+
+def shortened(text: str) -> str:
+    """Shorten digests in prose: the whole value stands in step 4, and in the evidence of each step."""
+    return _DIGEST.sub(r"\1…", text)
 
 
 def _ways_to_name_a_signer(case: Case) -> list[str]:

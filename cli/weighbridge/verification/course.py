@@ -8,12 +8,11 @@ the model is opened before the manifest's envelope, signer and form are accepted
 from __future__ import annotations
 
 import os
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Unpack
 
-from weighbridge.errors import InputError, NotVerifiedError, UndecidedError
+from weighbridge.errors import NotVerifiedError, UndecidedError
 from weighbridge.identities import signer_id
 from weighbridge.verdict import Result, Verdict
 
@@ -179,13 +178,12 @@ def _remember(case: Case) -> None:
         return
     origin, document = found.entry.origin, found.document
     digests = {case.root_sha256, document.model.model_digest.removeprefix("sha256:")} - {None}
-    with suppress(InputError):
-        known = memory.signers(origin, document.namespace)
-        signers = known | {signer_id(signer)}
-        memory.remember_signers(origin, document.namespace, signers, index=found.entry.index)
-        memory.remember_logged(
-            origin,
-            [each for each in digests if each is not None],
-            release=found.title,
-            received=found.entry.received,
-        )
+    known = memory.signers(origin, document.namespace)
+    signers = known | {signer_id(signer)}
+    memory.remember_signers(origin, document.namespace, signers, index=found.entry.index)
+    memory.remember_logged(
+        origin,
+        [each for each in digests if each is not None],
+        release=found.title,
+        received=found.entry.received,
+    )

@@ -32,7 +32,7 @@ def judge_statement(case: Case) -> bool:
         return case.put_error(5, error)
     case.manifest = manifest
     files = _count(len(manifest.resources), "file")
-    what = f"OpenSSF Model Signing v1.0, {files}, root sha256:{manifest.root_digest}"
+    what = f"OpenSSF Model Signing v1.0, {files}, root sha256:{manifest.root_digest[:12]}…"
     evidence = {"root_digest": f"sha256:{manifest.root_digest}", "files": len(manifest.resources)}
     result = Result.WARN if warnings else Result.PASS
     return case.put(5, result, "; ".join([what, *warnings]), evidence)

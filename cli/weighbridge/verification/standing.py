@@ -10,8 +10,9 @@ from weighbridge.identities import describe, signer_id
 from weighbridge.verdict import Result
 
 from .case import Case
+from .contents import compare_with_files, compare_with_manifest
 from .ownership import read_ownership
-from .releases import FoundRelease, compare_release, find_release, names_of
+from .releases import FoundRelease, find_release, names_of
 
 if TYPE_CHECKING:
     from weighbridge_schemas.lineage import Lineage, Parent
@@ -34,31 +35,29 @@ def judge_release(case: Case) -> bool:
         if found is None:
             return _no_such_release(case)
         case.release = found
-        if case.chosen is None or case.signer is None:
-            return case.put(
-                6, Result.UNKNOWN, f"{found.title} is claimed; not checked, because step 4 did not pass"
-            )
-        signer = _authorised(case, found)
-        if case.comparison is None or case.comparison.weighed is None:
-            return case.put(
-                6,
-                Result.UNKNOWN,
-                f"{found.title} was not compared with the files: steps 1 to 5 did not get that far",
-            )
-        warnings = compare_release(
-            found,
-            case.comparison.weighed,
-            case.chosen.statement.subjects[0].sha256,
-            subset=bool(case.comparison.missing),
-        )
+        return _judge_found(case, found)
     except (ReleaseError, SignerError, StatementError) as error:
         return case.put_error(6, error)
+
+
+def _judge_found(case: Case, found: FoundRelease) -> bool:
+    """Compare who signed it, then the two signed statements, then the files."""
+    if case.signer is None or case.manifest is None:
+        return case.put(6, Result.UNKNOWN, f"{found.title} is claimed; not checked: no manifest was accepted")
     evidence = {
         "release": found.title,
         "statement": found.entry.bundle.statement_digest,
         "model_digest": found.document.model.model_digest,
-        "signer": signer,
+        "signer": _authorised(case, found),
     }
+    compare_with_manifest(found, case.manifest)
+    weighed = case.comparison.weighed if case.comparison is not None else None
+    if weighed is None or case.comparison is None or not case.passed(1, 2):
+        agrees = (
+            f"{found.title} and the signed manifest agree; the files here differ from both (steps 1 and 2)"
+        )
+        return case.put(6, Result.UNKNOWN, agrees, evidence)
+    warnings = compare_with_files(found, weighed, subset=bool(case.comparison.missing))
     told = f"{found.title} names exactly these files"
     return case.put(6, Result.WARN if warnings else Result.PASS, "; ".join([told, *warnings]), evidence)
 

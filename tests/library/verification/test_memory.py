@@ -120,4 +120,4 @@ def test_a_home_that_cannot_be_written_is_a_warning_not_the_end(
     blocked = tmp_path / "blocked"
     blocked.write_text("a file where the folder should be")
     verdict = by_release(honest, memory=Memory(blocked, enabled=True))
-    assert_warned(verdict, 7, "saw before")
+    assert_warned(verdict, 7, "nothing is remembered")

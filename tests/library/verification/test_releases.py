@@ -21,6 +21,7 @@ from tests.models import tiny_model
 from tests.records import Published, Publisher, TinyLog, published
 from weighbridge.bundles import parse_bundle
 from weighbridge.releases import ALGORITHMS, ReleaseName, release_predicate
+from weighbridge.statements import parse_statement
 from weighbridge.verdict import Result
 from weighbridge.weighing import weigh
 
@@ -71,7 +72,7 @@ def test_the_root_digest_alone_does_not_tie_a_release_to_files(tmp_path: Path, b
     log.add(publisher.oms(renamed), publisher.release(log, safe, "acme/tiny@1.0"))
     (renamed / "provenance.jsonl").write_bytes(log.record())
     verdict = by_release(Published(renamed, publisher, log, "acme/tiny@1.0"))
-    assert_refused(verdict, 6, "other files", "a.bin", "c.bin")
+    assert_refused(verdict, 6, "other files than the signed manifest", "a.bin", "c.bin")
     assert verdict.step(2).result is Result.PASS
 
 
@@ -83,7 +84,7 @@ def test_a_release_that_lies_about_its_own_digests_is_refused(
     assert model
     lies = {
         "weights digest": {"weights_digest": "sha256:" + "0" * 64},
-        "other files": {"files": [f | {"size": f["size"] + 1} for f in _model(honest)["files"]]},
+        "model digest": {"files": [f | {"size": f["size"] + 1} for f in _model(honest)["files"]]},
         "another model": {
             "root_digests": [{"algorithm": "sha256", "method": "files", "root_digest": "sha256:" + "1" * 64}]
         },
@@ -97,7 +98,7 @@ def test_a_release_that_lies_about_its_own_digests_is_refused(
         verdict = by_release(honest, release=title)
         assert verdict.failed is not None, told(verdict)
         assert verdict.failed.n == 6
-        assert what in verdict.failed.reason or "file list" in verdict.failed.reason, told(verdict)
+        assert what in verdict.failed.reason, told(verdict)
 
 
 def _model(honest: Published) -> dict[str, Any]:
@@ -106,6 +107,39 @@ def _model(honest: Published) -> dict[str, Any]:
     predicate = release_predicate(name, weighed, origin=honest.log.origin, card=None, lineage=None)
     model: dict[str, Any] = predicate["model"]
     return model
+
+
+def test_where_only_the_disk_differs_the_release_is_not_blamed(honest: Published, by_release: Check) -> None:
+    """One byte on the disk is step 2's to tell; manifest and release agree."""
+    (honest.model / "config.json").write_text("{}")
+    verdict = by_release(honest)
+    assert_refused(verdict, 2, "config.json")
+    assert verdict.step(6).result is Result.UNKNOWN
+    assert "agree; the files here differ" in verdict.step(6).reason
+
+
+def test_manifest_and_release_by_one_signer_that_disagree_are_equivocation(
+    honest: Published, by_release: Check
+) -> None:
+    """A second manifest hides a file that the release lists; both are signed by the right key."""
+    files = [each for each in _model(honest)["files"] if each["path"] != "config.json"]
+    (honest.model / "config.json").unlink()
+    lying = honest.publisher.oms(honest.model)
+    assert len(files) == 5
+    (honest.model / "config.json").write_text("{}")
+    model = _model(honest)
+    root = manifest_root(lying)
+    model["root_digests"] = [{"algorithm": "sha256", "method": "files", "root_digest": f"sha256:{root}"}]
+    weighed = weigh(honest.model, algorithms=ALGORITHMS)
+    release = honest.publisher.release_of(honest.log, weighed, "acme/tiny@2.0", model=model)
+    honest.record.write_bytes(honest.log.record([0, 1, *honest.log.add(lying, release)]))
+    verdict = by_release(honest, release="acme/tiny@2.0", ignore=["config.json"])
+    assert_refused(verdict, 6, "only in the release: config.json", "equivocates")
+
+
+def manifest_root(bundle: bytes) -> str:
+    """Return the root digest that a manifest's bundle signs."""
+    return parse_statement(parse_bundle(bundle).payload).subject.sha256
 
 
 def test_all_digests_find_a_signer_who_equivocates(honest: Published, by_release: Check) -> None:
