@@ -165,7 +165,7 @@ def test_a_reader_goes_from_the_start_page_to_the_signer_by_links_alone(
     page.get_by_role("link", name="tinylab/encoder").first.click()
     assert page.get_by_role("heading", level=1).inner_text() == "tinylab/encoder 1.0"
     page.locator(".signed-by .who a").click()
-    assert "the holder of the key sha256:" in page.get_by_role("heading", level=1).inner_text()
+    assert "The holder of the key sha256:" in page.get_by_role("heading", level=1).inner_text()
     page.get_by_role("link", name="tinylab", exact=True).click()
     assert page.get_by_role("heading", level=1).inner_text() == "tinylab"
     context.close()

@@ -8,6 +8,7 @@ import pytest
 from tests.web.documents import MemoryRecords, lineage, release, sha, signer
 from weighbridge_schemas.api import ReleaseStatus, WitnessDocument
 from weighbridge_web.checks import Check, release_checks
+from weighbridge_web.words import GLOSSARY
 
 
 def _checks(**changes: object) -> dict[int, Check]:
@@ -34,6 +35,12 @@ def test_files_and_digests_are_for_the_reader_alone() -> None:
     checks = _checks()
     for n in (1, 2):
         assert (checks[n].state, checks[n].label) == ("yours", "only you can check this, on your copy")
+
+
+def test_every_label_of_a_step_is_explained() -> None:
+    for changes in ({}, {"lineage": None}, {"oms_signer": None, "oms_statement": None}):
+        for check in _checks(**changes).values():
+            assert check.anchor in GLOSSARY
 
 
 def test_no_step_ever_claims_to_be_verified_or_safe() -> None:

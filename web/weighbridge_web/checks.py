@@ -32,6 +32,22 @@ class Check:
     state: State
     label: str
     reason: str
+    explained: str = ""
+
+    @property
+    def anchor(self) -> str:
+        """Where `/about/trust` explains the label: the step's own term, else that of its state."""
+        return self.explained or _EXPLAINED[self.state]
+
+
+_EXPLAINED: dict[State, str] = {
+    "yours": "yours",
+    "recorded": "admission",
+    "reported": "reported",
+    "none": "reported",
+    "warn": "reported",
+    "bad": "withdrawn",
+}
 
 
 def release_checks(release: ReleaseDocument, log: LogDocument) -> tuple[Check, ...]:
@@ -71,6 +87,7 @@ def release_checks(release: ReleaseDocument, log: LogDocument) -> tuple[Check, .
             f"entry {grouped(_index(release))}",
             "The record file below carries the proof: it leads from this entry to the log's signature and "
             "can be checked offline.",
+            "receipt",
         ),
         _witnesses(log),
         _status(release),
@@ -81,6 +98,7 @@ def release_checks(release: ReleaseDocument, log: LogDocument) -> tuple[Check, .
             "yours",
             "yours to decide",
             "Which signers, licences and co-signers you accept is for your own policy to say.",
+            "policy",
         ),
     )
 
@@ -128,13 +146,13 @@ def _witnesses(log: LogDocument) -> Check:
             "Nobody independent co-signs this record yet, so that it is the same for everybody rests on the "
             "operator. Keep your receipts: two that contradict each other would prove fraud."
         )
-        return Check(8, "Witnesses", "none", "no co-signer", reason)
+        return Check(8, "Witnesses", "none", "no co-signer", reason, "witness")
     names = ", ".join(said(witness.name, 80) for witness in log.witnesses[:5])
     reason = (
         f"The current state of the public record is also signed by {names}. "
         "Your witness policy says whom you count."
     )
-    return Check(8, "Witnesses", "reported", plural(len(log.witnesses), "co-signer"), reason)
+    return Check(8, "Witnesses", "reported", plural(len(log.witnesses), "co-signer"), reason, "witness")
 
 
 def _status(release: ReleaseDocument) -> Check:
@@ -155,9 +173,8 @@ def _status(release: ReleaseDocument) -> Check:
 
 def _lineage(lineage: LineageDocument | None) -> Check:
     if lineage is None or not (lineage.parents or lineage.datasets or lineage.from_scratch):
-        return Check(
-            10, "Lineage", "none", "not stated", "The publisher does not say what this was made from."
-        )
+        reason = "The publisher does not say what this was made from."
+        return Check(10, "Lineage", "none", "not stated", reason, "lineage")
     parts = []
     if lineage.from_scratch:
         parts.append("trained from scratch")
@@ -167,4 +184,6 @@ def _lineage(lineage: LineageDocument | None) -> Check:
     ):
         levels = Counter(edge.level for edge in edges)
         parts += [f"{plural(levels[level], noun)} ({words[level]})" for level in sorted(levels, reverse=True)]
-    return Check(10, "Lineage", "reported", "as stated", f"The publisher states: {', '.join(parts)}.")
+    return Check(
+        10, "Lineage", "reported", "as stated", f"The publisher states: {', '.join(parts)}.", "lineage"
+    )
