@@ -109,7 +109,8 @@ def test_every_page_fits_and_asks_nobody_else_for_anything(
         assert response.status == (404 if name == "missing" else 200), name
         overflow = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
         assert overflow <= 0, f"{name} is {overflow} px too wide at {width} px"
-        assert page.evaluate("document.fonts.check('16px \"Source Sans 3\"')"), name
+        fonts = page.evaluate("document.fonts.load('16px \"Source Sans 3\"').then(found => found.length)")
+        assert fonts, name
     context.close()
     assert watch.elsewhere == []
     refused = "Failed to load resource: the server responded with a status of 404 (Not Found)"

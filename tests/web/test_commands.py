@@ -61,11 +61,15 @@ def test_a_reader_who_follows_the_page_verifies_the_model(filled: Site, tmp_path
         ["curl", "-o"],
         ["weighbridge", "verify"],
     ]
-    _trust, online, fetch, offline = found
+    trust, online, fetch, offline = found
     shutil.copytree(filled.folder / "encoder", tmp_path / "encoder")
 
-    pinned = filled.folder / "lab"  # its publisher has pinned this log
-    result = run(online, tmp_path, pinned)
+    config = tmp_path / "config"
+    result = run(online, tmp_path, config)
+    assert result.returncode == 3, "an unpinned log proves nothing"
+    result = run([*trust, "--yes"], tmp_path, config)  # there is no terminal to ask
+    assert result.returncode == 0, result.stdout + result.stderr
+    result = run(online, tmp_path, config)
     assert result.returncode == 0, result.stdout + result.stderr
     assert "Verified" in result.stdout
 
