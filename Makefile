@@ -32,7 +32,7 @@ check: setup ## linters, types, layers, generated files, the lock
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/pyright --pythonpath $(BIN)/python
-	$(BIN)/lint-imports --no-cache -q
+	$(BIN)/lint-imports --no-cache --no-logo
 	$(BIN)/python schemas/generate.py --check
 	$(BIN)/python .ci/lock.py --check
 

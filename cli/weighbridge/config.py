@@ -21,7 +21,14 @@ from typing import Final
 
 from weighbridge.errors import ConfigurationError
 
-__all__ = ["FILE_NAME", "FOLDER_VARIABLE", "Settings", "config_folder", "read_settings"]
+__all__ = [
+    "FILE_NAME",
+    "FOLDER_VARIABLE",
+    "Settings",
+    "config_folder",
+    "default_data_folder",
+    "read_settings",
+]
 
 FILE_NAME: Final = "config.toml"
 FOLDER_VARIABLE: Final = "WEIGHBRIDGE_CONFIG_DIR"
@@ -40,6 +47,13 @@ def config_folder(environment: Mapping[str, str] = os.environ) -> Path:
     from platformdirs import user_config_path
 
     return user_config_path("weighbridge", appauthor=False)
+
+
+def default_data_folder() -> Path:
+    """Return the folder of this person's own registry; it need not exist yet."""
+    from platformdirs import user_data_path
+
+    return user_data_path("weighbridge", appauthor=False) / "registry"
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,12 +9,40 @@ from typing import Any, TypeVar
 
 import click
 
-__all__ = ["EXISTING", "ignore_option", "json_option", "model_argument", "registry_option", "signing_options"]
+__all__ = [
+    "EXISTING",
+    "INSTALL_REGISTRY",
+    "ignore_option",
+    "json_option",
+    "model_argument",
+    "read_small_file",
+    "registry_option",
+    "signing_options",
+]
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 EXISTING = click.Path(path_type=Path)
 """A path that the command itself looks at: its own words for a missing file beat click's."""
+
+INSTALL_REGISTRY = "install it with: pip install 'weighbridge[registry]'"
+"""What to do where the service's libraries are missing."""
+
+_MAX_SMALL_FILE = 1024 * 1024
+
+
+def read_small_file(path: Path) -> bytes:
+    """Read a file that an option names (a certificate, a trust configuration): at most 1 MiB."""
+    from weighbridge.errors import InputError
+
+    try:
+        with path.open("rb") as file:
+            data = file.read(_MAX_SMALL_FILE + 1)
+    except OSError as error:
+        raise InputError(f"can't read {path}: {error.strerror}") from error
+    if len(data) > _MAX_SMALL_FILE:
+        raise InputError(f"{path} is longer than {_MAX_SMALL_FILE:,} bytes")
+    return data
 
 
 def model_argument(command: _Command) -> _Command:

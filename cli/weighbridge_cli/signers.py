@@ -17,6 +17,7 @@ import click
 
 from weighbridge.config import config_folder, read_settings
 from weighbridge.errors import InputError
+from weighbridge_cli.options import read_small_file
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 __all__ = ["SigningOptions", "choose_signer", "default_key"]
 
 _CONSENT_FILE = "keyless-consent"
-_MAX_CONFIG_BYTES = 1024 * 1024
 _QUESTION = (
     "Signing keyless puts your account's name (usually an e-mail address) into Sigstore's public logs.\n"
     "Your e-mail address will be public for ever. Continue?"
@@ -143,7 +143,7 @@ def _certificates(path: Path) -> list[Certificate]:
     from cryptography.x509 import load_pem_x509_certificates
 
     try:
-        found = load_pem_x509_certificates(_read(path))
+        found = load_pem_x509_certificates(read_small_file(path))
     except ValueError as error:
         raise InputError(f"{path} holds no certificate in PEM form") from error
     return found
@@ -154,7 +154,7 @@ def _keyless(options: SigningOptions, token: str | None = None) -> StatementSign
 
     token = token or options.identity_token
     _ask_consent(options)
-    config = _read(options.trust_config) if options.trust_config else None
+    config = read_small_file(options.trust_config) if options.trust_config else None
     interactive = sys.stdin.isatty() and not _in_ci()
     return SigstoreSigner(token=token, trust_config=config, staging=options.staging, browser=interactive)
 
@@ -179,14 +179,3 @@ def _ask_consent(options: SigningOptions) -> None:
 
 def _in_ci() -> bool:
     return bool(os.environ.get("CI"))
-
-
-def _read(path: Path) -> bytes:
-    try:
-        with path.open("rb") as file:
-            data = file.read(_MAX_CONFIG_BYTES + 1)
-    except OSError as error:
-        raise InputError(f"can't read {path}: {error.strerror}") from error
-    if len(data) > _MAX_CONFIG_BYTES:
-        raise InputError(f"{path} is longer than {_MAX_CONFIG_BYTES:,} bytes")
-    return data

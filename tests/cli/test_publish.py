@@ -349,7 +349,7 @@ def test_identify_knows_the_model_whatever_it_is_called(registry: Registry, mode
     found = here("identify", renamed, "--registry", registry.url)
     assert found.exit_code == 0, found.stderr
     assert "known/tiny@1" in found.stdout
-    assert "the same files" in found.stdout
+    assert "all files are the same" in found.stdout
     by_digest = here(
         "identify", f"sha256:{weigh(renamed).model_digest}", "--json", "--registry", registry.url
     )
@@ -357,7 +357,27 @@ def test_identify_knows_the_model_whatever_it_is_called(registry: Registry, mode
     (renamed / "notes.txt").write_text("another file", encoding="ascii")
     weights = here("identify", renamed, "--registry", registry.url)
     assert weights.exit_code == 0
-    assert "the same weights" in weights.stdout
+    assert "the weights are the same" in weights.stdout
+
+
+def test_identify_of_a_forged_copy_leads_with_what_is_not_known(
+    registry: Registry, model: Path, key: Path
+) -> None:
+    assert _publish(registry, model, "forged/tiny@1", key).exit_code == 0
+    weights = bytearray((model / "model.safetensors").read_bytes())
+    weights[-1] ^= 1
+    (model / "model.safetensors").write_bytes(weights)
+    told = here("identify", model, "--registry", registry.url)
+    assert told.exit_code == 1
+    first, *rest = told.stdout.splitlines()
+    assert first.startswith("This exact model is not registered here. 6 of its 7 files are in forged/tiny@1")
+    assert "unknown there: model.safetensors." in first
+    assert len(rest) < 6
+    single = here("identify", model / "config.json", "--registry", registry.url)
+    assert single.exit_code == 0
+    assert "has this file: config.json" in single.stdout
+    assert here("identify", model / "model.safetensors", "--registry", registry.url).exit_code == 1
+    assert here("identify", model, "--registry", registry.url, "--json").json()["known"] is False
 
 
 def test_identify_says_unknown_and_exit_1(registry: Registry, tmp_path: Path, config_folder: Path) -> None:

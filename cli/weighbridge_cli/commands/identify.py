@@ -4,9 +4,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -18,17 +19,20 @@ if TYPE_CHECKING:
     from weighbridge_schemas.api import DigestAnswer, DigestMatch
 
 _DIGEST = re.compile(r"(?:sha256:)?([0-9a-f]{64})")
+_STRENGTH = ("model", "root", "weights", "table", "file", "tensor", "readme", "statement", "bundle")
+_WHOLE = ("model", "root", "weights", "table")
 _WORDS = {
-    "model": "the same files",
-    "weights": "the same weights",
-    "root": "the same files, by OMS root digest",
-    "file": "the same file",
-    "readme": "the same README.md",
-    "tensor": "the same tensor",
-    "table": "the same tensor table",
-    "statement": "this very statement",
-    "bundle": "this very signature",
+    "model": "all files are the same",
+    "root": "all files are the same",
+    "weights": "the weights are the same, other files differ",
+    "table": "the tensor table is the same",
+    "tensor": "holds this tensor",
+    "readme": "has this README.md",
+    "statement": "is this very statement",
+    "bundle": "is this very signature",
 }
+_MOST_NAMES = 5
+_MOST_RELEASES = 20
 
 
 @click.command("identify")
@@ -39,93 +43,149 @@ _WORDS = {
 def command(what: str, *, registry: str | None, ignore: tuple[str, ...], as_json: bool) -> None:
     """Ask a registry what it knows of a model (whatever it is called now), of a file, or of a SHA-256.
 
-    The model itself is not sent, only digests. Exit code 0 if it is known, 1 if it is unknown here,
-    which says nothing against it.
+    Nothing but digests is sent. Exit code 0 if it is known; 1 if it is not, also when only some of a
+    model's files are: which says nothing against it.
     """
     from weighbridge_cli import terminal
     from weighbridge_cli.registries import open_registry
 
     client = open_registry(registry)
-    digests = _digests(what, ignore)
-    found = [answer for answer in client.digests(list(digests)).answers if answer.matches]
+    question = _question(what, ignore)
+    answers = [answer for answer in client.digests(list(question.digests)).answers if answer.matches]
+    found = _by_release(question, answers)
+    known = any(one.kind in _WHOLE or not question.is_folder for one in found)
     if as_json:
-        terminal.print_json(
-            {
-                "v": 1,
-                "known": bool(found),
-                "asked": [{"digest": f"sha256:{digest}", "of": of} for digest, of in digests.items()],
-                "answers": [answer.model_dump(mode="json", by_alias=True) for answer in found],
-            }
-        )
+        terminal.print_json(_document(question, answers, known=known))
     else:
-        _show(what, digests, found, client)
-    click.get_current_context().exit(0 if found else 1)
+        _show(question, found, client)
+    click.get_current_context().exit(0 if known else 1)
 
 
-def _digests(what: str, ignore: tuple[str, ...]) -> dict[str, str]:
-    """Return the digests to ask for, most telling first, each with what it is the digest of."""
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """What is asked: digests (bare hex), and which file of ours a digest is of."""
+
+    what: str
+    is_folder: bool
+    digests: tuple[str, ...]
+    files: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class _Found:
+    """One release that has something of it: the strongest match, and which files of ours."""
+
+    release: str
+    match: DigestMatch
+    kind: str
+    files: set[str] = field(default_factory=set)
+    their_names: set[str] = field(default_factory=set)
+
+
+def _question(what: str, ignore: tuple[str, ...]) -> _Question:
+    """Weigh what is asked for, unless it is a digest already."""
     if match := _DIGEST.fullmatch(what):
-        return {match[1]: "the digest you gave"}
+        return _Question(what, is_folder=False, digests=(match[1],))
     from weighbridge.weighing import weigh
     from weighbridge_cli import terminal
 
     path = Path(what)
     with terminal.Progress(f"weighing {path.name}") as progress:
         weighed = weigh(path, ignore=ignore, progress=progress)
-    return _model_digests(weighed)
+    return _about(what, weighed)
 
 
-def _model_digests(weighed: WeighedModel) -> dict[str, str]:
-    wanted = [(weighed.model_digest, "all files")]
-    if weighed.weights_digest:
-        wanted.append((weighed.weights_digest, "the weights"))
-    wanted.append((weighed.root_digest, "all files, by OMS root digest"))
-    wanted += [(file.sha256, f"file {file.path}") for file in weighed.files]
-    digests: dict[str, str] = {}
-    for digest, of in wanted:
-        digests.setdefault(digest, of)
-    return digests
+def _about(what: str, weighed: WeighedModel) -> _Question:
+    files = {file.path: file.sha256 for file in weighed.files}
+    whole = [
+        weighed.model_digest,
+        weighed.root_digest,
+        *([weighed.weights_digest] if weighed.weights_digest else []),
+    ]
+    digests = dict.fromkeys([*whole, *files.values()])
+    return _Question(what, is_folder=not weighed.is_file, digests=tuple(digests), files=files)
 
 
-def _show(what: str, digests: dict[str, str], found: Sequence[DigestAnswer], client: RegistryClient) -> None:
-    from weighbridge_cli import terminal
-
-    if not found:
-        terminal.put(f"Unknown to {client.url}: {what}")
-        terminal.note("Unknown is not bad: it was not published there, or it was changed since.")
-        return
-    best: dict[str, tuple[DigestMatch, list[str]]] = {}
-    for answer in found:
-        of = digests.get(answer.digest.removeprefix("sha256:"), "")
+def _by_release(question: _Question, answers: Sequence[DigestAnswer]) -> list[_Found]:
+    """Gather the matches of each release, strongest release first."""
+    found: dict[str, _Found] = {}
+    for answer in answers:
+        digest = answer.digest.removeprefix("sha256:")
+        ours = [path for path, sha256 in question.files.items() if sha256 == digest]
         for match in answer.matches:
-            _add(best, match, of)
-    for release, (match, parts) in best.items():
-        terminal.put(release, bold=True)
-        terminal.put(f"  {'; '.join(parts)}")
-        if match.signer is not None:
-            terminal.put(f"  signed by {match.signer.label}")
-        terminal.put(f"  entry {match.index}, {_day(match.received)}: {client.absolute(match.url)}")
-    terminal.note(
-        f"This is the word of {client.url}; to be sure, verify: weighbridge verify PATH --release …"
+            named = match.namespace and match.name and match.version
+            release = f"{match.namespace}/{match.name}@{match.version}" if named else f"entry {match.index}"
+            one = found.setdefault(release, _Found(release, match, match.kind))
+            if _STRENGTH.index(match.kind) < _STRENGTH.index(one.kind):
+                one.match, one.kind = match, match.kind
+            if match.kind == "file":
+                one.files.update(ours)
+                one.their_names.update([match.path] if match.path else [])
+    return sorted(
+        found.values(), key=lambda one: (_STRENGTH.index(one.kind), -len(one.files), one.match.index)
     )
 
 
-def _add(best: dict[str, tuple[DigestMatch, list[str]]], match: DigestMatch, of: str) -> None:
-    """Put a match under its release; name single files only where nothing bigger matches."""
-    named = match.namespace and match.name and match.version
-    release = f"{match.namespace}/{match.name}@{match.version}" if named else f"entry {match.index}"
-    kept, parts = best.setdefault(release, (match, []))
-    words = _WORDS[match.kind]
-    if match.kind in {"file", "tensor", "readme"}:
-        if kept.kind in {"model", "weights", "root"}:
-            return
-        words = f"{words}: {match.path}" if match.path else words
-    elif match.kind == "root" and kept.kind == "model":
+def _document(question: _Question, answers: Iterable[DigestAnswer], *, known: bool) -> dict[str, Any]:
+    files = {digest: path for path, digest in question.files.items()}
+    return {
+        "v": 1,
+        "known": known,
+        "asked": [{"digest": f"sha256:{digest}", "file": files.get(digest)} for digest in question.digests],
+        "answers": [answer.model_dump(mode="json", by_alias=True) for answer in answers],
+    }
+
+
+def _show(question: _Question, found: Sequence[_Found], client: RegistryClient) -> None:
+    from weighbridge_cli import terminal
+
+    if not found:
+        terminal.put(f"Unknown to {client.url}: {question.what}")
+        terminal.note("That is not bad: it was not published there, or it was changed since.")
         return
-    if of.startswith("file ") and match.path and of != f"file {match.path}":
-        words += f" (yours is called {of.removeprefix('file ')})"
-    if words not in parts:
-        parts.append(words)
+    if question.is_folder and found[0].kind not in _WHOLE:
+        terminal.put(
+            f"This exact model is not registered here. {_parts(question, found[0])}", colour="yellow"
+        )
+        found = found[:1]
+    for one in found[:_MOST_RELEASES]:
+        terminal.put(one.release, bold=True)
+        terminal.put(f"  {_words(question, one)}")
+        if one.match.signer is not None:
+            terminal.put(f"  signed by {one.match.signer.label}")
+        terminal.put(
+            f"  entry {one.match.index}, {_day(one.match.received)}: {client.absolute(one.match.url)}"
+        )
+    if len(found) > _MOST_RELEASES:
+        terminal.put(f"and {len(found) - _MOST_RELEASES} more")
+    terminal.note(
+        f"This is the word of {client.url}. To be sure: weighbridge verify PATH --release NS/NAME@VERSION"
+    )
+
+
+def _words(question: _Question, one: _Found) -> str:
+    if one.kind == "file":
+        if question.is_folder:
+            return f"has {len(one.files)} of its {len(question.files)} files"
+        return f"has this file: {_names(one.their_names)}"
+    return _WORDS[one.kind]
+
+
+def _parts(question: _Question, best: _Found) -> str:
+    """Say how much of a model a release has, and which files it does not have."""
+    missing = question.files.keys() - best.files
+    if not best.files:
+        return ""
+    return (
+        f"{len(best.files)} of its {len(question.files)} files are in {best.release}; "
+        f"unknown there: {_names(missing)}."
+    )
+
+
+def _names(names: Iterable[str]) -> str:
+    listed = sorted(names)
+    more = f" and {len(listed) - _MOST_NAMES} more" if len(listed) > _MOST_NAMES else ""
+    return ", ".join(listed[:_MOST_NAMES]) + more
 
 
 def _day(received: int) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from weighbridge_cli.options import json_option
+from weighbridge_cli.options import EXISTING, INSTALL_REGISTRY, json_option, read_small_file
 
 _MAX_KEY_FILE = 4096
 
@@ -134,3 +134,78 @@ def _ask(vkey: str, fingerprint: str) -> None:
         )
     if not click.confirm("Is that the fingerprint you were told elsewhere?", err=True):
         raise InputError("not trusted: the fingerprint was not confirmed")
+
+
+@command.command("fsck")
+@click.option(
+    "--data", "source", metavar="DIR|URL", help="A registry's data folder (else: yours), or its address."
+)
+@click.option(
+    "--log-key", metavar="VKEY", help="The log's key (else: as you trust it; of a folder, its own)."
+)
+@click.option(
+    "--database-url", metavar="U", help="The registry's database, if it is not SQLite in the folder."
+)
+@click.option(
+    "--trust-config",
+    "trust_configs",
+    type=EXISTING,
+    multiple=True,
+    metavar="JSON",
+    help="A private Sigstore that the registry admits. May be given again.",
+)
+@json_option
+def fsck(
+    *,
+    source: str | None,
+    log_key: str | None,
+    database_url: str | None,
+    trust_configs: tuple[Path, ...],
+    as_json: bool,
+) -> None:
+    """Prove that a log is whole: tiles, entries, statements and database agree with the signed checkpoint.
+
+    Only reads, also from a registry that is running. Exit code 0 if all agree, 1 if anything does not.
+    """
+    from weighbridge.config import default_data_folder
+    from weighbridge.errors import InputError
+    from weighbridge_cli import terminal
+
+    try:
+        from weighbridge_registry.fsck import fsck as check
+    except ImportError as error:
+        raise InputError(f"the registry is not installed: {error}", hint=INSTALL_REGISTRY) from error
+    place = source or str(default_data_folder())
+    report = check(
+        place,
+        vkey=log_key or _trusted_vkey(place),
+        database_url=database_url,
+        trust_configs=tuple(read_small_file(path) for path in trust_configs),
+    )
+    if as_json:
+        terminal.print_json(report.to_json())
+    else:
+        for one in report.checks:
+            terminal.put(f"{'ok  ' if not one.problems else 'BAD '} {one.name}: {one.looked_at:,} looked at")
+            for problem in one.problems:
+                terminal.put(f"     {problem}")
+        terminal.rows(
+            [
+                ("log", report.origin),
+                ("size", f"{report.size:,} entries"),
+                ("root", f"sha256:{report.root}"),
+                ("state", f"sha256:{report.state_digest}"),
+            ]
+        )
+        terminal.put("whole: everything agrees" if report.ok else "NOT whole: see above", bold=True)
+    click.get_current_context().exit(0 if report.ok else 1)
+
+
+def _trusted_vkey(place: str) -> str | None:
+    """Return the key that is pinned for a registry's address; a data folder has its own."""
+    from weighbridge_cli.registries import trust_store
+
+    for log in trust_store().logs():
+        if log.url and log.url.rstrip("/") == place.rstrip("/"):
+            return log.vkey
+    return None

@@ -48,11 +48,15 @@ def show(namespace: str, *, registry: str | None, as_json: bool) -> None:
     terminal.put(f"  since entry {document.index} of {document.as_of.origin}, epoch {document.epoch}")
     terminal.put(f"  models: {', '.join(model.name for model in document.models) or 'none yet'}")
     for change in document.history:
+        added, removed = _counted(len(change.added)), _counted(len(change.removed))
         terminal.put(
-            f"  entry {change.index}: {len(change.added)} owners added, {len(change.removed)} removed, "
-            f"signed by {change.signer.label}"
+            f"  entry {change.index}: {added} added, {removed} removed, signed by {change.signer.label}"
         )
     terminal.note(f"This is the word of {client.url}. What it proves is in the record file of each release.")
+
+
+def _counted(owners: int) -> str:
+    return "1 owner" if owners == 1 else f"{owners} owners"
 
 
 def _owner(owner: Owner) -> str:

@@ -7,10 +7,8 @@ from pathlib import Path
 
 import click
 
-from weighbridge_cli.options import EXISTING
-
-_MAX_CONFIG_BYTES = 1024 * 1024
-_INSTALL = "install it with: pip install 'weighbridge[registry]'"
+from weighbridge.config import default_data_folder
+from weighbridge_cli.options import EXISTING, INSTALL_REGISTRY, read_small_file
 
 
 @click.command("serve")
@@ -53,9 +51,9 @@ def command(
         from weighbridge_registry.settings import Settings
         from weighbridge_web.app import create_app
     except ImportError as error:
-        raise InputError(f"the registry is not installed: {error}", hint=_INSTALL) from error
+        raise InputError(f"the registry is not installed: {error}", hint=INSTALL_REGISTRY) from error
     settings = Settings(
-        data=(data or _default_data()).absolute(),
+        data=(data or default_data_folder()).absolute(),
         host=host,
         port=port,
         database_url=database_url,
@@ -71,33 +69,14 @@ def command(
     serve(create_app(settings), host, port, on_ready=ready)
 
 
-def _default_data() -> Path:
-    from platformdirs import user_data_path
-
-    return user_data_path("weighbridge", appauthor=False) / "registry"
-
-
 def _trust_config(path: Path) -> bytes:
     """Read a private Sigstore's configuration; what is wrong with it is told before anything starts."""
     from weighbridge.errors import InputError, WeighbridgeError
     from weighbridge.sigstore_trust import SigstoreTrust
 
-    data = _read(path)
+    data = read_small_file(path)
     try:
         SigstoreTrust.from_config(data)
     except WeighbridgeError as error:
         raise InputError(f"{path}: {error.message}", hint=error.hint) from error
-    return data
-
-
-def _read(path: Path) -> bytes:
-    from weighbridge.errors import InputError
-
-    try:
-        with path.open("rb") as file:
-            data = file.read(_MAX_CONFIG_BYTES + 1)
-    except OSError as error:
-        raise InputError(f"can't read {path}: {error.strerror}") from error
-    if len(data) > _MAX_CONFIG_BYTES:
-        raise InputError(f"{path} is longer than {_MAX_CONFIG_BYTES:,} bytes")
     return data
