@@ -18,6 +18,7 @@ from .request import WantedRelease
 
 __all__ = ["next_commands", "summary"]
 
+_PIN = "weighbridge log trust add URL|VKEY   # compare the fingerprint with one from its operator"
 _DIGEST = re.compile(r"(sha256:[0-9a-f]{12})[0-9a-f]{52}")
 
 
@@ -48,9 +49,7 @@ def next_commands(case: Case, verdict: Verdict) -> tuple[str, ...]:
     if verdict.verdict is Conclusion.UNTRUSTED:
         commands.extend(_ways_to_name_a_signer(case))
     elif 7 in verdict.asked and any(each.proof is Proof.OPEN for each in case.reading.entries):  # noqa: PLR2004  the step
-        commands.append(
-            "weighbridge log trust add VKEY   # the key from the log's own people, not from this record"
-        )
+        commands.append(_PIN)
     return tuple(dict.fromkeys(commands))
 
 

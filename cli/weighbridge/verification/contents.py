@@ -11,11 +11,11 @@ import hashlib
 
 from weighbridge.errors import ReleaseError
 from weighbridge.oms import Manifest
-from weighbridge.weighing import README, WeighedModel, model_digest, tensor_table
+from weighbridge.weighing import README, WeighedFile, WeighedModel, model_digest, tensor_table
 
 from .releases import FoundRelease
 
-__all__ = ["compare_with_files", "compare_with_manifest"]
+__all__ = ["compare_readme", "compare_with_files", "compare_with_manifest"]
 
 _SHOWN = 10
 _EQUIVOCATES = "The signer equivocates, or the record is of another model. Do not use it under this name."
@@ -44,10 +44,10 @@ def compare_with_manifest(found: FoundRelease, manifest: Manifest) -> None:
     _compare_names(found, manifest)
 
 
-def compare_with_files(found: FoundRelease, weighed: WeighedModel, *, subset: bool) -> list[str]:
-    """Hold a release against files that are as the manifest says (steps 1 and 2 passed); returns warnings.
+def compare_with_files(found: FoundRelease, weighed: WeighedModel, *, subset: bool) -> None:
+    """Hold a release against files that are as the manifest says (steps 1 and 2 passed).
 
-    What the manifest does not sign is compared: sizes, further digests, tensors, README. `subset`: signed
+    What the manifest does not sign is compared: sizes, further digests, tensors. `subset`: signed
     files are missing, so what is computed over all of them is not. Raises `ReleaseError` (step 6).
     """
     present = {file.path: file for file in weighed.files}
@@ -73,7 +73,22 @@ def compare_with_files(found: FoundRelease, weighed: WeighedModel, *, subset: bo
         table = None if not weighed.tensors else hashlib.sha256(tensor_table(weighed.tensors)).hexdigest()
         signed_table = None if model.tensors is None else model.tensors.table_digest
         _require(found, "tensor table", signed_table, table and f"sha256:{table}")
-    return _compare_readme(found, weighed)
+
+
+def compare_readme(found: FoundRelease, readme: WeighedFile | None) -> tuple[str, bool]:
+    """Say whether the card binds this README, and whether that deserves a warning; ("", False) for nothing.
+
+    An edit leaves the weights as signed: it never fails, and what the card no longer describes is anybody's.
+    """
+    card = found.document.card
+    bound = card.readme if card is not None else None
+    if readme is None:
+        return ("README.md, which the signed card describes, is not here", True) if bound else ("", False)
+    if bound is None:
+        return "README.md is not signed: the release binds none", True
+    if bound.sha256 != readme.sha256:
+        return "the signed card no longer describes README.md: it was edited after the release", True
+    return "README.md is the one that its card describes", False
 
 
 def _compare_names(found: FoundRelease, manifest: Manifest) -> None:
@@ -110,19 +125,6 @@ def _compare_names(found: FoundRelease, manifest: Manifest) -> None:
                 "changed": changed[:100],
             },
         )
-
-
-def _compare_readme(found: FoundRelease, weighed: WeighedModel) -> list[str]:
-    """Warn of a README that the card does not bind: the weights beside it are as signed."""
-    card = found.document.card
-    bound = card.readme if card is not None else None
-    if weighed.readme is None:
-        return ["README.md, which the signed card describes, is not here"] if bound is not None else []
-    if bound is None:
-        return ["README.md is not signed: the release binds none"]
-    if bound.sha256 != weighed.readme.sha256:
-        return ["the signed card no longer describes README.md: it was edited after the release"]
-    return []
 
 
 def _require(

@@ -21,7 +21,8 @@ from .witnesses import freshness
 __all__ = ["entry_of", "judge_recorded"]
 
 PIN = (
-    "Get the log's key from the people who run it, not from this record, then: weighbridge log trust add VKEY"
+    "Get the fingerprint of its key from the people who run it, not from this record, then: "
+    "weighbridge log trust add URL|VKEY"
 )
 
 

@@ -10,7 +10,7 @@ from weighbridge.identities import describe, signer_id
 from weighbridge.verdict import Result
 
 from .case import Case
-from .contents import compare_with_files, compare_with_manifest
+from .contents import compare_readme, compare_with_files, compare_with_manifest
 from .ownership import read_ownership
 from .releases import FoundRelease, find_release, names_of
 
@@ -57,9 +57,10 @@ def _judge_found(case: Case, found: FoundRelease) -> bool:
             f"{found.title} and the signed manifest agree; the files here differ from both (steps 1 and 2)"
         )
         return case.put(6, Result.UNKNOWN, agrees, evidence)
-    warnings = compare_with_files(found, weighed, subset=bool(case.comparison.missing))
-    told = f"{found.title} names exactly these files"
-    return case.put(6, Result.WARN if warnings else Result.PASS, "; ".join([told, *warnings]), evidence)
+    compare_with_files(found, weighed, subset=bool(case.comparison.missing))
+    readme, warned = compare_readme(found, weighed.readme)
+    told = "; ".join(filter(None, (f"{found.title} names exactly these files", readme)))
+    return case.put(6, Result.WARN if warned else Result.PASS, told, evidence)
 
 
 def judge_status(case: Case) -> bool:
