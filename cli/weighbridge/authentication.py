@@ -56,7 +56,8 @@ def authenticate(
     instances. `now` must be aware. `times` is evidence that the caller has already verified (a witness's
     cosignature): an expired certificate passes only at such a time or one that the bundle proves.
 
-    Raises `SignerError` (step 4) with the reason; there is no other way to fail.
+    Raises `SignerError` (step 4) with the reason. The bundle has no other way to fail; a trusted Sigstore
+    root that can't be used itself is a `ConfigurationError`.
     """
     match bundle.material:
         case PublicKeyHint() as material:

@@ -183,7 +183,8 @@ def test_a_chain_whose_last_certificate_is_nonsense(
     acme = certified(service.origin, authority, "Acme Release", timedelta(days=10))
     parsed = bundles.parse_bundle(acme.oms(FILES))
     assert isinstance(parsed.material, bundles.CertificateChain)
-    for chain in ([b"nonsense"], [*parsed.material.certificates, b"nonsense"]):
+    unknown_version = authority.der.replace(b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x09", 1)
+    for chain in ([b"nonsense"], [*parsed.material.certificates, b"nonsense"], [unknown_version]):
         forged = bundles.encode_certificate_bundle(parsed.payload, parsed.signature, chain)
         answer = post(client, forged)
         assert answer.status_code == 403, answer.text

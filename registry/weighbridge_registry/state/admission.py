@@ -12,9 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
-from cryptography import x509
-
-from weighbridge import identities
+from weighbridge import certificates, identities
 from weighbridge.bundles import Bundle, CertificateChain, PublicKeyHint
 from weighbridge.errors import ConflictError, ForbiddenError, LogError, SignerError, UnprocessableError
 from weighbridge.identities import Identity
@@ -186,9 +184,8 @@ def _key(state: State, candidate: Candidate, material: PublicKeyHint) -> str:
 def _anchors(state: State, candidate: Candidate, material: CertificateChain) -> tuple[str, ...]:
     """List authorities that may have issued the chain: owners' anchors with the issuer's name."""
     try:
-        issuer = x509.load_der_x509_certificate(material.certificates[-1]).issuer
-        name = signers.name_digest(issuer)
-    except ValueError as error:
+        name = signers.name_digest(certificates.load_certificate(material.certificates[-1]).issuer)
+    except SignerError as error:
         raise ForbiddenError("the bundle's last certificate cannot be read") from error
     found = list(state.get(f"anchors/{name}") or ())
     if isinstance(candidate.document, Namespace):
