@@ -153,7 +153,10 @@ def publish(
     path = Path(path)
     recorder = open_recorder(registry, trust, memory)
     if recorder.pinned_now:
-        report(f"trusting the log {recorder.origin} from now on, key fingerprint {recorder.fingerprint}")
+        report(
+            f"first use: the log {recorder.origin} is trusted from now on, "
+            f"key fingerprint {recorder.fingerprint}"
+        )
     weighed = weigh(path, algorithms=releases.ALGORITHMS, ignore=ignore, progress=progress)
     report(f"weighed {len(weighed.files)} files, {weighed.size:,} bytes: model sha256:{weighed.model_digest}")
     said = _disclosure(path, weighed, card, lineage)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 import time
 from collections.abc import Iterable, Sequence
@@ -28,12 +29,14 @@ __all__ = [
     "printable",
     "put",
     "rows",
+    "short",
     "step",
     "styled",
     "unsafe_files",
     "warn",
 ]
 
+_FULL_DIGEST = re.compile(r"(sha256:[0-9a-f]{12})[0-9a-f]{52}")
 _SECONDS_BETWEEN_UPDATES = 0.1
 _SECONDS_BEFORE_FIRST = 0.5
 
@@ -95,6 +98,11 @@ def human_size(count: int) -> str:
             return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
         size /= 1000
     raise AssertionError("unreachable")
+
+
+def short(text: str) -> str:
+    """Shorten the digests in a sentence; the full value has its own line somewhere."""
+    return _FULL_DIGEST.sub(r"\1…", text)
 
 
 def unsafe_files(files: Iterable[WeighedFile]) -> list[str]:

@@ -33,6 +33,7 @@ _START_SECONDS: Final = 60
 _STOP_SECONDS: Final = 15
 _COMMAND_SECONDS: Final = 1800
 _REFUSED: Final = 1
+_PAPERS: Final = ("model.sig", "provenance.jsonl", "README.md")
 _READY: Final = "weighbridge is ready: "
 
 # Run in the process that verifies, before weighbridge is imported: no socket can be made any more.
@@ -263,7 +264,7 @@ def _forge(stage: _Stage, model: DemoModel, release: str) -> None:
     stage.show(f"cp -r {shlex.quote(model.path.name)} {shlex.quote(forged.name)}")
     target = forged
     if forged.is_dir():
-        files = (path for path in sorted(forged.rglob("*")) if path.is_file() and path.parent == forged)
+        files = (path for path in sorted(forged.iterdir()) if path.is_file() and path.name not in _PAPERS)
         target = max(files, key=lambda path: path.stat().st_size)
     offset = target.stat().st_size // 2
     with target.open("r+b") as file:
@@ -281,7 +282,7 @@ def _rename(stage: _Stage, model: DemoModel) -> None:
     renamed = stage.work / f"super-embedder-final-2{suffix}"
     stage.show(f"cp -r {shlex.quote(model.path.name)} {renamed.name}")
     _copy(model.path, renamed)
-    for paper in ("model.sig", "provenance.jsonl", "README.md"):
+    for paper in _PAPERS:
         if renamed.is_dir() and (renamed / paper).exists():
             (renamed / paper).unlink()
     if renamed.is_dir():

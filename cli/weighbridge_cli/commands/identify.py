@@ -121,8 +121,11 @@ def _by_release(question: _Question, answers: Sequence[DigestAnswer]) -> list[_F
             if match.kind == "file":
                 one.files.update(ours)
                 one.their_names.update([match.path] if match.path else [])
+    released = [one for one in found.values() if one.match.namespace]
+    # A statement of its own (an OMS signature, say) tells nothing beside the release that it belongs to.
     return sorted(
-        found.values(), key=lambda one: (_STRENGTH.index(one.kind), -len(one.files), one.match.index)
+        released or found.values(),
+        key=lambda one: (_STRENGTH.index(one.kind), -len(one.files), one.match.index),
     )
 
 
@@ -152,7 +155,7 @@ def _show(question: _Question, found: Sequence[_Found], client: RegistryClient) 
         terminal.put(one.release, bold=True)
         terminal.put(f"  {_words(question, one)}")
         if one.match.signer is not None:
-            terminal.put(f"  signed by {one.match.signer.label}")
+            terminal.put(f"  signed by {terminal.short(one.match.signer.label)}")
         terminal.put(
             f"  entry {one.match.index}, {_day(one.match.received)}: {client.absolute(one.match.url)}"
         )

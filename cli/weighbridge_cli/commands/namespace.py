@@ -49,9 +49,8 @@ def show(namespace: str, *, registry: str | None, as_json: bool) -> None:
     terminal.put(f"  models: {', '.join(model.name for model in document.models) or 'none yet'}")
     for change in document.history:
         added, removed = _counted(len(change.added)), _counted(len(change.removed))
-        terminal.put(
-            f"  entry {change.index}: {added} added, {removed} removed, signed by {change.signer.label}"
-        )
+        who = terminal.short(change.signer.label)
+        terminal.put(f"  entry {change.index}: {added} added, {removed} removed, signed by {who}")
     terminal.note(f"This is the word of {client.url}. What it proves is in the record file of each release.")
 
 

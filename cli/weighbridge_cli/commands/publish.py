@@ -101,7 +101,7 @@ def command(
             ignore=ignore,
             label=label,
             retry_for=retry_for,
-            report=terminal.step,
+            report=lambda words: terminal.step(terminal.short(words)),
             progress=progress,
         )
     if as_json:
