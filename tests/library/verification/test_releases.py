@@ -82,7 +82,7 @@ def test_a_release_that_lies_about_its_own_digests_is_refused(
     weighed = weigh(honest.model, algorithms=ALGORITHMS)
     model = honest.publisher.release_of(honest.log, weighed, "acme/tiny@3.0")
     assert model
-    lies = {
+    lies: dict[str, dict[str, Any]] = {
         "weights digest": {"weights_digest": "sha256:" + "0" * 64},
         "model digest": {"files": [f | {"size": f["size"] + 1} for f in _model(honest)["files"]]},
         "another model": {
