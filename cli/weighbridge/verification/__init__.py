@@ -5,10 +5,9 @@
 The steps, and why they run in that order, are in docs/spec/verification.md. The parts:
 
 - `request`, `wanted`: what is asked, and whom the caller trusts;
-- `evidence`, `registries`: where signatures and records come from (all that does I/O but the files);
-- `entries`, `ownership`, `signatures`: pure judgement over bytes;
-- `signers` (4), `manifests` (5, 1, 2), `releases` and `standing` (6, 9, 10), `recorded` (7),
-  `witnesses` (8): the steps;
+- `evidence`, `registries`: where signatures and records come from;
+- `entries`, `ownership`, `signatures`, `releases`, `contents`: pure judgement over bytes;
+- `signers` (4), `manifests` (5, 1, 2), `standing` (6, 9, 10), `recorded` (7), `witnesses` (8): the steps;
 - `course`: their order; `advice`: what to tell people.
 """
 

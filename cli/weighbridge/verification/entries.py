@@ -32,10 +32,14 @@ __all__ = ["Entry", "Pins", "Proof", "read_entry"]
 
 
 class Proof(Enum):
-    """How far the recording of a line is proved."""
+    """How far the recording of a line is proved.
+
+    OPEN: its log is not pinned. FOREIGN: its log is not the one that was named for this run.
+    """
 
     PROVED = "proved"
     OPEN = "open"
+    FOREIGN = "foreign"
     REFUTED = "refuted"
 
 
@@ -43,8 +47,7 @@ class Proof(Enum):
 class Pins:
     """Log keys that somebody decided to trust, before this verification began.
 
-    `exclusive`: they were named for this run, so a receipt of any other log is refused rather than
-    left open.
+    `exclusive`: they were named for this run, so a receipt of any other log will not do.
     """
 
     verifiers: tuple[Verifier, ...] = ()
@@ -59,7 +62,8 @@ class Pins:
 class Entry:
     """A record line that was read, and how far its recording is proved.
 
-    `checkpoint` is there if and only if `proof` is PROVED; `problem` if and only if it is REFUTED.
+    `checkpoint` is there if and only if `proof` is PROVED; `problem` if and only if it is REFUTED or
+    FOREIGN.
     `origin`, `index` and `received` are what the line claims: believe them only when proved, and
     `received` (Unix seconds) not even then.
     """
@@ -99,6 +103,8 @@ def read_entry(source: str, line: RecordLine, pins: Pins) -> Entry:
         checkpoint = _prove(entry, line.leaf, leaf, receipt, pins)
     except LogError as error:
         return replace(entry, proof=Proof.REFUTED, problem=error)
+    if checkpoint is None and pins.exclusive:
+        return replace(entry, proof=Proof.FOREIGN, problem=_foreign(entry, pins))
     if checkpoint is None:
         return entry
     return replace(entry, proof=Proof.PROVED, checkpoint=checkpoint)
@@ -116,15 +122,17 @@ def _prove(entry: Entry, data: bytes, leaf: Leaf, receipt: Receipt, pins: Pins) 
     verifiers = pins.of(entry.origin)
     if verifiers:
         return verify_receipt(receipt, data, verifiers)
-    if pins.exclusive:
-        raise ProofError(
-            f"{entry.source}: the receipt is of the log {entry.origin}, not of {_names(pins.verifiers)}.",
-            hint="Use the record of the log that you trust, or name the other log's key.",
-            evidence={"origin": entry.origin, "trusted": [each.vkey for each in pins.verifiers]},
-        )
     claimed = parse_checkpoint_text(split_note(receipt.checkpoint)[0])
     verify_inclusion(receipt.index, claimed.size, leaf_hash(data), receipt.proof, claimed.root)
     return None
+
+
+def _foreign(entry: Entry, pins: Pins) -> ProofError:
+    return ProofError(
+        f"{entry.source}: the receipt is of the log {entry.origin}, not of {_names(pins.verifiers)}.",
+        hint="Use the record of the log that you trust, or name the other log's key.",
+        evidence={"origin": entry.origin, "trusted": [each.vkey for each in pins.verifiers]},
+    )
 
 
 def _require_meant_for(entry: Entry) -> None:

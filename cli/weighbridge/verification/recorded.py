@@ -57,7 +57,7 @@ def judge_recorded(case: Case) -> bool:
 def _refutation(case: Case) -> WeighbridgeError | None:
     """Return what is wrong with any part of the record: one false line spoils it all."""
     for entry in case.reading.entries:
-        if entry.problem is not None:
+        if entry.proof is Proof.REFUTED:
             return entry.problem
     for spoilt in case.reading.spoilt:
         if spoilt.record:
@@ -67,9 +67,9 @@ def _refutation(case: Case) -> WeighbridgeError | None:
 
 
 def _judge_entries(case: Case, entries: Sequence[Entry]) -> bool:
-    unpinned = sorted({each.origin for each in entries if not each.proved})
-    if unpinned:
-        return _not_pinned(case, unpinned)
+    unproved = [each for each in entries if not each.proved]
+    if unproved:
+        return _unproved(case, unproved)
     try:
         checkpoints = _checkpoints(entries)
         warnings = _relate(case, checkpoints)
@@ -162,19 +162,20 @@ def _absent(case: Case, absent: Sequence[str], logged: str) -> bool:
 
 def _without_manifest(case: Case) -> bool:
     """Say what can be said where no manifest is by the wanted signer: whether the log is trusted at all."""
-    unpinned = sorted({each.origin for each in case.reading.entries if each.proof is Proof.OPEN})
-    if unpinned:
-        return _not_pinned(case, unpinned)
+    unproved = [each for each in case.reading.entries if not each.proved]
+    if unproved:
+        return _unproved(case, unproved)
     return case.put(7, Result.UNKNOWN, "not checked: no signature by the wanted signer was found (step 4)")
 
 
-def _not_pinned(case: Case, logs: Sequence[str]) -> bool:
-    return case.put(
-        7,
-        Result.UNKNOWN,
-        f"Recorded in {', '.join(logs)}, but that log's key is not trusted here. {PIN}",
-        {"logs": list(logs)},
-    )
+def _unproved(case: Case, entries: Sequence[Entry]) -> bool:
+    """Refuse receipts of another log than the named one; else say whose key would have to be trusted."""
+    for each in entries:
+        if each.problem is not None:
+            return case.put_error(7, each.problem)
+    logs = sorted({each.origin for each in entries})
+    reason = f"Recorded in {', '.join(logs)}, but that log's key is not trusted here. {PIN}"
+    return case.put(7, Result.UNKNOWN, reason, {"logs": logs})
 
 
 def _remembered_as_logged(case: Case) -> str:

@@ -47,6 +47,22 @@ def test_a_receipt_of_another_log_is_refused_where_one_log_is_named(
     assert by_release(honest, log_keys=[other.vkey]).exit_code == 1
 
 
+def test_a_record_may_hold_receipts_of_several_logs_and_the_named_one_counts(
+    honest: Published, by_release: Check
+) -> None:
+    """Published twice, in two registries: whoever trusts one of them finds what they need."""
+    log, second = honest.log, TinyLog.new("second.example")
+    publisher = honest.publisher
+    second.add(publisher.namespace(second, "acme", [publisher]), log.bundles[2])
+    second.add(publisher.release(second, honest.model, honest.title))
+    honest.record.write_bytes(format_record([*second.lines(), *log.lines()]))
+    for trusted in (log, second):
+        verdict = by_release(honest, log_keys=[trusted.vkey])
+        assert_verified(verdict)
+        assert trusted.origin in verdict.step(7).reason
+    assert_verified(by_release(honest, log_keys=[log.vkey, second.vkey]))
+
+
 def test_a_log_that_nobody_pinned_is_undecided(honest: Published, verify_it: Check) -> None:
     verdict = verify_it(honest.model, public_key=honest.publisher.pem)
     assert_undecided(verdict, 7, "log.example/tiny", "not trusted here", "log trust add")
