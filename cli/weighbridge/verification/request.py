@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -40,22 +41,22 @@ class Options(TypedDict, total=False):
 
     release: str | None
     """`NS/NAME` or `NS/NAME@VERSION`: the wanted signers are the owners of NS as recorded."""
-    signature: Path | None
+    signature: str | os.PathLike[str] | None
     """The only bundle to look at for steps 3 to 5."""
-    public_key: bytes | None
+    public_key: str | bytes | None
     """PEM text of the wanted signer's public key."""
-    certificate_chain: Sequence[bytes]
+    certificate_chain: Sequence[str | bytes]
     """PEM texts of the anchors below which the wanted signer's certificate is."""
     identity: str | None
     """The wanted Sigstore identity, with `issuer`."""
     issuer: str | None
     """Who vouches for `identity`."""
-    trust_config: bytes | None
+    trust_config: str | bytes | None
     """A Sigstore client trust configuration (JSON) in place of the public instance's."""
-    record: Path | None
+    record: str | os.PathLike[str] | None
     """The record file, if it does not lie beside the model."""
-    registry: RegistryClient | None
-    """Ask this registry as well. Without it there is no network."""
+    registry: str | RegistryClient | None
+    """Ask this registry (its address, or a client of it) as well. Without it there is no network."""
     log_keys: Sequence[str]
     """vkeys of the only logs to trust in this run."""
     witness_policy: str | bytes | None
@@ -73,7 +74,7 @@ class Options(TypedDict, total=False):
     memory: Memory | None
     """What this client saw before; by default that of the user's config folder."""
     now: datetime | None
-    """The time to judge certificates by; by default the clock's."""
+    """The time to judge certificates by, with its time zone; by default the clock's."""
     progress: Callable[[int, int], None] | None
     """Called with (bytes done, bytes in all) while files are read."""
 
@@ -144,30 +145,32 @@ class Request:
                 "--all-digests compares with what a release holds.",
                 hint="Give --release NS/NAME[@VERSION] too.",
             )
+        now = options.get("now") or datetime.now(UTC)
+        if now.tzinfo is None:
+            raise InputError("The time to verify at has no time zone.", hint="Give an aware datetime.")
         policy_text = options.get("witness_policy")
         policy = None if policy_text is None else WitnessPolicy.parse(policy_text)
         trust = options.get("trust") or TrustStore(config_folder())
-        memory = options.get("memory")
         return cls(
             wanted=wanted_signer(
-                public_key=options.get("public_key"),
-                certificate_chain=options.get("certificate_chain", ()),
+                public_key=_bytes(options.get("public_key")),
+                certificate_chain=[_bytes(each) or b"" for each in options.get("certificate_chain", ())],
                 identity=options.get("identity"),
                 issuer=options.get("issuer"),
             ),
             release=WantedRelease.parse(release) if release else None,
-            signature=options.get("signature"),
-            record=options.get("record"),
-            registry=options.get("registry"),
+            signature=_path(options.get("signature")),
+            record=_path(options.get("record")),
+            registry=_registry(options.get("registry")),
             pins=_pins(options.get("log_keys", ()), policy, trust),
             witness_policy=policy,
-            trust_config=options.get("trust_config"),
+            trust_config=_bytes(options.get("trust_config")),
             ignore=tuple(options.get("ignore", ())),
             ignore_unsigned_files=options.get("ignore_unsigned_files", False),
             allow_subset=options.get("allow_subset", False),
             all_digests=all_digests,
-            memory=memory if memory is not None else Memory(config_folder()),
-            now=options.get("now") or datetime.now(UTC),
+            memory=options.get("memory") or Memory(config_folder()),
+            now=now,
             progress=options.get("progress"),
         )
 
@@ -193,6 +196,22 @@ class Request:
         if self.trust_config is not None:
             return (SigstoreTrust.from_config(self.trust_config),)
         return (SigstoreTrust.production(),)
+
+
+def _bytes(text: str | bytes | None) -> bytes | None:
+    return text.encode() if isinstance(text, str) else text
+
+
+def _path(path: str | os.PathLike[str] | None) -> Path | None:
+    return None if path is None else Path(path)
+
+
+def _registry(registry: str | RegistryClient | None) -> RegistryClient | None:
+    if not isinstance(registry, str):
+        return registry
+    from weighbridge.client import RegistryClient
+
+    return RegistryClient(registry)
 
 
 def _pins(log_keys: Sequence[str], policy: WitnessPolicy | None, trust: TrustStore) -> Pins:

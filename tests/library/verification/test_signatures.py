@@ -358,9 +358,28 @@ def test_verify_raises_what_check_returns(honest: Published) -> None:
     assert verify(honest.model, public_key=honest.publisher.pem).exit_code == 0
 
 
+def test_text_and_paths_are_taken_in_the_forms_that_programs_have(honest: Published, tmp_path: Path) -> None:
+    told = verify(
+        str(honest.model),
+        public_key=honest.publisher.pem.decode(),
+        signature=str(honest.signature),
+        record=str(honest.record),
+        log_keys=[honest.log.vkey],
+    )
+    assert told.exit_code == 0
+    with pytest.raises(UndecidedError, match=r"127\.0\.0\.1:9"):
+        verify(
+            honest.model,
+            public_key=honest.publisher.pem,
+            log_keys=[honest.log.vkey],
+            registry="http://127.0.0.1:9",
+        )
+
+
 @pytest.mark.parametrize(
     "options",
     [
+        {"now": datetime(2026, 1, 1)},  # noqa: DTZ001 - what is refused
         {"identity": "a@example.org"},
         {"issuer": "https://issuer.example"},
         {"identity": "", "issuer": ""},
