@@ -151,7 +151,7 @@ def test_two_versions_of_one_name_in_one_submission(client: TestClient, publishe
         status=409,
         step=6,
     )
-    assert problem["instance"] == "#/2"
+    assert problem["instance"] == "#/1"
     assert client.get("/api/v1/models/acme/tiny").status_code == 404
 
 

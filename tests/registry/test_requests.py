@@ -43,14 +43,14 @@ def test_a_truncated_bundle_is_named_by_its_line(client: TestClient, publisher: 
     good = publisher.oms({"a": b"1"})
     answer = client.post("/api/v1/statements", content=good + b"\n" + good[:500], headers=LINES)
     found = problem(answer, 400)
-    assert (found["instance"], found["step"]) == ("#/2", 3)
+    assert (found["instance"], found["step"]) == ("#/1", 3)
     assert client.get("/api/v1/log").json()["size"] == 3
 
 
 def test_a_blank_line_is_named(client: TestClient, publisher: Publisher) -> None:
     good = publisher.oms({"a": b"1"})
     answer = client.post("/api/v1/statements", content=good + b"\n\n" + good, headers=LINES)
-    assert problem(answer, 400)["instance"] == "#/2"
+    assert problem(answer, 400)["instance"] == "#/1"
 
 
 def test_more_lines_than_a_submission_has(client: TestClient) -> None:

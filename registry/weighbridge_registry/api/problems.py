@@ -66,7 +66,7 @@ def problem_of(error: WeighbridgeError) -> Problem:
         step=error.step,
         hint=error.hint,
         evidence=evidence,
-        instance=f"#/{line}" if line is not None else None,
+        instance=f"#/{line - 1}" if line is not None else None,
     )
 
 
