@@ -153,12 +153,30 @@ def test_a_database_older_than_the_published_checkpoint_does_not_start(data: Pat
         open_service(Settings(data=data, public_sigstore=False))
 
 
+def test_a_database_older_than_the_files_does_not_start(data: Path) -> None:
+    """The same, by somebody who put the old checkpoint back, too."""
+    backup = [(data / name, (data / name).read_bytes()) for name in ("registry.db", "public/checkpoint")]
+    service = open_service(Settings(data=data, public_sigstore=False))
+    submit(TestClient(create_api(service)), *Publisher(service.origin, "late", "late").start())
+    service.close()
+    for path, content in backup:
+        path.write_bytes(content)
+    with pytest.raises(ConfigurationError, match="entries after the 9 of the database"):
+        open_service(Settings(data=data, public_sigstore=False))
+
+
+def test_a_lost_checkpoint_file_is_published_again(data: Path) -> None:
+    published = (data / "public" / "checkpoint").read_bytes()
+    (data / "public" / "checkpoint").unlink()
+    with pytest.raises(InputError):
+        check(data)
+    open_service(Settings(data=data, public_sigstore=False)).close()
+    assert (data / "public" / "checkpoint").read_bytes() == published
+
+
 def test_a_folder_older_than_the_database_does_not_start(data: Path) -> None:
     (data / "public/tile/0/000.p/9").unlink()
     with pytest.raises(ConfigurationError, match="tile"):
-        open_service(Settings(data=data, public_sigstore=False))
-    (data / "public/checkpoint").unlink()
-    with pytest.raises(ConfigurationError):
         open_service(Settings(data=data, public_sigstore=False))
 
 

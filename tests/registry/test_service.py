@@ -5,11 +5,14 @@ from __future__ import annotations
 
 import base64
 import json
+import queue
 
+import pytest
 from fastapi.testclient import TestClient
 
 from tests.registry.publishers import Publisher, digest_of, post, submit
 from weighbridge import records, tlog
+from weighbridge.errors import UnavailableError
 from weighbridge_registry.service import Service
 
 FILES = {"model.safetensors": b"weights", "config.json": b"{}"}
@@ -216,3 +219,22 @@ def test_a_health_check_and_a_schema_are_served(client: TestClient) -> None:
     assert client.get("/schemas/release.json").json()["title"] == "Release"
     assert client.get("/schemas/../api.json").status_code == 404
     assert post(client, b"{}").status_code == 400
+
+
+def test_what_is_queued_is_finished_before_the_end(service: Service, publisher: Publisher) -> None:
+    answers = [service.submit([publisher.oms({"a": b"%d" % number})]) for number in range(40)]
+    service.close()
+    assert sorted(place.index for answer in answers for place in answer.result(0)) == list(range(3, 43))
+    with pytest.raises(UnavailableError):
+        service.sequencer.submit([])
+
+
+def test_a_full_queue_is_told(
+    service: Service, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full: queue.Queue[None] = queue.Queue(1)
+    full.put_nowait(None)
+    with monkeypatch.context() as patch:
+        patch.setattr(service.sequencer, "_queue", full)
+        with pytest.raises(UnavailableError, match="waiting"):
+            service.submit([publisher.oms(FILES)])

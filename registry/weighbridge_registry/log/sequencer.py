@@ -8,6 +8,7 @@ with one checkpoint. A submission is taken whole or not at all.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import queue
 import threading
@@ -88,6 +89,7 @@ class Sequencer:
         self._queue: queue.Queue[_Submission | None] = queue.Queue(limits.queue_submissions)
         self._carried: _Submission | None = None
         self._doubtful = False
+        self._ending = False
         self._lost: LostRaceError | None = None
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="weighbridge-sequencer", daemon=True)
@@ -124,8 +126,10 @@ class Sequencer:
         if self._closing.is_set():
             return
         self._closing.set()
-        self._queue.put(None)
-        self._thread.join(timeout)
+        if self._thread.is_alive():
+            with contextlib.suppress(queue.Full):
+                self._queue.put(None, timeout=timeout)
+            self._thread.join(timeout)
 
     def _run(self) -> None:
         while (batch := self._next()) is not None:
@@ -137,23 +141,26 @@ class Sequencer:
 
     def _next(self) -> list[_Submission] | None:
         """Wait for submissions and take as many as fit into one batch; None to stop."""
+        if self._ending and self._carried is None:
+            return None
         first, self._carried = self._carried or self._queue.get(), None
         if first is None:
             return None
         taken, entries = [first], len(first.candidates)
-        while True:
+        while not self._ending:
             try:
                 following = self._queue.get_nowait()
             except queue.Empty:
-                return taken
+                break
             if following is None:
-                self._queue.put(None)
-                return taken
+                self._ending = True
+                break
             entries += len(following.candidates)
             if entries > self._limits.batch_entries:
                 self._carried = following
-                return taken
+                break
             taken.append(following)
+        return taken
 
     def _process(self, submissions: list[_Submission]) -> None:
         if self._doubtful:

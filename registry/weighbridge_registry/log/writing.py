@@ -175,9 +175,18 @@ class Log:
             raise _disagree(f"the tile {error.filename} is missing") from error
         if found != root:
             raise _disagree(f"the tiles on disk are not those of the tree of {size} entries")
+        if self._files.reaches_beyond(size):
+            raise _disagree(f"the data folder holds entries after the {size} of the database")
+        self._check_shown(size, root)
+
+    def _check_shown(self, size: int, root: str) -> None:
+        """Check the published checkpoint; one that is missing or older is published again."""
         data = self._files.published()
         shown = tlog.parse_checkpoint(data, [self._signer.verifier]) if data is not None else None
-        if shown is None or (shown.size, shown.root.hex()) != (size, root):
+        if shown is None or shown.size < size:
+            with self._database.read() as connection:
+                self._files.publish(connection.execute(select(col(Checkpoint.note))).scalar_one())
+        elif shown.root.hex() != root:
             raise _disagree("the published checkpoint is not the one in the database")
 
 

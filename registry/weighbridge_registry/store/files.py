@@ -130,6 +130,16 @@ class LogFiles:
         width = tlog.tile_width(0, index, size)
         return tlog.parse_entry_bundle(self.read_entries(index, width), width)[place]
 
+    def reaches_beyond(self, size: int) -> bool:
+        """Tell whether entries after the first `size` are on disk."""
+        index, kept = divmod(size, tlog.TILE_WIDTH)
+        partial = (self.root / f"{tlog.entries_path(index)}.p").glob("[0-9]*")
+        return (
+            (self.root / tlog.entries_path(index)).exists()
+            or any(int(path.name) > kept for path in partial)
+            or any((self.root / f"{tlog.entries_path(index + 1)}{end}").exists() for end in ("", ".p"))
+        )
+
     def append(self, start: int, leaves: list[bytes], tiles: Mapping[tlog.Tile, bytes]) -> None:
         """Write the tiles and entries of a batch durably. Doing it again changes nothing.
 
