@@ -175,7 +175,7 @@ def publish(
         return _finish(path, job, already=known is not None, warnings=(*_warnings(job), *refused))
     except UnavailableError as error:
         raise UnavailableError(
-            f"{release} is recorded, but the registry went away before all was done: {error.message}",
+            f"{release} is recorded, but not all could be finished: {error.message}",
             hint="run the same command again: it finishes what is missing and signs nothing anew",
             evidence=error.evidence,
         ) from error

@@ -33,6 +33,7 @@ _WORDS = {
 }
 _MOST_NAMES = 5
 _MOST_RELEASES = 20
+_CANDIDATES = 5
 
 
 @click.command("identify")
@@ -79,6 +80,7 @@ class _Found:
     match: DigestMatch
     kind: str
     files: set[str] = field(default_factory=set)
+    rarity: float = 0.0
     their_names: set[str] = field(default_factory=set)
 
 
@@ -120,6 +122,7 @@ def _by_release(question: _Question, answers: Sequence[DigestAnswer]) -> list[_F
                 one.match, one.kind = match, match.kind
             if match.kind == "file":
                 one.files.update(ours)
+                one.rarity += 1 / len(answer.matches)
                 one.their_names.update([match.path] if match.path else [])
     released = [one for one in found.values() if one.match.namespace]
     # A statement of its own (an OMS signature, say) tells nothing beside the release that it belongs to.
@@ -127,6 +130,22 @@ def _by_release(question: _Question, answers: Sequence[DigestAnswer]) -> list[_F
         released or found.values(),
         key=lambda one: (_STRENGTH.index(one.kind), -len(one.files), one.match.index),
     )
+
+
+def _closest(question: _Question, found: Sequence[_Found], client: RegistryClient) -> _Found:
+    """Find the release with most of the files, by the lists of those that have the rarest ones.
+
+    A look-up shows a bounded number of releases for each digest, so a file that half the world has (a
+    licence, say) hides the release that is meant; its own list of files does not.
+    """
+    candidates = sorted(found, key=lambda one: (-one.rarity, one.match.index))[:_CANDIDATES]
+    for one in candidates:
+        match = one.match
+        if match.namespace and match.name and match.version:
+            document = client.release(match.namespace, match.name, match.version)
+            theirs = {file.sha256 for file in document.files} if document else set()
+            one.files.update(path for path, sha256 in question.files.items() if sha256 in theirs)
+    return max(candidates, key=lambda one: (len(one.files), -one.match.index))
 
 
 def _document(question: _Question, answers: Iterable[DigestAnswer], *, known: bool) -> dict[str, Any]:
@@ -147,10 +166,9 @@ def _show(question: _Question, found: Sequence[_Found], client: RegistryClient) 
         terminal.note("That is not bad: it was not published there, or it was changed since.")
         return
     if question.is_folder and found[0].kind not in _WHOLE:
-        terminal.put(
-            f"This exact model is not registered here. {_parts(question, found[0])}", colour="yellow"
-        )
-        found = found[:1]
+        best = _closest(question, found, client)
+        terminal.put(f"This exact model is not registered here. {_parts(question, best)}", colour="yellow")
+        found = [best]
     for one in found[:_MOST_RELEASES]:
         terminal.put(one.release, bold=True)
         terminal.put(f"  {_words(question, one)}")
