@@ -82,18 +82,28 @@ def pip() -> list[str | Path]:
     sys.exit(2)
 
 
-def create() -> None:
-    """Make the environment, empty but for pip.
-
-    Some systems (Debian without python3-venv) take ensurepip out of Python; then without pip.
-    """
-    shutil.rmtree(VENV, ignore_errors=True)
-    symlinks = os.name != "nt"
+def has_ensurepip() -> bool:
+    """Say whether this Python can put pip into an environment. Debian's can't without python3-venv."""
     try:
-        venv.EnvBuilder(with_pip=True, symlinks=symlinks).create(VENV)
-    except (ImportError, subprocess.CalledProcessError):
+        import ensurepip  # noqa: PLC0415 - it may be missing
+
+        return bool(ensurepip.version())
+    except (ImportError, AttributeError, OSError):
+        return False
+
+
+def create() -> None:
+    """Make the environment; without pip where this Python has none to give (see `pip`)."""
+    symlinks = os.name != "nt"
+    for with_pip in (True, False) if has_ensurepip() else (False,):
         shutil.rmtree(VENV, ignore_errors=True)
-        venv.EnvBuilder(with_pip=False, symlinks=symlinks).create(VENV)
+        try:
+            venv.EnvBuilder(with_pip=with_pip, symlinks=symlinks).create(VENV)
+        except (ImportError, subprocess.CalledProcessError, SystemExit):
+            if not with_pip:
+                raise
+        else:
+            return
 
 
 def install(part: str) -> None:

@@ -8,6 +8,7 @@ pinned by its digest, so that a demo about provenance knows what it runs on.
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import json
 import random
 import shutil
@@ -112,7 +113,8 @@ def _wheel(say: Callable[[str], None]) -> Path | None:
 
 def _pythons() -> Iterator[str]:
     """Interpreters that may have pip: an environment made without ensurepip has none of its own."""
-    yield sys.executable
+    if importlib.util.find_spec("pip") is not None:
+        yield sys.executable
     yield getattr(sys, "_base_executable", sys.executable)
 
 
