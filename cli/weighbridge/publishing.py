@@ -162,6 +162,8 @@ def publish(
     said = _disclosure(path, weighed, card, lineage)
     namespace = registry.namespace(release.namespace)
     _require_owner(namespace, release, signer.identity)
+    if namespace is not None:
+        _require_spelling("namespace", release.namespace, namespace.namespace)
     job = _Job(release, weighed, said, signer, recorder, pending, label, tuple(locations), retry_for, report)
     known = registry.release(release.namespace, release.name, release.version)
     if known is not None:
@@ -340,8 +342,18 @@ def _require_owner(
     )
 
 
+def _require_spelling(what: str, ours: str, recorded: str) -> None:
+    """Refuse early another spelling of a name that exists: to a log they are one name."""
+    if ours != recorded:
+        raise ConflictError(
+            f"the {what} {ours} is recorded as {recorded}",
+            hint=f"names are unique ignoring case and -_. : write {recorded}",
+        )
+
+
 def _require_same(known: ReleaseDocument, job: _Job) -> None:
     """Refuse to publish other files under a name and version that are taken."""
+    _require_spelling("model", job.release.name, known.name)
     found, ours = known.model_digest, f"sha256:{job.weighed.model_digest}"
     if found != ours:
         raise ConflictError(

@@ -188,6 +188,17 @@ def test_somebody_elses_namespace_is_refused_at_step_4(
     assert not list((config_folder / "pending").glob("*"))
 
 
+def test_another_spelling_of_a_name_is_told_before_anything_is_signed(
+    registry: Registry, model: Path, key: Path
+) -> None:
+    assert _publish(registry, model, "spelt/tiny@1", key).exit_code == 0
+    for name, words in (("Spelt/tiny@1", "write spelt"), ("spelt/T-iny@1", "write tiny")):
+        done = _publish(registry, model, name, key)
+        assert done.exit_code == 1
+        assert words in done.stderr
+        assert "signed" not in done.stderr.partition("error:")[0]
+
+
 def test_the_owner_with_another_key_is_a_stranger(registry: Registry, model: Path, tmp_path: Path) -> None:
     for number in (1, 2):
         keys.write_private_key(tmp_path / f"{number}.pem", keys.generate_private_key(), None)
