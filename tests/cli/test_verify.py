@@ -246,3 +246,16 @@ def test_a_log_that_was_trusted_before_is_trusted_and_a_named_one_alone(
     refused = weighbridge("verify", honest.model, "--release", honest.title, "--log-key", other.vkey)
     assert refused.exit_code == 1
     assert "other.example" in refused.stdout
+
+
+def test_a_file_called_like_the_log_key_does_not_become_the_log_key(tmp_path: Path) -> None:
+    """Whoever made the model chose its file names: one is the public log's key, and holds another's."""
+    public, evil = TinyLog.new("log.example/public"), TinyLog.new("evil.example/log")
+    model = tiny_model(tmp_path / "tiny")
+    trap = model / public.vkey
+    trap.parent.mkdir(parents=True)
+    trap.write_text(evil.vkey)
+    published(model, log=evil)
+    told = weighbridge("verify", ".", "--release", "acme/tiny", "--log-key", public.vkey, cwd=model)
+    assert told.exit_code == 1, told.stdout
+    assert "not of log.example/public" in " ".join(told.stdout.split())

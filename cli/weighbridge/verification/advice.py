@@ -60,7 +60,9 @@ def _good(case: Case, *, subset: bool) -> str:
     files = "the file is" if count == 1 else f"all {count:,} files are"
     if subset and comparison is not None:
         files = f"the {count:,} files that are here, of {comparison.signed:,}, are"
-    name = f", and recorded as {case.release.title}" if case.release is not None and case.used else ""
+    name = ""
+    if case.release is not None and case.used:
+        name = f", and recorded as {case.release.title} in {case.release.entry.origin}"
     return shortened(f"Verified: {files} as signed by {who}{name}.")
 
 

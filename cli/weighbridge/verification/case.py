@@ -15,7 +15,7 @@ from weighbridge.verdict import REQUIRED, Result, Step
 from .entries import Entry
 from .evidence import Evidence
 from .registries import RegistryWord
-from .releases import FoundRelease
+from .releases import FoundRelease, Releases
 from .request import Request
 from .signatures import Authenticator, Candidate, Reading
 
@@ -34,6 +34,7 @@ class Case:
     evidence: Evidence
     reading: Reading
     authenticator: Authenticator
+    releases: Releases | None = None
     word: RegistryWord | None = None
     # set by step 4
     chosen: Candidate | None = None

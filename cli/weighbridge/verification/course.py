@@ -14,7 +14,7 @@ from typing import Unpack
 
 from weighbridge.errors import NotVerifiedError, UndecidedError
 from weighbridge.identities import signer_id
-from weighbridge.verdict import Result, Verdict
+from weighbridge.verdict import STEPS, Result, Verdict
 
 from . import registries
 from .advice import next_commands, summary
@@ -22,6 +22,7 @@ from .case import Case
 from .evidence import Evidence, gather
 from .manifests import judge_files, judge_statement
 from .recorded import judge_recorded
+from .releases import Releases
 from .request import Options, Request
 from .signatures import Authenticator, Candidate, Reading, read_found
 from .signers import judge_signer
@@ -88,6 +89,7 @@ def _open(path: Path, request: Request) -> Case:
         evidence=evidence,
         reading=reading,
         authenticator=_authenticator(request, reading),
+        releases=None if request.release is None else Releases(reading.entries, request.release),
         word=word,
     )
 
@@ -152,6 +154,8 @@ def _unsigned(evidence: Evidence) -> str:
 
 def _conclude(case: Case) -> Verdict:
     """Put the steps together; all eleven are always there."""
+    for n in STEPS.keys() - case.steps.keys():
+        case.put(n, Result.SKIPPED, "not reached: an earlier step failed")
     comparison = case.comparison
     wanted = None if case.signer is None else signer_id(case.signer)
     found = tuple(case.authenticator.found(each, wanted=wanted) for each in case.reading.candidates)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import Enum
+from typing import Final
 
 from weighbridge.bundles import Bundle, parse_bundle
 from weighbridge.errors import LogError, ProofError
@@ -29,6 +30,8 @@ from weighbridge.tlog import (
 )
 
 __all__ = ["Entry", "Pins", "Proof", "read_entry"]
+
+_LONGEST_ORIGIN: Final = 255
 
 
 class Proof(Enum):
@@ -99,6 +102,7 @@ def read_entry(source: str, line: RecordLine, pins: Pins) -> Entry:
     entry = Entry(source, bundle, parse_statement(bundle.payload), Proof.OPEN)
     try:
         leaf, receipt = parse_leaf(line.leaf), parse_receipt(line.receipt)
+        _require_nameable(source, receipt.origin)
         entry = replace(entry, origin=receipt.origin, index=receipt.index, received=leaf.received)
         checkpoint = _prove(entry, line.leaf, leaf, receipt, pins)
     except LogError as error:
@@ -133,6 +137,16 @@ def _foreign(entry: Entry, pins: Pins) -> ProofError:
         hint="Use the record of the log that you trust, or name the other log's key.",
         evidence={"origin": entry.origin, "trusted": [each.vkey for each in pins.verifiers]},
     )
+
+
+def _require_nameable(source: str, origin: str) -> None:
+    """Refuse a log's name that no key can have: it is shown to people, who might take it for our words."""
+    if len(origin) > _LONGEST_ORIGIN or not origin.isprintable() or " " in origin or "+" in origin:
+        raise ProofError(
+            f"{source}: the receipt is of a log whose name no log key can have.",
+            hint="The record was made up; get it again from its publisher.",
+            evidence={"origin": ascii(origin[:_LONGEST_ORIGIN])},
+        )
 
 
 def _require_meant_for(entry: Entry) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from weighbridge.errors import ForkError, LogError, SignerError, UnavailableError, WeighbridgeError
+from weighbridge.errors import ForkError, LogError, UnavailableError, WeighbridgeError
 from weighbridge.identities import signer_id
 from weighbridge.memory import Memory, Prove
 from weighbridge.tlog import SignedCheckpoint
@@ -30,9 +30,12 @@ def entry_of(case: Case, candidate: Candidate) -> Entry | None:
     """Find where a manifest is recorded: the same statement by the same signer, proved if any is.
 
     The bundle may differ in bytes (nobody signs its white space); the statement digest and the signer
-    are what an entry is about.
+    are what an entry is about. Beside a proved release only an entry of its own log counts: there its
+    owners were judged (step 4).
     """
     same = [each for each in case.reading.entries if _says_the_same(case, each, candidate)]
+    if case.release is not None and case.release.entry.proved:
+        same = [each for each in same if each.origin == case.release.entry.origin]
     return max(same, key=lambda each: (each.proved, each.proof is Proof.OPEN), default=None)
 
 
@@ -103,14 +106,11 @@ def _needed(case: Case, chosen: Candidate) -> list[tuple[str, Entry | None]]:
 
 
 def _says_the_same(case: Case, entry: Entry, candidate: Candidate) -> bool:
-    if entry.bundle.statement_digest != candidate.bundle.statement_digest:
-        return False
-    try:
-        return case.signer is not None and signer_id(case.authenticator(entry.bundle)) == signer_id(
-            case.signer
-        )
-    except SignerError:
-        return False
+    return (
+        case.signer is not None
+        and entry.bundle.statement_digest == candidate.bundle.statement_digest
+        and case.authenticator.signer_id(entry.bundle) == signer_id(case.signer)
+    )
 
 
 def _checkpoints(entries: Sequence[Entry]) -> list[SignedCheckpoint]:

@@ -111,6 +111,13 @@ class Authenticator:
             raise known
         return known
 
+    def signer_id(self, bundle: Bundle) -> str:
+        """Return the id of who signed the bundle, "" if nobody known here did."""
+        try:
+            return signer_id(self(bundle))
+        except SignerError:
+            return ""
+
     def found(self, candidate: Candidate, *, wanted: str | None = None) -> FoundSigner:
         """Describe a candidate's signer for the verdict; `wanted` is the id of the accepted signer."""
         about = {"statement": candidate.statement.kind, "source": candidate.source}

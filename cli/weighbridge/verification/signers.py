@@ -10,8 +10,8 @@ from weighbridge.identities import Identity, describe, signer_id
 from weighbridge.verdict import Result
 
 from .case import Case
+from .entries import Entry
 from .ownership import Ownership, claims_of, read_ownership
-from .releases import FoundRelease, find_release
 from .request import WantedRelease
 from .signatures import Candidate
 from .wanted import Wanted
@@ -50,16 +50,21 @@ def _by_owner(case: Case, release: WantedRelease) -> bool:
     if not any(each.proved for each in claims):
         return case.put(4, Result.UNKNOWN, _why_unknown(case, release))
     ownerships = read_ownership(release.namespace, entries, lambda entry: case.authenticator(entry.bundle))
-    for candidate in _named_first(case, release):
+    late = ""
+    for candidate in _named_first(case):
         identity = _identity(case, candidate)
         if identity is None:
             continue
-        for origin, index in _places(case, release, candidate, ownerships):
-            if ownerships[origin].owns(identity, index):
-                case.owner_entries = tuple(each for each in claims if each.proved and each.origin == origin)
-                who = f"{describe(identity)}, an owner of {release.namespace} as recorded in {origin}"
-                return _choose(case, candidate, identity, who)
-    return _refuse(case, f"by an owner of {release.namespace}, as recorded")
+        for origin, index in _places(case, candidate, ownerships):
+            if not ownerships[origin].owns(identity, index):
+                continue
+            if recorded := _recorded_after(case, candidate, identity, origin, index):
+                late = f" (one by {describe(identity)} was recorded at entry {recorded}, after the release)"
+                continue
+            case.owner_entries = tuple(each for each in claims if each.proved and each.origin == origin)
+            who = f"{describe(identity)}, an owner of {release.namespace} as recorded in {origin}"
+            return _choose(case, candidate, identity, who)
+    return _refuse(case, f"by an owner of {release.namespace}, as recorded{late}")
 
 
 def _choose(case: Case, candidate: Candidate, identity: Identity, who: str) -> bool:
@@ -77,50 +82,77 @@ def _choose(case: Case, candidate: Candidate, identity: Identity, who: str) -> b
 
 def _strangers(case: Case, candidate: Candidate, identity: Identity) -> str:
     """Warn loudly if this client remembers other signers for the namespace, but not this one."""
-    release = case.request.release
-    found = release and _release_of(case, release, candidate)
-    if not found or not found.entry.proved:
+    wanted, found = case.request.release, _release_of(case, candidate)
+    if wanted is None or found is None or not found.proved:
         return ""
-    remembered = case.request.memory.signers(found.entry.origin, found.document.namespace)
-    if not remembered or signer_id(identity) in remembered:
+    memory, namespace = case.request.memory, wanted.namespace
+    remembered = memory.signers(found.origin, namespace)
+    if signer_id(identity) in remembered:
+        return ""
+    if remembered:
+        return (
+            f"NEW SIGNER: releases of {namespace} that this computer saw before were signed by somebody else "
+            f"({', '.join(sorted(each[:16] for each in remembered))}…). Ask the publisher first"
+        )
+    elsewhere = [
+        log
+        for log in sorted({each.name for each in case.request.pins.verifiers} - {found.origin})
+        if (known := memory.signers(log, namespace)) and signer_id(identity) not in known
+    ]
+    if not elsewhere:
         return ""
     return (
-        f"NEW SIGNER: releases of {found.document.namespace} that this computer saw before were signed by "
-        f"somebody else ({', '.join(sorted(each[:16] for each in remembered))}…). Ask the publisher first"
+        f"ANOTHER LOG: this computer knows {namespace} from {', '.join(elsewhere)}, where its releases were "
+        f"signed by somebody else; in {found.origin} the same name can be anybody's. Ask the publisher first"
     )
 
 
-def _named_first(case: Case, release: WantedRelease) -> Sequence[Candidate]:
+def _named_first(case: Case) -> Sequence[Candidate]:
     """Put manifests of the named release first: a record may hold those of several versions."""
+    releases = case.releases
 
     def is_other(candidate: Candidate) -> bool:
-        found = _release_of(case, release, candidate)
-        return found is None or not found.holds_root(candidate.statement.subjects[0].sha256)
+        return releases is None or not releases.claims(candidate.statement.subjects[0].sha256)
 
     return sorted(case.reading.candidates, key=is_other)
 
 
-def _release_of(case: Case, release: WantedRelease, candidate: Candidate) -> FoundRelease | None:
-    """Find the release of a manifest; one that is malformed is none here, and fails step 6."""
-    try:
-        return find_release(case.reading.entries, release, candidate.statement.subjects[0].sha256)
-    except StatementError:
-        return None
+def _release_of(case: Case, candidate: Candidate) -> Entry | None:
+    """Find the entry of a manifest's release; whether it is well formed is for step 6 to say."""
+    return None if case.releases is None else case.releases.entry(candidate.statement.subjects[0].sha256)
 
 
-def _places(
-    case: Case, release: WantedRelease, candidate: Candidate, ownerships: dict[str, Ownership]
-) -> list[tuple[str, int]]:
+def _places(case: Case, candidate: Candidate, ownerships: dict[str, Ownership]) -> list[tuple[str, int]]:
     """At which entries of which logs the ownership is judged.
 
     The release's entry; where there is none that is proved, the manifest's own; else the end of each list
     (then steps 6 and 7 have no pass to give).
     """
-    found = _release_of(case, release, candidate)
-    for entry in (found.entry if found else None, candidate.entry):
+    for entry in (_release_of(case, candidate), candidate.entry):
         if entry is not None and entry.proved and entry.origin in ownerships:
             return [(entry.origin, entry.index)]
     return [(origin, each.lists[-1].index + 1) for origin, each in ownerships.items()]
+
+
+def _recorded_after(case: Case, candidate: Candidate, identity: Identity, origin: str, index: int) -> int:
+    """Return the entry at which a manifest was first recorded, if that was after entry `index`; else 0.
+
+    Anybody may record a manifest, and a record may leave a removal of owners out: so a former owner, or
+    the thief of a removed key, could sign the files of an old release again and add what to ignore.
+    `publish` records a manifest before its release; an older one is fine, since a log takes the same
+    statement once.
+    """
+    digest, id_ = candidate.bundle.statement_digest, signer_id(identity)
+    first = min(
+        (
+            each.index
+            for each in case.reading.entries
+            if each.proved and each.origin == origin and each.bundle.statement_digest == digest
+            if case.authenticator.signer_id(each.bundle) == id_
+        ),
+        default=0,
+    )
+    return first if first > index else 0
 
 
 def _refuse(case: Case, wanted: str) -> bool:

@@ -12,9 +12,10 @@ from weighbridge.verdict import Result
 from .case import Case
 from .contents import compare_readme, compare_with_files, compare_with_manifest
 from .ownership import read_ownership
-from .releases import FoundRelease, find_release, names_of
+from .releases import FoundRelease, names_of
 
 if TYPE_CHECKING:
+    from weighbridge_schemas.api import ReleaseDocument
     from weighbridge_schemas.lineage import Lineage, Parent
 
 __all__ = ["judge_lineage", "judge_release", "judge_status"]
@@ -31,7 +32,7 @@ def judge_release(case: Case) -> bool:
         about = f" (the record speaks of {', '.join(names[:_SHOWN])})" if names else ""
         return case.put(6, Result.SKIPPED, f"no release was asked for{about}")
     try:
-        found = find_release(case.reading.entries, wanted, case.root_sha256)
+        found = None if case.releases is None else case.releases.find(case.root_sha256)
         if found is None:
             return _no_such_release(case)
         case.release = found
@@ -74,9 +75,17 @@ def judge_status(case: Case) -> bool:
     entry = (
         f"as of entry {max(word.checkpoint.size - 1, 0)}, says {word.url}; a replay of the log would prove it"
     )
-    release = word.release
+    release, found = word.release, case.release
     if release is None:
-        return case.put(9, Result.REPORTED, f"none reported {entry}")
+        return case.put(9, Result.REPORTED, f"no release was named, so no status was asked for ({entry})")
+    if found is not None and release.statement != f"sha256:{found.entry.bundle.statement_digest}":
+        told = f"{word.url} spoke of version {release.version}, not of {found.title}"
+        return case.put(9, Result.UNKNOWN, f"{told}. Ask for that one: --release {found.title}.")
+    return _told_status(case, release, entry)
+
+
+def _told_status(case: Case, release: ReleaseDocument, entry: str) -> bool:
+    """Report what the registry says of a release's status."""
     newer = f"; version {release.superseded_by} is newer" if release.superseded_by else ""
     reason = f": {release.status.reason}" if release.status.reason else ""
     match release.status.state:
@@ -151,7 +160,7 @@ def _no_such_release(case: Case) -> bool:
 
 def _registered(case: Case) -> set[str]:
     """Return which parents the registry says are registered there (level 2, its word)."""
-    document = case.word.release if case.word is not None else None
+    document = case.word.release if case.word is not None and case.passed(6) else None
     edges = document.lineage.parents if document is not None and document.lineage is not None else ()
     return {edge.parent for edge in edges if edge.parent is not None and edge.level >= _ANCHORED}
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ __all__ = ["command"]
 
 _MAX_PEM = 64 * 1024
 _MAX_JSON = 4 * 1024 * 1024
-_PLUS_SIGNS = 2  # name+id+key; the key's base64 may hold more
+_VKEY = re.compile(r"[^+\s]+\+[0-9a-f]{8}\+[A-Za-z0-9+/]+=*")
 
 
 @click.command("verify")
@@ -120,7 +121,10 @@ def _content(path: Path, limit: int, what: str) -> bytes:
 
 
 def _log_key(text: str) -> str:
-    """Take a vkey as it is, or from the file of that name: a vkey has two plus signs and is no file."""
-    if text.count("+") >= _PLUS_SIGNS and not Path(text).is_file():
+    """Take what has the form of a vkey as it is, anything else as the name of a file with one.
+
+    No file is looked for first: in the folder of a model, whoever made the model also chose its names.
+    """
+    if _VKEY.fullmatch(text):
         return text
     return _content(Path(text), _MAX_PEM, "log key file").decode(errors="replace").strip()

@@ -20,6 +20,8 @@ from tests.library.verification.expectations import (
 from tests.models import tiny_model
 from tests.records import Elsewhere, Published, Publisher, TinyLog
 from tests.registries import Registry, running_registry
+from weighbridge import keys
+from weighbridge.bundles import PublicKeyHint, parse_bundle
 from weighbridge.client import RegistryClient
 from weighbridge.memory import Memory
 from weighbridge.records import format_record
@@ -214,3 +216,25 @@ def test_a_registry_that_is_away_takes_nothing_from_a_record_that_is_here(
     verdict = by_key(recorded, registry=RegistryClient("http://127.0.0.1:9", timeout=1))
     assert_undecided(verdict, 9, "127.0.0.1:9")
     assert verdict.step(7).result is Result.PASS
+
+
+def test_a_decoy_cannot_turn_the_status_question_to_another_version(
+    client: RegistryClient, verify_it: Check, tmp_path: Path
+) -> None:
+    """A hub serves 1.0, which may be withdrawn, and puts a stranger's signature over 2.0's files first."""
+    publisher, stranger = Publisher(), Publisher()
+    one, two = tiny_model(tmp_path / "one", seed=11), tiny_model(tmp_path / "two", seed=12)
+    submitted(client, publisher, one, "decoy/tiny@1.0", claim=True)
+    submitted(client, publisher, two, "decoy/tiny@2.0", claim=False)
+    client.submit([stranger.introduction(Elsewhere(client.log().origin)), stranger.oms(two)])
+    record = client.provenance("decoy", "tiny", "1.0")
+    theirs = [line for line in client.provenance("decoy", "tiny", "2.0") if line not in record]
+    decoys = [line for line in theirs if parse_bundle(line.bundle).material == _hint_of(stranger)]
+    assert decoys
+    (one / "provenance.jsonl").write_bytes(format_record([*decoys, *record]))
+    verdict = verify_it(one, release="decoy/tiny", registry=client, log_keys=[client.log().vkey])
+    assert_undecided(verdict, 9, "spoke of version 2.0, not of decoy/tiny@1.0", "--release decoy/tiny@1.0")
+
+
+def _hint_of(publisher: Publisher) -> PublicKeyHint:
+    return PublicKeyHint(keys.hint(publisher.private_key.public_key()))
