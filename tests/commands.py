@@ -7,6 +7,7 @@ import contextlib
 import io
 import json
 import os
+import shlex
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -67,3 +68,13 @@ def weighbridge_here(*arguments: str | Path, **env: str) -> Outcome:
         code = edge.run([str(argument) for argument in arguments])
     assert "Traceback" not in err.getvalue(), err.getvalue()
     return Outcome(code, out.getvalue(), err.getvalue())
+
+
+def install(folder: Path) -> Path:
+    """Put a `weighbridge` of this tree into a folder, as an installation would, and return it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    program = folder / "weighbridge"
+    words = ("env", "PYTHONSAFEPATH=1", f"PYTHONPATH={PACKAGES}", sys.executable, "-m", "weighbridge_cli")
+    program.write_text(f'#!/bin/sh\nexec {shlex.join(words)} "$@"\n', encoding="utf-8")
+    program.chmod(0o755)
+    return program

@@ -104,9 +104,12 @@ class SigstoreSigner:
         from sigstore.sign import Signer, SigningContext
 
         try:
+            offered = (
+                self._offered_token()
+            )  # before anything is fetched: a missing permission is told at once
             config = self._load_config()
             trust = SigstoreTrust.from_client_config(config)
-            token = self._identity_token(config)
+            token = self._identity_token(offered, config)
             signer = Signer(token, SigningContext.from_trust_config(config))
             certificate = signer._signing_cert()  # noqa: SLF001 - no public way to it before a signature
         except Exception as error:
@@ -121,17 +124,21 @@ class SigstoreSigner:
             return ClientTrustConfig.from_json(self._trust_config.decode())
         return ClientTrustConfig.staging() if self._staging else ClientTrustConfig.production()
 
-    def _identity_token(self, config: ClientTrustConfig) -> IdentityToken:
-        from sigstore.oidc import IdentityToken, Issuer
-
+    def _offered_token(self) -> str | None:
+        """Return the token that was given or that the CI system offers; None where a browser may ask."""
         text = self._token or ambient_token()
-        if text is not None:
-            return IdentityToken(text.strip(), _CLIENT_ID)
-        if not self._browser:
+        if text is None and not self._browser:
             raise InputError(
                 "no identity to sign with: no token was given and no CI system offers one",
                 hint="give --identity-token or sign with a key (--key)",
             )
+        return text
+
+    def _identity_token(self, offered: str | None, config: ClientTrustConfig) -> IdentityToken:
+        from sigstore.oidc import IdentityToken, Issuer
+
+        if offered is not None:
+            return IdentityToken(offered.strip(), _CLIENT_ID)
         return Issuer(config.signing_config.get_oidc_url()).identity_token()
 
 
