@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from weighbridge import canonical, identities, keys, releases
 from weighbridge.atomic import write_atomically
+from weighbridge.bundles import Bundle, CertificateChain, PublicKeyHint, SigstoreMaterial, parse_bundle
 from weighbridge.errors import (
     AdmissionError,
     ConflictError,
@@ -418,25 +419,50 @@ def _own_statements(
     job: _Job, recorded: Sequence[RecordedStatement]
 ) -> tuple[RecordedStatement, RecordedStatement]:
     """Find the OMS statement and the release of exactly this model in a checked record."""
-    from weighbridge.bundles import parse_bundle
     from weighbridge.statements import parse_statement
 
-    oms: RecordedStatement | None = None
+    manifests: list[tuple[RecordedStatement, Bundle]] = []
     own: RecordedStatement | None = None
+    signed_by: tuple[str, ...] = ()
     for statement in recorded:
-        parsed = parse_statement(parse_bundle(statement.line.bundle, strict=True).payload, strict=True)
+        bundle = parse_bundle(statement.line.bundle, strict=True)
+        parsed = parse_statement(bundle.payload, strict=True)
         if parsed.kind == "oms" and parsed.subject.sha256 == job.weighed.root_digest:
-            oms = statement
+            manifests.append((statement, bundle))
         if parsed.kind == "release" and parsed.subject.sha256 == job.weighed.model_digest:
             names = tuple(parsed.predicate[name] for name in ("namespace", "name", "version"))
             if names == (job.release.namespace, job.release.name, job.release.version):
-                own = statement
+                own, signed_by = statement, _claimed_signer(bundle)
+    oms = next((one for one, bundle in manifests if own and _goes_with(one, bundle, own, signed_by)), None)
     if oms is None or own is None:
         raise LogError(
             f"the record that {job.recorder.origin} gives for {job.release} lacks one of its statements",
             hint="run the same command again; if it stays so, the registry is at fault",
         )
     return oms, own
+
+
+def _goes_with(
+    manifest: RecordedStatement, bundle: Bundle, release: RecordedStatement, signed_by: tuple[str, ...]
+) -> bool:
+    """Tell whether a manifest is the release's: anybody may have recorded one of the same files."""
+    return manifest.index < release.index and _claimed_signer(bundle) == signed_by
+
+
+def _claimed_signer(bundle: Bundle) -> tuple[str, ...]:
+    """Say as whom a bundle is signed. The log checked it at admission; here bundles are only sorted by it."""
+    from weighbridge import certificates
+    from weighbridge.sigstore_trust import identity_of
+
+    match bundle.material:
+        case PublicKeyHint(hint=hint):
+            return "key", hint or ""
+        case CertificateChain(certificates=chain):
+            subject = certificates.load_certificate(chain[0]).subject.rfc4514_string()
+            return "certificate", hashlib.sha256(chain[-1]).hexdigest(), subject
+        case SigstoreMaterial(certificate=der):
+            identity = identity_of(certificates.load_certificate(der), "")
+            return "sigstore", identity.issuer, identity.subject
 
 
 def _remember(job: _Job, own: RecordedStatement) -> None:

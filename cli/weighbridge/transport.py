@@ -244,9 +244,17 @@ def _checked(url: str) -> str:
     except ValueError as error:
         why = f" ({error})"
     raise InputError(
-        f"not the address of a registry: {url[:200]!r}{why}",
+        f"not the address of a registry: {_without_secret(url)[:200]!r}{why}",
         hint="give one like https://registry.example or http://127.0.0.1:8484",
     )
+
+
+def _without_secret(url: str) -> str:
+    """Hide a user name and password in an address before it is shown or logged."""
+    scheme, separator, rest = url.rpartition("://")
+    authority, slash, path = rest.partition("/")
+    host = authority.rpartition("@")[2]
+    return f"{scheme}{separator}{'…@' if '@' in authority else ''}{host}{slash}{path}"
 
 
 def _address(parts: SplitResult) -> tuple[str, str | None, int | None]:

@@ -59,8 +59,17 @@ def put(line: str = "", *, colour: str | None = None, bold: bool = False) -> Non
 
 
 def print_json(document: Any) -> None:
-    """Print a command's result as JSON, on standard output."""
-    click.echo(json.dumps(document, indent=2, ensure_ascii=False))
+    r"""Print a command's result as JSON, on standard output; what is not printable as \u escapes.
+
+    JSON lets terminal controls above U+007E and direction marks stand as they are; a terminal obeys them.
+    """
+    text = json.dumps(document, indent=2, ensure_ascii=False)
+    click.echo("".join(c if c.isprintable() or c == "\n" else _escaped(c) for c in text))
+
+
+def _escaped(character: str) -> str:
+    """Spell a character as JSON does in ASCII; DEL, which JSON leaves alone, too."""
+    return "\\u007f" if character == "\x7f" else json.dumps(character)[1:-1]
 
 
 def note(line: str) -> None:

@@ -16,6 +16,7 @@ import pytest
 from tests.commands import environment, weighbridge
 from weighbridge.errors import InputError, LogError, UnavailableError, WeighbridgeError
 from weighbridge_cli import main as edge
+from weighbridge_cli import terminal
 
 
 def _present() -> list[str]:
@@ -187,3 +188,12 @@ def test_a_reader_that_goes_away_is_no_error_to_shout_about(tmp_path: Path) -> N
     )
     assert run.stdout == "x" * 10
     assert run.stderr == ""
+
+
+def test_json_output_holds_nothing_that_a_terminal_obeys(capsys: pytest.CaptureFixture[str]) -> None:
+    document = {"name": "a\x7f\u009b31m\u202eb\u2028\U000e0041", "kept": "ä \u6f22 🙂"}
+    terminal.print_json(document)
+    told = capsys.readouterr().out
+    assert json.loads(told) == document
+    assert all(c.isprintable() or c == "\n" for c in told)
+    assert "ä \u6f22 🙂" in told

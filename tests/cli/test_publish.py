@@ -15,6 +15,7 @@ import urllib3
 from tests import models
 from tests.commands import Outcome
 from tests.commands import weighbridge_here as here
+from tests.records import Elsewhere, Publisher
 from tests.registries import Registry, running_registry
 from weighbridge import keys, records
 from weighbridge.bundles import parse_bundle
@@ -411,3 +412,26 @@ def test_namespace_show_names_its_owners(registry: Registry, model: Path, key: P
     nobody = here("namespace", "show", "nobody-here", "--registry", registry.url)
     assert nobody.exit_code == 1
     assert "Nobody has claimed" in nobody.stdout
+
+
+def test_a_strangers_signature_over_the_same_files_never_becomes_model_sig(
+    registry: Registry, model: Path, key: Path
+) -> None:
+    """Anybody may record a manifest of public files; the publisher, running again, must not ship it."""
+    assert _publish(registry, model, "shipped/tiny@1.0", key).exit_code == 0
+    genuine = (model / "model.sig").read_bytes()
+    stranger = Publisher()
+    mine = Elsewhere(registry.origin)
+    assert (
+        registry.post([stranger.introduction(mine), stranger.oms(model, exclude_readme=True)]).status == 201
+    )
+    assert _publish(registry, model, "shipped/tiny@1.0", key).exit_code == 0
+    assert (model / "model.sig").read_bytes() == genuine
+    assert stranger.pem  # its manifest is in the record, as the log's truth, and no more
+
+
+@pytest.mark.parametrize("address", ["https://me:hunter2@registry.example", "https://hunter2@[::1/"])
+def test_a_password_in_an_address_is_not_repeated(model: Path, key: Path, address: str) -> None:
+    told = here("publish", model, "a/b@1", "--registry", address, "--key", key)
+    assert told.exit_code == 2
+    assert "hunter2" not in told.stdout + told.stderr

@@ -263,7 +263,7 @@ def verify_signatures(
             )
     verified: dict[tuple[str, bytes], VerifiedSignature] = {}
     unknown: list[NoteSignature] = []
-    for signature in signatures:
+    for signature in dict.fromkeys(signatures):  # a line that is there a hundred times is checked once
         identity = signature.name, signature.key_id
         match = known.get(identity)
         if match is None:
@@ -302,7 +302,7 @@ def _parse_key(text: str, what: str) -> tuple[str, bytes, Algorithm, bytes]:
         raise NoteError(
             f"not {what}: {error}",
             hint="it has the form <name>+<8 hex digits>+<base64>, and starts an Ed25519 key with type 1 or 4",
-            evidence={"key": text[:80] if what == "a verifier key" else ""},
+            evidence={} if "PRIVATE" in text or what != "a verifier key" else {"key": text[:80]},
         ) from error
     _check_name(name)
     return name, given_id, algorithm, bytes(key)

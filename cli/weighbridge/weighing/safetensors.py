@@ -24,12 +24,15 @@ from .spans import (
     checked_shape,
 )
 
-__all__ = ["MAX_HEADER_BYTES", "read_header"]
+__all__ = ["MAX_HEADER_BYTES", "MAX_NODES", "read_header"]
 
 LENGTH_BYTES: Final = 8
 
 MAX_HEADER_BYTES: Final = 100_000_000
 """The format's own cap."""
+
+MAX_NODES: Final = 4_000_000
+"""Most members and elements: 100 MB of empty arrays would take two gigabytes of memory."""
 
 _BITS: Final = {
     "BOOL": 8,
@@ -68,6 +71,8 @@ def read_header(prefix: Prefix) -> Layout:
     header = bytes(prefix.data[LENGTH_BYTES : LENGTH_BYTES + length])
     if not header.startswith(b"{"):
         raise SpanError("has no JSON object where the safetensors header should be")
+    if header.count(b"[") + header.count(b"{") + header.count(b",") > MAX_NODES:
+        raise SpanError(f"has a safetensors header of more than {MAX_NODES} members and elements")
     try:
         members = json.loads(header.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:

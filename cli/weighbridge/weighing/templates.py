@@ -24,6 +24,7 @@ MAX_TEMPLATES: Final = 256
 """Most templates that a release lists."""
 
 _MAX_LABEL: Final = 256
+_MAX_NODES: Final = 2_000_000  # 32 MiB of empty arrays would take most of a gigabyte
 _JSON_NAMES: Final = frozenset({"chat_template.json", "processor_config.json", "tokenizer_config.json"})
 
 
@@ -40,6 +41,8 @@ def templates_in(path: str, content: bytes) -> tuple[ChatTemplate, ...]:
     """
     if path.rpartition("/")[2] not in _JSON_NAMES:
         return (ChatTemplate(path, None, hashlib.sha256(content).hexdigest()),)
+    if content.count(b"[") + content.count(b"{") + content.count(b",") > _MAX_NODES:
+        return ()
     try:
         document = json.loads(content)
     except (ValueError, RecursionError):

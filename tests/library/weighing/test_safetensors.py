@@ -224,3 +224,11 @@ def test_no_changed_byte_of_a_header_makes_the_parser_fail_otherwise(data: st.Da
 def test_any_header_text_is_read_or_refused(text: bytes) -> None:
     with contextlib.suppress(SpanError):
         header_of(file_of(b"{" + text))
+
+
+def test_a_header_of_empty_arrays_is_refused_before_it_takes_gigabytes(tmp_path: Path) -> None:
+    header = b'{"a":[' + b"[]," * 4_000_001 + b"[]]}"
+    bomb = tmp_path / "model.safetensors"
+    bomb.write_bytes(len(header).to_bytes(8, "little") + header)
+    with pytest.raises(EnumerationError, match="members and elements"):
+        weigh(bomb)
