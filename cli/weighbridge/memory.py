@@ -58,6 +58,11 @@ class LoggedRelease:
     received: int
     seen: str
 
+    def __post_init__(self) -> None:
+        texts = (self.origin, self.release, self.seen)
+        if not all(isinstance(text, str) for text in texts) or not isinstance(self.received, int):
+            raise TypeError("a member of a remembered release has another type")
+
 
 class Memory:
     """The memory of one configuration folder.
@@ -208,7 +213,7 @@ class Memory:
             store.update(name, change)
         except UnwritableError as error:
             self.problem = f"nothing is remembered: {error.message}"
-            change(store.read(name))
+            store.changed(name, store.read(name), change)
 
     def _now(self) -> str:
         return self._clock().astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

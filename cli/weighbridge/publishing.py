@@ -159,7 +159,8 @@ def publish(
             f"key fingerprint {recorder.fingerprint}"
         )
     weighed = weigh(path, algorithms=releases.ALGORITHMS, ignore=ignore, progress=progress)
-    report(f"weighed {len(weighed.files)} files, {weighed.size:,} bytes: model sha256:{weighed.model_digest}")
+    files = "1 file" if len(weighed.files) == 1 else f"{len(weighed.files)} files"
+    report(f"weighed {files}, {weighed.size:,} bytes: model sha256:{weighed.model_digest}")
     said = _disclosure(path, weighed, card, lineage)
     namespace = registry.namespace(release.namespace)
     _require_owner(namespace, release, signer.identity)

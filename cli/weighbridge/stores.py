@@ -75,9 +75,18 @@ class JsonFolder:
         """
         with self._lock():
             old = self.read(name)
-            new = change(old)
+            new = self.changed(name, old, change)
             if new != old:
                 self._write(name, new)
+
+    def changed(
+        self, name: str, old: dict[str, Any] | None, change: Callable[[dict[str, Any] | None], dict[str, Any]]
+    ) -> dict[str, Any]:
+        """Change an object; `ConfigurationError` if its members are not those that `change` expects."""
+        try:
+            return change(old)
+        except (AttributeError, KeyError, TypeError) as error:
+            raise self.spoilt(name, "its members are not those that belong there") from error
 
     def _write(self, name: str, value: dict[str, Any]) -> None:
         import json

@@ -97,7 +97,7 @@ def _judge_digests(case: Case, comparison: Comparison) -> bool:
     algorithm = {"sha256": "SHA-256", "blake2b": "BLAKE2b", "blake3": "BLAKE3"}.get(
         comparison.algorithm, comparison.algorithm
     )
-    what = f"{_count(comparison.checked, 'file')} ({comparison.size:,} bytes) have the signed {algorithm}"
+    what = f"{_count(comparison.checked, 'file')} ({comparison.size:,} bytes) as signed, by {algorithm}"
     return case.put(2, Result.PASS, what, {"algorithm": comparison.algorithm, "bytes": comparison.size})
 
 
