@@ -34,6 +34,9 @@ def test_a_whole_log_is_whole_in_its_folder_and_at_its_address(tmp_path: Path, c
         assert address.exit_code == 0, address.stderr
         told = address.json()
         assert (told["ok"], told["size"], told["origin"]) == (True, 5, one.origin)
+        as_the_log_page_says = weighbridge_here("log", "fsck", one.url)
+        assert as_the_log_page_says.exit_code == 0, as_the_log_page_says.stderr
+        assert "whole: everything agrees" in as_the_log_page_says.stdout
         assert config_folder.exists()
 
 
@@ -59,6 +62,12 @@ def test_an_address_is_not_believed_without_a_pinned_key(tmp_path: Path, config_
         assert told.exit_code == 2
         assert "log trust add" in told.stderr
     assert not (config_folder / "logs.json").exists()
+
+
+def test_two_places_at_once_are_refused(tmp_path: Path) -> None:
+    told = weighbridge_here("log", "fsck", "http://127.0.0.1:9", "--data", tmp_path)
+    assert told.exit_code == 2
+    assert "not both" in told.stderr
 
 
 def test_no_registry_there_is_exit_2(tmp_path: Path) -> None:

@@ -137,9 +137,8 @@ def _ask(vkey: str, fingerprint: str) -> None:
 
 
 @command.command("fsck")
-@click.option(
-    "--data", "source", metavar="DIR|URL", help="A registry's data folder (else: yours), or its address."
-)
+@click.argument("address", metavar="[URL]", required=False)
+@click.option("--data", metavar="DIR|URL", help="A registry's data folder (else: yours), or its address.")
 @click.option(
     "--log-key", metavar="VKEY", help="The log's key (else: as you trust it; of a folder, its own)."
 )
@@ -157,7 +156,8 @@ def _ask(vkey: str, fingerprint: str) -> None:
 @json_option
 def fsck(
     *,
-    source: str | None,
+    address: str | None,
+    data: str | None,
     log_key: str | None,
     database_url: str | None,
     trust_configs: tuple[Path, ...],
@@ -165,7 +165,8 @@ def fsck(
 ) -> None:
     """Prove that a log is whole: tiles, entries, statements and database agree with the signed checkpoint.
 
-    Only reads, also from a registry that is running. Exit code 0 if all agree, 1 if anything does not.
+    Looks at the registry at URL, or at a data folder. Only reads, also from a registry that is running. Exit
+    code 0 if all agree, 1 if anything does not.
     """
     from weighbridge.config import default_data_folder
     from weighbridge.errors import InputError
@@ -175,7 +176,9 @@ def fsck(
         from weighbridge_registry.fsck import fsck as check
     except ImportError as error:
         raise InputError(f"the registry is not installed: {error}", hint=INSTALL_REGISTRY) from error
-    place = source or str(default_data_folder())
+    if address is not None and data is not None:
+        raise InputError("give an address or --data, not both", hint="see: weighbridge log fsck -h")
+    place = address or data or str(default_data_folder())
     report = check(
         place,
         vkey=log_key or _trusted_vkey(place),
