@@ -14,8 +14,7 @@ from weighbridge_cli.options import json_option
 _MIN_PASSPHRASE = 8
 _ADVICE = (
     "Back up the private key now, offline and away from this machine: without it nobody can publish under",
-    "the names that it owns, and nobody can make it again. A stolen key is removed from a namespace by",
-    "another of its owners: add a second one before you need one.",
+    "the names that it owns, and nobody can make it again. Whoever has it, and its passphrase, signs as you.",
 )
 
 
