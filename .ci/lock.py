@@ -28,7 +28,7 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).resolve().parent.parent
 RUN = ROOT / "requirements.lock"
 DEV = ROOT / "requirements-dev.lock"
-EXTRAS = ("registry", "postgres")
+EXTRAS = ("registry", "postgres", "pkcs11")
 EDITABLE = "editables>=0.5"  # what hatchling asks for when it installs a folder in place
 MARK = "# made from: sha256:"
 HEADER = """\
