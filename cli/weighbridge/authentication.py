@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, assert_never
 
 from weighbridge import certificates, dsse, keys
 from weighbridge.bundles import Bundle, CertificateChain, PublicKeyHint, SigstoreMaterial
-from weighbridge.errors import SignerError
+from weighbridge.errors import SignerError, StatementError
 from weighbridge.identities import CertificateIdentity, Identity, KeyIdentity
 from weighbridge.sigstore_trust import SigstoreTrust, TimeEvidence, stamped_times
+from weighbridge.statements import LEGACY_PREDICATE_TYPE, parse_statement
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey as PublicKey
@@ -175,7 +176,33 @@ def _with_sigstore(
 
 
 def _holds(bundle: Bundle, key: PublicKey) -> bool:
-    return keys.verify(key, bundle.signature, dsse.pae(bundle.payload_type, bundle.payload))
+    if keys.verify(key, bundle.signature, dsse.pae(bundle.payload_type, bundle.payload)):
+        return True
+    return not bundle.strict and _is_legacy(bundle.payload) and _holds_as_legacy(bundle, key)
+
+
+def _is_legacy(payload: bytes) -> bool:
+    """Tell whether a payload is a statement of model-signing 0.2, and of no other kind."""
+    if LEGACY_PREDICATE_TYPE.encode() not in payload:
+        return False
+    try:
+        return parse_statement(payload).predicate_type == LEGACY_PREDICATE_TYPE
+    except StatementError:
+        return False
+
+
+def _holds_as_legacy(bundle: Bundle, key: PublicKey) -> bool:
+    """Check a signature of model-signing 0.2, which signed other bytes, with SHA-256 whatever the curve.
+
+    Only for its own kind of statement, so that no other can be signed this way. OMS section 11.2.
+    """
+    from cryptography.hazmat.primitives.hashes import SHA256
+
+    message = dsse.legacy_pae(bundle.payload_type, bundle.payload)
+    return any(
+        keys.verify(key, bundle.signature, message, algorithm=algorithm)
+        for algorithm in (SHA256(), keys.hash_of(key))
+    )
 
 
 def _authenticated(bundle: Bundle, identity: Identity, times: tuple[TimeEvidence, ...] = ()) -> Authenticated:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 
-__all__ = ["IN_TOTO", "pae", "statement_digest"]
+__all__ = ["IN_TOTO", "legacy_pae", "pae", "statement_digest"]
 
 IN_TOTO = "application/vnd.in-toto+json"
 """Payload type of an in-toto statement: the only one that weighbridge and OMS know."""
@@ -23,6 +23,14 @@ def pae(payload_type: str, payload: bytes) -> bytes:
     """
     kind = payload_type.encode()
     return b"DSSEv1 %d %b %d %b" % (len(kind), kind, len(payload), payload)
+
+
+def legacy_pae(payload_type: str, payload: bytes) -> bytes:
+    """Return what model-signing 0.2 signed by mistake: another first word, the payload as Python shows it.
+
+    For verifying its statements only (OMS section 11.2); never to be signed again.
+    """
+    return f"DSSEV1 {len(payload_type)} {payload_type} {len(payload)} {payload!r}".encode()
 
 
 def statement_digest(payload_type: str, payload: bytes) -> str:

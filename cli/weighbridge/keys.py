@@ -186,13 +186,15 @@ def sign(key: PrivateKey, message: bytes) -> bytes:
     return key.sign(message, ec.ECDSA(hash_of(key.public_key())))
 
 
-def verify(key: PublicKey, signature: bytes, message: bytes) -> bool:
-    """Tell whether the signature is the key's over the message, with the hash of its curve."""
+def verify(
+    key: PublicKey, signature: bytes, message: bytes, *, algorithm: HashAlgorithm | None = None
+) -> bool:
+    """Tell whether the signature is the key's over the message, with the hash of its curve or a given one."""
     from cryptography.exceptions import InvalidSignature
     from cryptography.hazmat.primitives.asymmetric import ec
 
     try:
-        key.verify(signature, message, ec.ECDSA(hash_of(key)))
+        key.verify(signature, message, ec.ECDSA(algorithm or hash_of(key)))
     except InvalidSignature:
         return False
     return True

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey as PublicKey
     from cryptography.x509 import Certificate
 
-    from weighbridge.weighing import Progress, WeighedModel
+    from weighbridge.oms import Serialized
+    from weighbridge.weighing import Progress
 
 __all__ = ["CertificateSigner", "KeySigner", "SignedModel", "StatementSigner", "default_signature", "sign"]
 
@@ -106,10 +107,10 @@ class CertificateSigner:
 
 @dataclass(frozen=True, slots=True)
 class SignedModel:
-    """A model that was signed: the bundle JSON, what was weighed, and where the bundle was written."""
+    """A model that was signed: the bundle JSON, what was read and signed, where the bundle was written."""
 
     bundle: bytes
-    weighed: WeighedModel
+    serialized: Serialized
     path_written: Path
 
 
@@ -125,6 +126,7 @@ def sign(
     signature: str | os.PathLike[str] | None = None,
     ignore: Iterable[str] = (),
     algorithm: str = "sha256",
+    shard_size: int | None = None,
     exclude_readme: bool = False,
     progress: Progress | None = None,
 ) -> SignedModel:
@@ -133,12 +135,12 @@ def sign(
     Everything is hashed first and the signer used afterwards, so that a login's short-lived
     certificate is not spent on hashing. The bundle replaces an older one atomically, at `signature`
     or the default place; `ignore` are exact relative paths to leave out, and a `signature` inside the
-    folder is left out by itself. Other tools verify the bundle too.
+    folder is left out by itself. With `shard_size` (bytes) shards are signed in place of whole files: a large
+    file is then hashed on all cores. Other tools verify the bundle too, shards those that know them.
 
     Raises `InputError` and `EnumerationError` as `weigh` does, and what the signer raises.
     """
-    from weighbridge.oms import manifest_of, oms_statement
-    from weighbridge.weighing import weigh
+    from weighbridge.oms import oms_statement, serialize
 
     model = Path(path)
     target = Path(signature) if signature is not None else default_signature(model)
@@ -147,18 +149,17 @@ def sign(
     left_out = list(ignore)
     if (inside := _relative_to(target, model)) is not None:
         left_out.append(inside)
-    weighed = weigh(
+    serialized = serialize(
         model,
-        algorithms=[algorithm],
+        algorithm=algorithm,
+        shard_size=shard_size,
         ignore=left_out,
         exclude_readme=exclude_readme,
-        tensors=False,
-        git=False,
         progress=progress,
     )
-    bundle = signer.sign(oms_statement(manifest_of(weighed, algorithm=algorithm), weighed.name))
+    bundle = signer.sign(oms_statement(serialized.manifest, serialized.name))
     write_atomically(target, bundle)
-    return SignedModel(bundle, weighed, target)
+    return SignedModel(bundle, serialized, target)
 
 
 def _relative_to(file: Path, folder: Path) -> str | None:

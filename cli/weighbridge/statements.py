@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from weighbridge_schemas.base import Document
 
 __all__ = [
+    "LEGACY_PREDICATE_TYPE",
     "MAX_SUBJECTS",
     "PAYLOAD_TYPE",
     "Statement",
@@ -36,6 +37,9 @@ __all__ = [
 
 PAYLOAD_TYPE: Final = "application/vnd.in-toto+json"
 """DSSE payload type of every statement."""
+
+LEGACY_PREDICATE_TYPE: Final = "https://model_signing/Digests/v0.1"
+"""Written by model-signing 0.2, before the OMS specification; read, never made."""
 
 MAX_SUBJECTS: Final = 16
 """Most subjects of a statement that a registry admits; ours have exactly one."""

@@ -33,7 +33,7 @@ def test_a_folder_is_signed_into_model_sig_and_compares(tmp_path: Path) -> None:
     proved = authenticate(bundle, keys=[KEY.public_key()], now=NOW)
     manifest, warnings = parse_manifest(parse_statement(proved.payload))
     assert warnings == ()
-    assert manifest.root_digest == signed.weighed.root_digest
+    assert manifest.root_digest == signed.serialized.manifest.root_digest
     assert "README.md" in [resource.name for resource in manifest.resources]
     comparison = compare(manifest, folder)
     assert comparison.enumeration_error() is None
@@ -45,7 +45,7 @@ def test_signing_again_replaces_the_signature_and_does_not_sign_it(tmp_path: Pat
 
     first, second = sign(folder, signer=SIGNER), sign(folder, signer=SIGNER)
 
-    assert first.weighed.root_digest == second.weighed.root_digest
+    assert first.serialized.manifest.root_digest == second.serialized.manifest.root_digest
     assert (folder / "model.sig").read_bytes() == second.bundle
     assert sorted(path.name for path in folder.iterdir() if "tmp" in path.name) == []
 

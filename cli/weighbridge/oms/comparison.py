@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import unicodedata
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -18,20 +18,25 @@ from weighbridge.errors import DigestError, EnumerationError
 from weighbridge.weighing import README, Progress, WeighedModel
 from weighbridge.weighing.hashing import Watch
 from weighbridge.weighing.names import IgnoreRules, shown
-from weighbridge.weighing.reading import FileReader
-from weighbridge.weighing.scale import assemble, ignore_rules, read_all
-from weighbridge.weighing.tree import Tree
+from weighbridge.weighing.reading import FileReader, Found
+from weighbridge.weighing.scale import assemble, ignore_rules, model_read, read_all
+from weighbridge.weighing.tree import Listed, Tree
 
-from .manifest import Manifest
+from .manifest import Manifest, Serialization, SignedFile
 
 __all__ = ["Change", "Comparison", "compare"]
 
 _SHOWN: Final = 5
+_LISTED: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A file whose bytes are not the signed ones; digests in lowercase hex."""
+    """A file, or a shard of one, whose bytes are not the signed ones; digests in lowercase hex.
+
+    `path` names a shard as the manifest does, `PATH:START:END`. Where the size alone shows the difference,
+    as it does with shards, `algorithm` is `size` and both values are numbers of bytes.
+    """
 
     path: str
     algorithm: str
@@ -89,14 +94,15 @@ class Comparison:
         """Return why step 2 fails, or None if it does not."""
         if not self.changed:
             return None
-        paths = tuple(change.path for change in self.changed)
+        paths = tuple(change.path for change in self.changed[:_LISTED])
+        counted = _counted(self.changed, "file")
         return DigestError(
-            f"{_counted(paths, 'file')} not as signed ({_listed(paths)}).",
+            f"{counted} not as signed ({_listed(paths, len(self.changed))}).",
             hint="Do not use the model. Get it again from its publisher; if it still differs, report it.",
             evidence={
                 "changed": [
                     {"path": c.path, "algorithm": c.algorithm, "signed": c.signed, "found": c.found}
-                    for c in self.changed
+                    for c in self.changed[:_LISTED]
                 ]
             },
         )
@@ -124,63 +130,98 @@ def compare(
     Raises InputError if something cannot be read, and EnumerationError if something does not
     belong in a model or changed while it was read.
     """
+    serialization = manifest.serialization
     with Tree(path) as tree:
         signed = _signed(manifest, tree)
-        rules = ignore_rules(tree, [*ignore, *manifest.serialization.ignore_paths])
+        rules = ignore_rules(tree, [*ignore, *serialization.ignore_paths])
         skip = _skipping(signed, rules, everything=ignore_unsigned_files)
         # Step 6 compares README.md with the card, so it is read although no manifest covers it.
         apart = README if identify and not tree.is_file and skip(README) else ""
         listed, skipped = tree.listing(lambda path: path != apart and skip(path))
         here = [file for file in listed if file.path in signed]
         readme = [file for file in listed if file.path == apart]
-        extra = tuple(file.path for file in listed if file.path not in signed and file.path != apart)
+        others = [file for file in listed if file.path not in signed and file.path != apart]
+        # A manifest of shards cannot name a file of no bytes: it is let through, and said.
+        empty = [file.path for file in others if file.size == 0 and serialization.sharding]
+        extra = tuple(file.path for file in others if file.size or not serialization.sharding)
         reader = FileReader(
-            _algorithms(manifest, identify, algorithms), Watch(), git=identify, tensors=identify
+            _algorithms(manifest, identify, algorithms),
+            Watch(),
+            git=identify,
+            tensors=identify,
+            sharding=serialization.sharding,
         )
-        found = read_all(tree, [*here, *readme], reader, progress=progress, workers=workers)
+        changed = [change for file in here if (change := _size_differs(file, signed))]
+        read = [file for file in here if not _size_differs(file, signed)]
+        found = read_all(tree, [*read, *readme], reader, progress=progress, workers=workers)
         tree.relist(listed, lambda path: path != apart and skip(path))
-        unsigned = _unsigned(tree, [*skipped, *(file.path for file in readme)])
-        read = [one.file for one in found if one.file.path in signed]
-        weighed = assemble(tree, found, apart, rules) if identify and here else None
-    algorithm = manifest.serialization.hash_type
+        unsigned = _unsigned(tree, [*skipped, *empty, *(file.path for file in readme)])
+        weighed = assemble(model_read(tree, found, apart, rules)) if identify and read else None
     missing = tuple(sorted(signed.keys() - {file.path for file in here}))
+    for one in found:
+        if one.file.path in signed:
+            changed += _changes(one, signed[one.file.path], serialization)
     return Comparison(
-        algorithm=algorithm,
+        algorithm=serialization.hash_type,
         signed=len(signed),
-        checked=len(read),
-        size=sum(file.size for file in read),
+        checked=len(here),
+        size=sum(file.size for file in here),
         missing=missing,
         extra=extra,
-        changed=tuple(
-            Change(file.path, algorithm, signed[file.path], file.digests[algorithm])
-            for file in read
-            if file.digests[algorithm] != signed[file.path]
-        ),
+        changed=tuple(sorted(changed, key=lambda change: change.path)),
         unsigned=unsigned,
-        subset=bool(missing and allow_subset and read),
+        subset=bool(missing and allow_subset and here),
         warnings=tuple(_lookalikes(missing, extra)),
         weighed=weighed,
     )
 
 
-def _signed(manifest: Manifest, tree: Tree) -> dict[str, str]:
-    """Return digest by path; model-signing's name for a single file becomes its base name."""
+def _signed(manifest: Manifest, tree: Tree) -> dict[str, SignedFile]:
+    """Return what is signed by path; model-signing's name for a single file becomes its base name."""
+    files = manifest.files()
     if manifest.is_single_file:
         if not tree.is_file:
             raise EnumerationError(
                 f"This signature is of a single file, and {tree.path} is a folder.",
                 hint="Give the path of the file itself.",
             )
-        return {tree.name: manifest.resources[0].digest}
-    return {resource.name: resource.digest for resource in manifest.resources}
+        return {tree.name: next(iter(files.values()))}
+    return files
+
+
+def _size_differs(file: Listed, signed: Mapping[str, SignedFile]) -> Change | None:
+    """Tell from the size alone that a file is not the signed one, before anything of it is read.
+
+    A stranger's file may be larger than the signed one by any factor: its shards are not even counted.
+    """
+    size = signed[file.path].size
+    return None if size in {None, file.size} else Change(file.path, "size", str(size), str(file.size))
+
+
+def _changes(one: Found, signed: SignedFile, serialization: Serialization) -> list[Change]:
+    """Compare the digests of a file, or of its shards, with the signed ones."""
+    algorithm, path = serialization.hash_type, one.file.path
+    if serialization.sharding is None:
+        names, found = [path], [one.file.digests[algorithm]]
+    else:
+        names = [f"{path}:{start}:{end}" for start, end in serialization.sharding.ranges(one.file.size)]
+        found = list(one.shards)
+    return [
+        Change(name, algorithm, was, now)
+        for name, was, now in zip(names, signed.digests, found, strict=True)
+        if was != now
+    ]
 
 
 def _algorithms(manifest: Manifest, identify: bool, more: Sequence[str]) -> tuple[str, ...]:  # noqa: FBT001 - private
-    wanted = (manifest.serialization.hash_type, *(["sha256"] if identify else []), *more)
-    return tuple(dict.fromkeys(wanted))
+    serialization = manifest.serialization
+    whole = () if serialization.sharding else (serialization.hash_type,)
+    return tuple(dict.fromkeys((*whole, *(["sha256"] if identify else []), *more)))
 
 
-def _skipping(signed: dict[str, str], rules: IgnoreRules, *, everything: bool) -> Callable[[str], bool]:
+def _skipping(
+    signed: Mapping[str, SignedFile], rules: IgnoreRules, *, everything: bool
+) -> Callable[[str], bool]:
     """Return the test for paths that are not entered: ignored, and nothing signed is there or below."""
     above = {path[:i] for path in signed for i, character in enumerate(path) if character == "/"}
 
@@ -216,10 +257,10 @@ def _lookalikes(missing: Sequence[str], extra: Sequence[str]) -> list[str]:
     ]
 
 
-def _counted(paths: Sequence[str], what: str) -> str:
+def _counted(paths: Sequence[object], what: str) -> str:
     return f"1 {what} is" if len(paths) == 1 else f"{len(paths)} {what}s are"
 
 
-def _listed(paths: Sequence[str]) -> str:
-    more = f" and {len(paths) - _SHOWN} more" if len(paths) > _SHOWN else ""
-    return ", ".join(paths[:_SHOWN]) + more
+def _listed(paths: Sequence[str], count: int | None = None) -> str:
+    more = (len(paths) if count is None else count) - _SHOWN
+    return ", ".join(paths[:_SHOWN]) + (f" and {more} more" if more > 0 else "")

@@ -9,24 +9,26 @@ section 6.5.1), so nothing here or later relies on it alone.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from weighbridge import canonical
 from weighbridge.errors import InputError, StatementError
-from weighbridge.statements import Statement
+from weighbridge.statements import LEGACY_PREDICATE_TYPE, Statement
 from weighbridge.weighing import WeighedModel, root_digest
 from weighbridge.weighing.hashing import ALGORITHMS
 from weighbridge.weighing.names import name_fault
+from weighbridge.weighing.shards import Sharding
 from weighbridge_schemas.names import STATEMENT_TYPE
 
 __all__ = [
-    "LEGACY_PREDICATE_TYPE",
     "PREDICATE_TYPE",
     "Manifest",
     "Resource",
     "Serialization",
+    "SignedFile",
     "manifest_of",
     "oms_statement",
     "parse_manifest",
@@ -34,14 +36,17 @@ __all__ = [
 
 PREDICATE_TYPE: Final = "https://model_signing/signature/v1.0"
 
-LEGACY_PREDICATE_TYPE: Final = "https://model_signing/Digests/v0.1"
-"""Written by model-signing 0.2, before the specification."""
+LEGACY_WARNING: Final = (
+    "the signature is in the experimental format of model-signing 0.2, which records neither a method nor "
+    "what was left out; ask the publisher to sign again"
+)
 
 SINGLE: Final = "."
 """The name that model-signing gives the only resource of a single-file model."""
 
 _HEX_LENGTHS: Final = {"sha256": 64, "blake2b": 128, "blake3": 64}
 _HEX = re.compile(r"[0-9a-f]+")
+_SHARD = re.compile(r"(?P<path>.+):(?P<start>0|[1-9][0-9]{0,15}):(?P<end>[1-9][0-9]{0,15})", re.DOTALL)
 _MAX_IGNORES: Final = 10_000
 _SERIALIZATION_MEMBERS: Final = frozenset(
     {"method", "hash_type", "allow_symlinks", "shard_size", "ignore_paths"}
@@ -50,29 +55,61 @@ _SERIALIZATION_MEMBERS: Final = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """One signed file: its path, and its digest in lowercase hex."""
+    """One signed file, or one shard of it: its path, its digest in lowercase hex.
 
-    name: str
+    `shard` is (start, end) in bytes, `end` exclusive; None for a whole file.
+    """
+
+    path: str
     digest: str
     algorithm: str
+    shard: tuple[int, int] | None = None
+
+    @property
+    def name(self) -> str:
+        """The name as recorded: the path, with `:start:end` for a shard."""
+        return self.path if self.shard is None else f"{self.path}:{self.shard[0]}:{self.shard[1]}"
 
 
 @dataclass(frozen=True, slots=True)
 class Serialization:
-    """How the files became resources, as recorded by the signer; `ignore_paths` are exact paths."""
+    """How the files became resources, as recorded by the signer; `ignore_paths` are exact paths.
+
+    `shard_size` is in bytes and None with method `files`.
+    """
 
     method: str = "files"
     hash_type: str = "sha256"
     allow_symlinks: bool = False
     ignore_paths: tuple[str, ...] = ()
+    shard_size: int | None = None
+
+    @property
+    def sharding(self) -> Sharding | None:
+        """How files are cut, None if they are not."""
+        return None if self.shard_size is None else Sharding(self.hash_type, self.shard_size)
+
+
+class SignedFile(NamedTuple):
+    """What is signed of a file: one digest of the whole, or those of its shards in order.
+
+    `size` in bytes is signed with shards only; None otherwise.
+    """
+
+    digests: tuple[str, ...]
+    size: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """A list of signed files in recorded order, and how it was made."""
+    """A list of signed files in recorded order, and how it was made.
+
+    `legacy`: it is from a statement of model-signing 0.2, whose subjects are the files.
+    """
 
     resources: tuple[Resource, ...]
     serialization: Serialization
+    legacy: bool = False
 
     @property
     def root_digest(self) -> str:
@@ -81,8 +118,21 @@ class Manifest:
 
     @property
     def is_single_file(self) -> bool:
-        """Whether the only resource is called `.`, as model-signing does for a single file."""
-        return [resource.name for resource in self.resources] == [SINGLE]
+        """Whether the only file is called `.`, as model-signing does for a single file."""
+        return {resource.path for resource in self.resources} == {SINGLE}
+
+    def files(self) -> dict[str, SignedFile]:
+        """Return what is signed of each file, by path."""
+        if self.serialization.shard_size is None:
+            return {each.path: SignedFile((each.digest,)) for each in self.resources}
+        shards: dict[str, list[tuple[tuple[int, int], str]]] = {}
+        for each in self.resources:
+            if each.shard is not None:
+                shards.setdefault(each.path, []).append((each.shard, each.digest))
+        return {
+            path: SignedFile(tuple(digest for _, digest in sorted(found)), max(end for (_, end), _ in found))
+            for path, found in shards.items()
+        }
 
 
 def manifest_of(weighed: WeighedModel, *, algorithm: str = "sha256") -> Manifest:
@@ -108,6 +158,8 @@ def oms_statement(manifest: Manifest, name: str) -> bytes:
         "hash_type": manifest.serialization.hash_type,
         "allow_symlinks": manifest.serialization.allow_symlinks,
     }
+    if manifest.serialization.shard_size is not None:
+        serialization["shard_size"] = manifest.serialization.shard_size
     if manifest.serialization.ignore_paths:
         serialization["ignore_paths"] = list(manifest.serialization.ignore_paths)
     payload = canonical.encode(
@@ -138,15 +190,12 @@ def parse_manifest(statement: Statement) -> tuple[Manifest, tuple[str, ...]]:
     Raises StatementError (step 5): another predicate type, not exactly one subject, a root digest
     that is not the one of the resources, no resources, a name that is not a plain relative path
     or is there twice, an ignore path that covers everything, an algorithm that is unknown or not
-    the recorded one, shards. Resources in another than code-point order are a warning: older
-    signers sorted by path components.
+    the recorded one, shards that do not cover their file exactly. Resources in another than
+    code-point order are a warning: older signers sorted by path components. So is the format of
+    model-signing 0.2, which is read and never written (OMS section 11.2).
     """
     if statement.predicate_type == LEGACY_PREDICATE_TYPE:
-        raise StatementError(
-            "This signature is in the experimental format of model-signing 0.2, which names no ignored files "
-            "and no method.",
-            hint="Ask the publisher to sign again; every current tool writes OMS v1.0.",
-        )
+        return _legacy(statement), (LEGACY_WARNING,)
     if statement.predicate_type != PREDICATE_TYPE:
         raise StatementError(
             f"This is a statement of type {statement.predicate_type[:200]!r}, not a model signature.",
@@ -154,16 +203,24 @@ def parse_manifest(statement: Statement) -> tuple[Manifest, tuple[str, ...]]:
         )
     if len(statement.subjects) != 1:
         raise StatementError(f"A model signature has one subject; this has {len(statement.subjects)}.")
-    serialization = _serialization(statement.predicate.get("serialization"))
-    manifest = Manifest(
-        _resources(statement.predicate.get("resources"), serialization.hash_type), serialization
-    )
+    serialization, warnings = _serialization(statement.predicate.get("serialization"))
+    manifest = Manifest(_resources(statement.predicate.get("resources"), serialization), serialization)
     if manifest.root_digest != statement.subjects[0].sha256:
         raise StatementError(
             "The signed root digest is not the one of the signed resources.",
             evidence={"signed": statement.subjects[0].sha256, "computed": manifest.root_digest},
         )
-    return manifest, _warnings(manifest)
+    return manifest, (*warnings, *_warnings(manifest))
+
+
+def _legacy(statement: Statement) -> Manifest:
+    """Read the format of model-signing 0.2: each subject is a file with its SHA-256 (OMS section 5.1)."""
+    serialization = Serialization()
+    listed = [
+        {"name": subject.name, "digest": subject.sha256, "algorithm": serialization.hash_type}
+        for subject in statement.subjects
+    ]
+    return Manifest(_resources(listed, serialization), serialization, legacy=True)
 
 
 def _warnings(manifest: Manifest) -> tuple[str, ...]:
@@ -178,27 +235,43 @@ def _warnings(manifest: Manifest) -> tuple[str, ...]:
     return tuple(warnings)
 
 
-def _serialization(value: Any) -> Serialization:
+def _serialization(value: Any) -> tuple[Serialization, tuple[str, ...]]:
     if not isinstance(value, dict):
         raise StatementError("The manifest does not say how it was made (serialization).")
     if unknown := sorted(value.keys() - _SERIALIZATION_MEMBERS):
         raise StatementError(f"The manifest was made in a way that is not known here: {unknown[0][:64]!r}.")
-    method, hash_type = value.get("method"), value.get("hash_type")
-    if method == "shards":
-        raise StatementError(
-            "This model was signed in shards, which this version does not verify.",
-            hint="Ask the publisher for a signature over whole files, or verify with another OMS tool.",
-        )
-    if method != "files":
+    method = value.get("method")
+    if method not in ("files", "shards"):
         raise StatementError(f"The serialization method {str(method)[:64]!r} is not known.")
-    if hash_type not in ALGORITHMS:
+    shard_size, warnings = _shard_size(value.get("shard_size"), method)
+    hash_type = _plain_algorithm(value.get("hash_type"), shard_size)
+    if not isinstance(hash_type, str) or hash_type not in ALGORITHMS:
         raise StatementError(f"The hash type {str(hash_type)[:64]!r} is not one of {', '.join(ALGORITHMS)}.")
-    if value.get("shard_size") is not None:
-        raise StatementError("The manifest has a shard_size, but not the method shards.")
     allow_symlinks = value.get("allow_symlinks", False)
     if not isinstance(allow_symlinks, bool):
         raise StatementError("The manifest's allow_symlinks is neither true nor false.")
-    return Serialization(method, hash_type, allow_symlinks, _ignores(value.get("ignore_paths")))
+    ignores = _ignores(value.get("ignore_paths"))
+    return Serialization(method, hash_type, allow_symlinks, ignores, shard_size), warnings
+
+
+def _shard_size(value: Any, method: str) -> tuple[int | None, tuple[str, ...]]:
+    """Return the size of a shard in bytes; model-signing writes it as a float, which is a warning."""
+    if method == "files":
+        if value is not None:
+            raise StatementError("The manifest has a shard_size, but not the method shards.")
+        return None, ()
+    if isinstance(value, float) and value.is_integer() and 0 < value <= canonical.MAX_INTEGER:
+        return int(value), ("the shard size is written as a float; the signing tool is not to the letter",)
+    if type(value) is not int or value <= 0:
+        raise StatementError("The manifest is of shards, and its shard_size is not a number of bytes.")
+    return value, ()
+
+
+def _plain_algorithm(value: Any, shard_size: int | None) -> Any:
+    """Return an algorithm's own name: model-signing calls that of shards `sha256-sharded-<shard size>`."""
+    if shard_size is None or not isinstance(value, str):
+        return value
+    return value.removesuffix(f"-sharded-{shard_size}")
 
 
 def _ignores(value: Any) -> tuple[str, ...]:
@@ -235,12 +308,12 @@ def _climbs_to_root(parts: list[str]) -> bool:
     return depth <= 0
 
 
-def _resources(value: Any, hash_type: str) -> tuple[Resource, ...]:
+def _resources(value: Any, serialization: Serialization) -> tuple[Resource, ...]:
     if not isinstance(value, list) or not value:
         raise StatementError(
             "The manifest lists no files; such a signature would be true of any empty folder."
         )
-    resources = tuple(_resource(item, hash_type) for item in value)
+    resources = tuple(_resource(item, serialization) for item in value)
     seen: set[str] = set()
     for resource in resources:
         if resource.name in seen:
@@ -248,27 +321,61 @@ def _resources(value: Any, hash_type: str) -> tuple[Resource, ...]:
                 f"The manifest lists {resource.name!r} twice.", evidence={"name": resource.name}
             )
         seen.add(resource.name)
-    if SINGLE in seen and len(seen) > 1:
+    paths = {resource.path for resource in resources}
+    if SINGLE in paths and len(paths) > 1:
         raise StatementError("The manifest names a file '.' among others; only a single-file model may.")
+    if serialization.sharding is not None:
+        _require_whole_files(resources, serialization.sharding)
     return resources
 
 
-def _resource(item: Any, hash_type: str) -> Resource:
+def _resource(item: Any, serialization: Serialization) -> Resource:
     if not isinstance(item, dict):
         raise StatementError("The manifest lists something that is no resource.")
-    name, digest, algorithm = item.get("name"), item.get("digest"), item.get("algorithm")
+    name, digest = item.get("name"), item.get("digest")
+    algorithm = _plain_algorithm(item.get("algorithm"), serialization.shard_size)
     if not isinstance(name, str):
         raise StatementError("The manifest lists a resource without a name.")
-    if name != SINGLE and (fault := name_fault(name)):
+    path, shard = (name, None) if serialization.shard_size is None else _shard(name)
+    if path != SINGLE and (fault := name_fault(path)):
         raise StatementError(
-            f"The manifest's file name {ascii(name)[:200]} {fault}.",
+            f"The manifest's file name {ascii(path)[:200]} {fault}.",
             hint="Do not rely on this signature: such a name can mean a file outside the model.",
-            evidence={"name": ascii(name)[:1024]},
+            evidence={"name": ascii(path)[:1024]},
         )
+    hash_type = serialization.hash_type
     if algorithm != hash_type:
         raise StatementError(
             f"The manifest says {hash_type}, but {name!r} is listed with {str(algorithm)[:64]!r}."
         )
     if not isinstance(digest, str) or len(digest) != _HEX_LENGTHS[hash_type] or not _HEX.fullmatch(digest):
         raise StatementError(f"The digest of {name!r} is not {hash_type} in lowercase hex.")
-    return Resource(name, digest, hash_type)
+    return Resource(path, digest, hash_type, shard)
+
+
+def _shard(name: str) -> tuple[str, tuple[int, int]]:
+    """Split `path:start:end` at the last two colons: a path may hold some (OMS section 6.3.2)."""
+    match = _SHARD.fullmatch(name)
+    if match is None:
+        raise StatementError(
+            f"The manifest is of shards, and {ascii(name)[:200]} is not named PATH:START:END.",
+            evidence={"name": ascii(name)[:1024]},
+        )
+    return match["path"], (int(match["start"]), int(match["end"]))
+
+
+def _require_whole_files(resources: Sequence[Resource], sharding: Sharding) -> None:
+    """Refuse shards that leave a byte of their file unsigned, overlap, or are not of the recorded size."""
+    shards: dict[str, list[tuple[int, int]]] = {}
+    for resource in resources:
+        if resource.shard is not None:
+            shards.setdefault(resource.path, []).append(resource.shard)
+    for path, found in shards.items():
+        size = max(end for _, end in found)
+        # The count is compared first: a size that somebody made up must not become a long list.
+        if len(found) != sharding.count(size) or sorted(found) != sharding.ranges(size):
+            raise StatementError(
+                f"The shards of {path!r} do not cover it in steps of {sharding.size} bytes.",
+                hint="Do not rely on this signature: parts of the file could be anything.",
+                evidence={"path": path, "shard_size": sharding.size, "shards": sorted(found)[:20]},
+            )

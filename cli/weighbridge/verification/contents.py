@@ -96,7 +96,9 @@ def _compare_names(found: FoundRelease, manifest: Manifest) -> None:
     listed = {
         file.path: {"sha256": file.sha256, "blake3": file.blake3} for file in found.document.model.files
     }
-    signed = {each.name: each for each in manifest.resources if each.name != README}
+    files = manifest.files()
+    algorithm, whole = manifest.serialization.hash_type, manifest.serialization.sharding is None
+    signed = {path: each.digests[0] if whole else None for path, each in files.items() if path != README}
     if manifest.is_single_file and len(listed) == 1:
         signed = dict(zip(listed, signed.values(), strict=True))
     only_manifest = sorted(signed.keys() - listed.keys())
@@ -104,7 +106,7 @@ def _compare_names(found: FoundRelease, manifest: Manifest) -> None:
     changed = sorted(
         name
         for name in signed.keys() & listed.keys()
-        if listed[name].get(signed[name].algorithm) not in (None, signed[name].digest)
+        if signed[name] is not None and listed[name].get(algorithm) not in (None, signed[name])
     )
     if only_manifest or only_release or changed:
         parts = [

@@ -15,12 +15,10 @@ from __future__ import annotations
 import hashlib
 import queue
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final, Protocol
 
 from weighbridge.errors import InputError
-
-from .spans import Span
 
 __all__ = [
     "ALGORITHMS",
@@ -40,7 +38,7 @@ ALGORITHMS: Final = ("sha256", "blake2b", "blake3")
 GIT_MAX_BYTES: Final = 10 * 1024 * 1024
 """Largest file for which hubs show a git blob id; larger ones are in LFS and shown by SHA-256."""
 
-_BUFFERS: Final = 4
+_BUFFERS: Final = 2
 
 
 class Hash(Protocol):
@@ -100,42 +98,74 @@ class Watch:
 
 
 class SegmentHash:
-    """SHA-256 of every span of a file, fed with the file's bytes in order."""
+    """A digest of every range of a file, fed with the file's bytes in order.
 
-    def __init__(self, spans: Sequence[Span]) -> None:
-        self._spans = spans
+    `ranges` are (start, end) with `end` exclusive, in file order, without overlaps; `new` makes a fresh
+    hash for each. One object serves tensors as well as the shards of OMS v1.0 section 6.3.2.
+    """
+
+    def __init__(
+        self, ranges: Sequence[tuple[int, int]], new: Callable[[], Hash] = hashlib.sha256, start: int = 0
+    ) -> None:
+        """Begin at byte `start` of the file."""
+        self._ranges = ranges
+        self._new = new
         self._next = 0
-        self._position = 0
-        self._current = hashlib.sha256()
+        self._position = start
+        self._current = new()
         self.digests: list[str] = []
 
     def update(self, data: Any, /) -> None:
-        """Take the next bytes of the file; spans are in file order and do not overlap."""
+        """Take the next bytes of the file."""
         view = memoryview(data)
         begin, end = self._position, self._position + len(view)
-        while self._next < len(self._spans):
-            span = self._spans[self._next]
-            if span.start > end or (span.start == end and span.end > end):
+        while self._next < len(self._ranges):
+            first, last = self._ranges[self._next]
+            if first > end or (first == end and last > end):
                 break
-            self._current.update(view[max(span.start, begin) - begin : max(min(span.end, end) - begin, 0)])
-            if span.end > end:
+            self._current.update(view[max(first, begin) - begin : max(min(last, end) - begin, 0)])
+            if last > end:
                 break
             self.digests.append(self._current.hexdigest())
-            self._current = hashlib.sha256()
+            self._current = self._new()
             self._next += 1
         self._position = end
 
     def hexdigest(self) -> str:
-        """Return the digest of the last span; `digests` has them all."""
+        """Return the digest of the last range; `digests` has them all."""
         return self.digests[-1]
 
 
-def stream(source: Any, hashes: Sequence[Hash], watch: Watch, *, chunk: int, lanes: bool) -> int:
-    """Feed the rest of a raw binary file to all hashes and return how many bytes that were.
+def stream(
+    source: Any,
+    hashes: Sequence[Hash],
+    watch: Watch,
+    *,
+    chunk: int,
+    lanes: bool,
+    limit: int | None = None,
+) -> int:
+    """Feed the rest of a raw binary file, or `limit` bytes of it, to all hashes; return how many that were.
 
-    With `lanes` each hash has a thread of its own, and reading overlaps with hashing.
+    With `lanes` each hash has a thread of its own, and reading overlaps with hashing. Buffers are few and
+    small on purpose: measured, a piece that is still in the processor's cache when it is hashed counts for
+    more than a longer queue.
     """
-    return _in_lanes(source, hashes, watch, chunk) if lanes else _in_line(source, hashes, watch, chunk)
+    limited = _Limited(source, limit) if limit is not None else source
+    return _in_lanes(limited, hashes, watch, chunk) if lanes else _in_line(limited, hashes, watch, chunk)
+
+
+class _Limited:
+    """A raw file that ends after `left` bytes."""
+
+    def __init__(self, source: Any, left: int) -> None:
+        self._source = source
+        self._left = left
+
+    def readinto(self, view: memoryview) -> int:
+        count: int = self._source.readinto(view[: self._left])
+        self._left -= count
+        return count
 
 
 def _in_line(source: Any, hashes: Sequence[Hash], watch: Watch, chunk: int) -> int:
@@ -171,7 +201,7 @@ class _Buffer:
 
 def _in_lanes(source: Any, hashes: Sequence[Hash], watch: Watch, chunk: int) -> int:
     free: queue.SimpleQueue[_Buffer] = queue.SimpleQueue()
-    for _ in range(_BUFFERS):
+    for _ in range(_BUFFERS + len(hashes) - 1):
         free.put(_Buffer(chunk))
     inboxes: list[queue.SimpleQueue[_Buffer | None]] = [queue.SimpleQueue() for _ in hashes]
     threads = [

@@ -15,6 +15,7 @@ from weighbridge.errors import EnumerationError
 from . import gguf, safetensors
 from .formats import Kind, recognise
 from .hashing import GIT_MAX_BYTES, Hash, SegmentHash, Watch, digest_of, new_hash, stream
+from .shards import Sharding
 from .spans import Layout, Prefix, SpanError
 from .templates import MAX_TEMPLATE_FILE, holds_templates, label, templates_in
 from .tree import Listed, changed
@@ -36,9 +37,14 @@ _NO_SEGMENTS: Final = SegmentHash(())
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What is kept of a file after reading it; `note` says why its tensors are not known."""
+    """What is kept of a file after reading it, or of a part of it.
+
+    `shards` are the digests of its shards in order, if they were asked for. `note` says why its tensors
+    are not known.
+    """
 
     file: WeighedFile
+    shards: tuple[str, ...] = ()
     tensors: tuple[Tensor, ...] = ()
     chat_templates: tuple[ChatTemplate, ...] = ()
     note: str = ""
@@ -46,14 +52,29 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class FileReader:
-    """How to read: which digests, with or without tensors, how many cores one file may use."""
+    """How to read: which digests, with or without tensors and shards, how many cores one file may use.
+
+    All that is asked for comes from the same read. Where nothing but shards is, a file may be read in
+    several parts at once (`in_parts`).
+    """
 
     algorithms: Sequence[str]
     watch: Watch
     git: bool = True
     tensors: bool = True
+    sharding: Sharding | None = None
     threads: int = 1
     chunk: int = SMALL
+
+    @property
+    def in_parts(self) -> bool:
+        """Whether a file's shards can be read apart from each other: nothing is asked of the whole file."""
+        return self.sharding is not None and not (self.algorithms or self.git or self.tensors)
+
+    @property
+    def hash_types(self) -> frozenset[str]:
+        """The algorithms in use, of whole files or of shards."""
+        return frozenset({*self.algorithms, *([self.sharding.algorithm] if self.sharding else [])})
 
     def read(self, handle: int, file: Listed) -> Found:
         """Read an opened file to its end.
@@ -79,11 +100,15 @@ class FileReader:
         layout, segments = _NO_LAYOUT, _NO_SEGMENTS
         if self.tensors and kind.format in _WITH_TENSORS:
             layout = self._layout(kind.format, Prefix(content, file.size, lambda _: b""))
-            segments = SegmentHash(layout.spans)
+            segments = _tensor_hash(layout)
             segments.update(content)
         digests = {algorithm: digest_of(algorithm, content) for algorithm in self.algorithms}
         git = _git_hash(file.size, content).hexdigest() if self.git else ""
         found = _found(file, digests, git, kind, layout, segments)
+        if self.sharding is not None:
+            ranges = self.sharding.ranges(file.size)
+            shards = tuple(digest_of(self.sharding.algorithm, content[start:end]) for start, end in ranges)
+            found = replace(found, shards=shards)
         if not holds_templates(file.path):
             return found
         return replace(found, chat_templates=templates_in(file.path, content))
@@ -99,9 +124,12 @@ class FileReader:
             hashes: dict[str, Hash] = {name: new_hash(name, self.threads) for name in self.algorithms}
             if self.git and file.size <= GIT_MAX_BYTES:
                 hashes["git"] = _git_hash(file.size)
-            segments = SegmentHash(layout.spans)
+            segments = _tensor_hash(layout)
             if layout.spans:
                 hashes["tensors"] = segments
+            shards = self._shard_hash(file.size)
+            if shards is not None:
+                hashes["shards"] = shards
             for one in hashes.values():
                 one.update(prefix.data)
             read = len(prefix.data)
@@ -114,7 +142,40 @@ class FileReader:
             raise changed(file.path, "changed its size")
         digests = {name: hashes[name].hexdigest() for name in self.algorithms}
         git = hashes["git"].hexdigest() if "git" in hashes else ""
-        return _found(file, digests, git, kind, layout, segments)
+        found = _found(file, digests, git, kind, layout, segments)
+        return found if shards is None else replace(found, shards=tuple(shards.digests))
+
+    def read_shards(self, handle: int, file: Listed, first: int, count: int) -> Found:
+        """Read `count` shards of an opened file from number `first` on, and nothing else of it.
+
+        The result's `shards` are theirs; what the file is, is told from its beginning only, so by the
+        part that begins with shard 0. Raises EnumerationError (step 1) if the file is too short.
+        """
+        if self.sharding is None:
+            raise ValueError("no sharding was asked for")
+        ranges = self.sharding.ranges(file.size, first, count)
+        start, end = ranges[0][0], ranges[-1][1]
+        segments = SegmentHash(ranges, self._new_shard, start)
+        with io.FileIO(handle, closefd=False) as source:
+            kind = recognise(file.path, source.read(_HEAD) if first == 0 else b"")
+            source.seek(start)
+            stream(
+                source,
+                (segments,),
+                self.watch,
+                chunk=self.chunk,
+                lanes=self.threads > 1,
+                limit=end - start,
+            )
+        if len(segments.digests) != len(ranges):
+            raise changed(file.path, "changed its size")
+        return Found(WeighedFile(file.path, file.size, {}, "", *kind), tuple(segments.digests))
+
+    def _new_shard(self) -> Hash:
+        return new_hash("" if self.sharding is None else self.sharding.algorithm, self.threads)
+
+    def _shard_hash(self, size: int) -> SegmentHash | None:
+        return None if self.sharding is None else SegmentHash(self.sharding.ranges(size), self._new_shard)
 
     def _layout(self, format_: str, prefix: Prefix) -> Layout:
         """Return where the tensors lie, and the templates of a GGUF header."""
@@ -126,11 +187,16 @@ class FileReader:
         return safetensors.read_header(prefix)
 
 
+def _tensor_hash(layout: Layout) -> SegmentHash:
+    return SegmentHash([(span.start, span.end) for span in layout.spans])
+
+
 def _found(
     file: Listed, digests: dict[str, str], git: str, kind: Kind, layout: Layout, segments: SegmentHash
 ) -> Found:
     return Found(
         WeighedFile(file.path, file.size, digests, git, *kind),
+        (),
         tuple(
             Tensor(span.name, span.dtype, span.shape, span.end - span.start, digest, file.path)
             for span, digest in zip(layout.spans, segments.digests, strict=True)

@@ -7,8 +7,9 @@ import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
-from dataclasses import replace
-from typing import Final
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final, NamedTuple
 
 from weighbridge.errors import EnumerationError, InputError
 
@@ -19,7 +20,19 @@ from .templates import MAX_TEMPLATES
 from .tree import Listed, Tree
 from .weighed import Tensor, WeighedModel, model_digest, root_digest, weights_digest
 
-__all__ = ["Progress", "assemble", "default_ignores", "ignore_rules", "read_all", "weigh"]
+__all__ = [
+    "Progress",
+    "ReadModel",
+    "assemble",
+    "checked_algorithm",
+    "collision_warnings",
+    "default_ignores",
+    "ignore_rules",
+    "model_read",
+    "read_all",
+    "read_model",
+    "weigh",
+]
 
 Progress = Callable[[int, int], None]
 """Called in the calling thread with (bytes done, bytes in all)."""
@@ -27,6 +40,7 @@ Progress = Callable[[int, int], None]
 _BUFFER_BUDGET: Final = 64 * 1024 * 1024
 _FILES_PER_JOB: Final = 128
 _IN_LINE_BYTES: Final = 4 * 1024 * 1024
+_PART_BYTES: Final = 64 * 1024 * 1024
 _TINY: Final = 16 * 1024
 _SHARD = re.compile(r"-\d{5}-of-\d{5}(?=\.)")
 
@@ -54,22 +68,71 @@ def weigh(
     belong in a model (a link, a pipe, a deceptive name, a malformed tensor header), if nothing is
     left to weigh, or if anything changed, appeared or vanished meanwhile.
     """
-    chosen = _checked_algorithms(algorithms)
+    for algorithm in algorithms:
+        checked_algorithm(algorithm)
+    chosen = tuple(dict.fromkeys(("sha256", *algorithms)))
+    reader = FileReader(chosen, Watch(), git=git, tensors=tensors)
+    return assemble(
+        read_model(
+            path, reader, ignore=ignore, exclude_readme=exclude_readme, progress=progress, workers=workers
+        )
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ReadModel:
+    """All files of a model as they were read in one go.
+
+    `found` are in code-point order of their paths. `apart` is README.md where that is kept apart, or "";
+    `ignored` are the ignore paths in force, sorted, `apart` among them.
+    """
+
+    path: Path
+    name: str
+    is_file: bool
+    found: tuple[Found, ...]
+    apart: str
+    ignored: tuple[str, ...]
+
+    @property
+    def kept(self) -> tuple[Found, ...]:
+        """The files without the one that is apart."""
+        return tuple(one for one in self.found if one.file.path != self.apart)
+
+
+def read_model(
+    path: str | os.PathLike[str],
+    reader: FileReader,
+    *,
+    ignore: Iterable[str] = (),
+    exclude_readme: bool = False,
+    progress: Progress | None = None,
+    workers: int | None = None,
+) -> ReadModel:
+    """Enumerate a model, read each file once, enumerate again.
+
+    Raises InputError and EnumerationError as `weigh` does.
+    """
     with Tree(path) as tree:
         rules = ignore_rules(tree, ignore)
         listed, _ = tree.listing(rules.covers)
         if not tree.is_file and any(file.path.startswith(f"{README}/") for file in listed):
             raise EnumerationError(f"{README} is a folder; it must be a file.", hint="Rename the folder.")
-        reader = FileReader(chosen, Watch(), git=git, tensors=tensors)
+        apart = README if exclude_readme and not tree.is_file else ""
         found = read_all(tree, listed, reader, progress=progress, workers=workers)
         tree.relist(listed, rules.covers)
-        apart = README if exclude_readme and not tree.is_file else ""
         if not any(one.file.path != apart for one in found):
             raise EnumerationError(
                 f"There is nothing to weigh in {tree.path}.",
                 hint="Give the folder that holds the model's files, or ignore less.",
             )
-        return assemble(tree, found, apart, rules)
+        return model_read(tree, found, apart, rules)
+
+
+def model_read(tree: Tree, found: Sequence[Found], apart: str, rules: IgnoreRules) -> ReadModel:
+    """Put together what was read of a tree under the rules in force."""
+    ignored = tuple(sorted({*rules.paths, *([apart] if apart else [])}))
+    return ReadModel(tree.path, tree.name, tree.is_file, tuple(found), apart, ignored)
 
 
 def default_ignores(tree: Tree) -> tuple[str, ...]:
@@ -104,21 +167,29 @@ def read_all(
     """
     total = sum(file.size for file in files)
     cores = workers or _usable_cores()
-    large = sum(1 for file in files if file.size > SMALL)
+    jobs = _jobs(files, reader)
+    large = sum(1 for job in jobs if job[0].file.size > SMALL)
     threads = cores if large < 2 * cores else 1
-    # blake3 divides one buffer among threads, which pays for large buffers only.
-    chunk = 4 * SMALL if threads > 1 and "blake3" in reader.algorithms else SMALL
+    # blake3 divides one buffer among threads, which pays for larger buffers.
+    chunk = 2 * SMALL if threads > 1 and "blake3" in reader.hash_types else SMALL
     reader = replace(
         reader, threads=threads, chunk=max(256 * 1024, min(chunk, _BUFFER_BUDGET // (4 * cores)))
     )
     if total < _IN_LINE_BYTES and len(files) <= _FILES_PER_JOB:
-        found = [one for job in _jobs(files) for one in _read_job(tree, job, reader)]
+        found = _read_jobs(tree, jobs, reader)
     else:
-        found = _in_threads(tree, files, reader, cores, progress and (lambda done: progress(done, total)))
+        found = _in_threads(tree, jobs, reader, cores, progress and (lambda done: progress(done, total)))
     if progress:
         progress(total, total)
-    by_path = {one.file.path: one for one in found}
-    return [by_path[file.path] for file in files]
+    return _put_together(files, found)
+
+
+class _Part(NamedTuple):
+    """A file to be read: whole, or so many of its `shards` from number `first` on."""
+
+    file: Listed
+    first: int = 0
+    shards: int = 0
 
 
 def _usable_cores() -> int:
@@ -126,46 +197,69 @@ def _usable_cores() -> int:
     return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
-def _jobs(files: Sequence[Listed]) -> list[list[Listed]]:
-    """Split files into units of work: each large file alone, small ones of a folder together."""
+def _jobs(files: Sequence[Listed], reader: FileReader) -> list[list[_Part]]:
+    """Split files into units of work: each large file or part alone, small files of a folder together."""
     large = sorted((file for file in files if file.size > SMALL), key=lambda file: -file.size)
-    folders: dict[str, list[Listed]] = {}
+    jobs = [[part] for file in large for part in _parts(file, reader)]
+    folders: dict[str, list[_Part]] = {}
     for file in files:
         if file.size <= SMALL:
-            folders.setdefault(file.path.rpartition("/")[0], []).append(file)
-    jobs = [[file] for file in large]
+            folders.setdefault(file.path.rpartition("/")[0], []).append(_Part(file))
     for group in folders.values():
         jobs += [group[i : i + _FILES_PER_JOB] for i in range(0, len(group), _FILES_PER_JOB)]
     return jobs
 
 
-def _read_job(tree: Tree, job: Sequence[Listed], reader: FileReader) -> list[Found]:
-    found: list[Found] = []
-    with tree.opened_folder(job[0].path.rpartition("/")[0]) as folder:
-        for file in job:
-            handle = tree.open_file(folder, file)
+def _parts(file: Listed, reader: FileReader) -> list[_Part]:
+    if reader.sharding is None or not reader.in_parts:
+        return [_Part(file)]
+    shards = reader.sharding.count(file.size)
+    step = -(-_PART_BYTES // reader.sharding.size)
+    return [_Part(file, first, min(step, shards - first)) for first in range(0, shards, step)]
+
+
+def _put_together(files: Sequence[Listed], found: Iterable[tuple[_Part, Found]]) -> list[Found]:
+    """Return one result for each file, in the order of the files; the parts of one become one."""
+    by_path: dict[str, Found] = {}
+    for part, one in sorted(found, key=lambda pair: pair[0].first):
+        before = by_path.get(part.file.path)
+        by_path[part.file.path] = (
+            one if before is None else replace(before, shards=(*before.shards, *one.shards))
+        )
+    return [by_path[file.path] for file in files]
+
+
+def _read_job(tree: Tree, job: Sequence[_Part], reader: FileReader) -> list[tuple[_Part, Found]]:
+    found: list[tuple[_Part, Found]] = []
+    with tree.opened_folder(job[0].file.path.rpartition("/")[0]) as folder:
+        for part in job:
+            handle = tree.open_file(folder, part.file)
             try:
-                found.append(reader.read(handle, file))
+                if part.shards:
+                    one = reader.read_shards(handle, part.file, part.first, part.shards)
+                else:
+                    one = reader.read(handle, part.file)
             finally:
                 os.close(handle)
+            found.append((part, one))
     return found
 
 
-def _read_jobs(tree: Tree, jobs: Sequence[Sequence[Listed]], reader: FileReader) -> list[Found]:
+def _read_jobs(tree: Tree, jobs: Sequence[Sequence[_Part]], reader: FileReader) -> list[tuple[_Part, Found]]:
     return [one for job in jobs for one in _read_job(tree, job, reader)]
 
 
 def _in_threads(
     tree: Tree,
-    files: Sequence[Listed],
+    jobs: Sequence[list[_Part]],
     reader: FileReader,
     cores: int,
     report: Callable[[int], None] | None,
-) -> list[Found]:
+) -> list[tuple[_Part, Found]]:
     pool = ThreadPoolExecutor(max_workers=cores, thread_name_prefix="weigh")
-    futures: list[Future[list[Found]]] = []
+    futures: list[Future[list[tuple[_Part, Found]]]] = []
     try:
-        futures += [pool.submit(_read_jobs, tree, work, reader) for work in _work(files)]
+        futures += [pool.submit(_read_jobs, tree, work, reader) for work in _work(jobs)]
         pending = set(futures)
         while pending:
             done, pending = wait(pending, timeout=0.1, return_when=FIRST_EXCEPTION)
@@ -184,15 +278,15 @@ def _in_threads(
     return [one for future in futures for one in future.result()]
 
 
-def _work(files: Sequence[Listed]) -> Iterator[list[list[Listed]]]:
+def _work(jobs: Iterable[list[_Part]]) -> Iterator[list[list[_Part]]]:
     """Yield what one thread does at a time: a job, or all jobs of tiny files together.
 
     Reading a tiny file is a few short system calls between which threads would only wait for the
     interpreter's lock: two threads are half as fast as one.
     """
-    tiny: list[list[Listed]] = []
-    for job in _jobs(files):
-        if sum(file.size for file in job) < _TINY * len(job):
+    tiny: list[list[_Part]] = []
+    for job in jobs:
+        if sum(part.file.size for part in job) < _TINY * len(job):
             tiny.append(job)
         else:
             yield [job]
@@ -200,33 +294,28 @@ def _work(files: Sequence[Listed]) -> Iterator[list[list[Listed]]]:
         yield tiny
 
 
-def _checked_algorithms(algorithms: Sequence[str]) -> tuple[str, ...]:
-    for algorithm in algorithms:
-        if algorithm not in ALGORITHMS:
-            raise InputError(
-                f"Unknown hash algorithm {algorithm!r}.", hint=f"Use one of {', '.join(ALGORITHMS)}."
-            )
-    return tuple(dict.fromkeys(("sha256", *algorithms)))
-
-
-def assemble(tree: Tree, found: Sequence[Found], apart: str, rules: IgnoreRules) -> WeighedModel:
-    """Put a model together from what was read; the file `apart` (README.md or "") is kept beside."""
-    kept = [one for one in found if one.file.path != apart]
-    files = tuple(one.file for one in kept)
-    readme = next((one.file for one in found if one.file.path == README and not tree.is_file), None)
-    tensors, weights, warnings = _weights(kept)
-    for group in collisions(file.path for file in files):
-        warnings.append(
-            f"{' and '.join(group)} differ only by case or Unicode form: "
-            "macOS and Windows keep only one of them"
+def checked_algorithm(algorithm: str) -> str:
+    """Return a hash algorithm of OMS as it is; raises InputError for any other."""
+    if algorithm not in ALGORITHMS:
+        raise InputError(
+            f"Unknown hash algorithm {algorithm!r}.", hint=f"Use one of {', '.join(ALGORITHMS)}."
         )
-    templates = tuple(template for one in kept for template in one.chat_templates)
+    return algorithm
+
+
+def assemble(model: ReadModel) -> WeighedModel:
+    """Put a weighed model together from what was read, SHA-256 among it."""
+    files = tuple(one.file for one in model.kept)
+    readme = next((one.file for one in model.found if one.file.path == README and not model.is_file), None)
+    tensors, weights, warnings = _weights(model.kept)
+    warnings += collision_warnings(file.path for file in files)
+    templates = tuple(template for one in model.kept for template in one.chat_templates)
     if len(templates) > MAX_TEMPLATES:
         warnings.append(f"only the first {MAX_TEMPLATES} of {len(templates)} chat templates are listed")
     return WeighedModel(
-        path=tree.path,
-        name=tree.name,
-        is_file=tree.is_file,
+        path=model.path,
+        name=model.name,
+        is_file=model.is_file,
         files=files,
         readme=readme,
         tensors=tensors,
@@ -234,9 +323,17 @@ def assemble(tree: Tree, found: Sequence[Found], apart: str, rules: IgnoreRules)
         model_digest=model_digest(files),
         root_digest=root_digest(bytes.fromhex(file.sha256) for file in files),
         weights_digest=weights,
-        ignored=tuple(sorted({*rules.paths, *([apart] if apart else [])})),
+        ignored=model.ignored,
         warnings=tuple(warnings),
     )
+
+
+def collision_warnings(paths: Iterable[str]) -> list[str]:
+    """Warn of names that differ only by case or Unicode form."""
+    return [
+        f"{' and '.join(group)} differ only by case or Unicode form: macOS and Windows keep only one of them"
+        for group in collisions(paths)
+    ]
 
 
 def _weights(found: Sequence[Found]) -> tuple[tuple[Tensor, ...], str | None, list[str]]:

@@ -22,6 +22,12 @@ from weighbridge_cli.options import EXISTING, ignore_option, json_option, model_
     show_default=True,
     help="Digest of the files.",
 )
+@click.option(
+    "--shard-size",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Sign shards of N bytes in place of whole files: a large file is hashed on all cores.",
+)
 @ignore_option
 @signing_options
 @json_option
@@ -30,6 +36,7 @@ def command(
     *,
     signature: Path | None,
     algorithm: str,
+    shard_size: int | None,
     ignore: tuple[str, ...],
     as_json: bool,
     **signing: Any,
@@ -40,7 +47,6 @@ def command(
     publish. With a key nothing leaves this machine at all.
     """
     from weighbridge import identities
-    from weighbridge.oms import manifest_of
     from weighbridge.signing import sign
     from weighbridge_cli import terminal
     from weighbridge_cli.signers import SigningOptions, choose_signer
@@ -48,28 +54,40 @@ def command(
     signer = choose_signer(SigningOptions.take(signing))
     with terminal.Progress(f"weighing {path.name}") as progress:
         signed = sign(
-            path, signer=signer, signature=signature, ignore=ignore, algorithm=algorithm, progress=progress
+            path,
+            signer=signer,
+            signature=signature,
+            ignore=ignore,
+            algorithm=algorithm,
+            shard_size=shard_size,
+            progress=progress,
         )
-    manifest = manifest_of(signed.weighed, algorithm=algorithm)
+    serialized = signed.serialized
+    manifest = serialized.manifest
     who = identities.describe(signer.identity)
-    told = {
-        "v": 1,
-        "signature": str(signed.path_written),
-        "root_digest": f"sha256:{manifest.root_digest}",
-        "model_digest": f"sha256:{signed.weighed.model_digest}",
-        "files": len(signed.weighed.files),
-        "signer": who,
-    }
     if as_json:
-        terminal.print_json(told)
+        terminal.print_json(
+            {
+                "v": 1,
+                "signature": str(signed.path_written),
+                "root_digest": f"sha256:{manifest.root_digest}",
+                "files": len(serialized.files),
+                "size": serialized.size,
+                "hash_type": manifest.serialization.hash_type,
+                "shard_size": manifest.serialization.shard_size,
+                "signer": who,
+                "warnings": list(serialized.warnings),
+            }
+        )
         return
+    cut = f" in {len(manifest.resources)} shards" if shard_size else ""
     terminal.rows(
         [
-            ("signed", f"{told['files']} files, {terminal.human_size(signed.weighed.size)}"),
-            ("root digest", str(told["root_digest"])),
+            ("signed", f"{len(serialized.files)} files, {terminal.human_size(serialized.size)}{cut}"),
+            ("root digest", f"sha256:{manifest.root_digest}"),
             ("signer", who),
             ("signature", str(signed.path_written)),
         ]
     )
-    for warning in (*signed.weighed.warnings, *terminal.unsafe_files(signed.weighed.files)):
+    for warning in (*serialized.warnings, *terminal.unsafe_files(serialized.files)):
         terminal.warn(warning)

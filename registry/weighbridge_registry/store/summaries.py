@@ -30,7 +30,9 @@ def summary(candidate: Candidate, page: str | None) -> str:
                 return f"Claimed the namespace {document.namespace} for {owners}"
             return f"Changed the namespace {document.namespace} to {owners}"
         case OmsPredicate() as document:
-            count = len(document.resources)
+            sharded = document.serialization.shard_size is not None
+            names = (resource.name for resource in document.resources)
+            count = len({name.rsplit(":", 2)[0] if sharded else name for name in names})
             return f"Signed a manifest of {count} file{'s' if count > 1 else ''}"
         case Operator() as document:
             return (
