@@ -8,6 +8,7 @@ fast. Exit codes: 0 done or verified, 1 refused, 2 wrong command or unreadable i
 
 from __future__ import annotations
 
+import gc
 import importlib
 import json
 import os
@@ -189,5 +190,10 @@ def _translate(error: Exception, *, as_json: bool) -> int:
 
 
 def main() -> None:
-    """Entry point of the `weighbridge` program."""
+    """Entry point of the `weighbridge` program.
+
+    A command lives for seconds and makes many small objects that it keeps: looking for garbage among them
+    again and again costs a tenth of the time of a model of many files.
+    """
+    gc.set_threshold(100_000, 20, 20)
     sys.exit(run(sys.argv[1:]))

@@ -13,6 +13,7 @@ go round. hashlib and blake3 release the GIL for large updates, so lanes run on 
 from __future__ import annotations
 
 import hashlib
+import mmap
 import queue
 import threading
 from collections.abc import Callable, Sequence
@@ -155,6 +156,15 @@ def stream(
     return _in_lanes(limited, hashes, watch, chunk) if lanes else _in_line(limited, hashes, watch, chunk)
 
 
+def _new_buffer(size: int) -> memoryview:
+    """Return writable memory that begins at a page's boundary.
+
+    A large bytearray begins 16 bytes after one, and there some processors copy out of the page cache at a
+    sixth of the speed (measured: their loads wait for stores to the same place in another page).
+    """
+    return memoryview(mmap.mmap(-1, size))
+
+
 class _Limited:
     """A raw file that ends after `left` bytes."""
 
@@ -169,7 +179,7 @@ class _Limited:
 
 
 def _in_line(source: Any, hashes: Sequence[Hash], watch: Watch, chunk: int) -> int:
-    view = memoryview(bytearray(chunk))
+    view = _new_buffer(chunk)
     total = 0
     while count := source.readinto(view):
         piece = view[:count]
@@ -184,7 +194,7 @@ class _Buffer:
     """A piece of a file on its way through the lanes; free again when the last lane is done."""
 
     def __init__(self, size: int) -> None:
-        self.view = memoryview(bytearray(size))
+        self.view = _new_buffer(size)
         self.filled = self.view[:0]
         self._users = 0
         self._lock = threading.Lock()

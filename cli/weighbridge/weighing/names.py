@@ -115,5 +115,6 @@ def collisions(paths: Iterable[str]) -> list[tuple[str, ...]]:
     """
     groups: dict[str, list[str]] = {}
     for path in paths:
-        groups.setdefault(unicodedata.normalize("NFC", path).casefold(), []).append(path)
+        folded = path.lower() if path.isascii() else unicodedata.normalize("NFC", path).casefold()
+        groups.setdefault(folded, []).append(path)
     return [tuple(sorted(group)) for group in groups.values() if len(group) > 1]

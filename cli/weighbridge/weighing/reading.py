@@ -95,7 +95,8 @@ class FileReader:
             content += more
         if len(content) != file.size:
             raise changed(file.path, "changed its size")
-        self.watch.add(file.size)
+        if file.size > SMALL:  # those up to it are counted by the job
+            self.watch.add(file.size)
         kind = recognise(file.path, content[:_HEAD])
         layout, segments = _NO_LAYOUT, _NO_SEGMENTS
         if self.tensors and kind.format in _WITH_TENSORS:
@@ -194,8 +195,11 @@ def _tensor_hash(layout: Layout) -> SegmentHash:
 def _found(
     file: Listed, digests: dict[str, str], git: str, kind: Kind, layout: Layout, segments: SegmentHash
 ) -> Found:
+    weighed = WeighedFile(file.path, file.size, digests, git, *kind)
+    if layout is _NO_LAYOUT:
+        return Found(weighed)
     return Found(
-        WeighedFile(file.path, file.size, digests, git, *kind),
+        weighed,
         (),
         tuple(
             Tensor(span.name, span.dtype, span.shape, span.end - span.start, digest, file.path)

@@ -230,7 +230,9 @@ def _put_together(files: Sequence[Listed], found: Iterable[tuple[_Part, Found]])
 
 
 def _read_job(tree: Tree, job: Sequence[_Part], reader: FileReader) -> list[tuple[_Part, Found]]:
+    """Read a job's files; small ones are counted together: a lock for each costs more than its hash."""
     found: list[tuple[_Part, Found]] = []
+    small = 0
     with tree.opened_folder(job[0].file.path.rpartition("/")[0]) as folder:
         for part in job:
             handle = tree.open_file(folder, part.file)
@@ -242,6 +244,9 @@ def _read_job(tree: Tree, job: Sequence[_Part], reader: FileReader) -> list[tupl
             finally:
                 os.close(handle)
             found.append((part, one))
+            if part.file.size <= SMALL:
+                small += part.file.size
+    reader.watch.add(small)
     return found
 
 

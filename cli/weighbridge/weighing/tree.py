@@ -80,6 +80,17 @@ def _listed(path: str, status: os.stat_result) -> Listed:
     return Listed(path, status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino, status.st_dev)
 
 
+def _is_same(file: Listed, status: os.stat_result) -> bool:
+    """Tell whether this is still the file that was listed; cheaper than listing it again."""
+    return (
+        status.st_ino == file.inode
+        and status.st_size == file.size
+        and status.st_mtime_ns == file.mtime_ns
+        and status.st_ctime_ns == file.ctime_ns
+        and status.st_dev == file.device
+    )
+
+
 def _is_link(status: os.stat_result) -> bool:
     """Tell whether this is a symbolic link, or on Windows a link or junction."""
     if stat.S_ISLNK(status.st_mode):
@@ -155,24 +166,37 @@ class Tree:
             os.close(self._root)
             self._root = -1
 
-    def listing(
-        self, skip: Callable[[str], bool] = lambda _: False, known: Container[str] = ()
-    ) -> tuple[list[Listed], list[str]]:
+    def listing(self, skip: Callable[[str], bool] = lambda _: False) -> tuple[list[Listed], list[str]]:
         """Return all regular files in code-point order of their paths, and what `skip` left out.
 
         `skip` is asked once for every path; a skipped folder is not entered, and is returned with
-        a slash at its end. Names that are `known` from an earlier listing are not judged again.
+        a slash at its end.
         """
-        if self.is_file:
-            return [self._list_single()], []
-        files: list[Listed] = []
         skipped: list[str] = []
+        files: list[Listed] = []
+        for path, status in self._regular(skip, skipped):
+            files.append(_listed(path, status))
+            if len(files) > MAX_FILES:
+                raise EnumerationError(
+                    f"{self.path} has more than {MAX_FILES} files.",
+                    hint="Pack what is not part of the model, or leave it out with --ignore.",
+                )
+        files.sort(key=lambda file: file.path)
+        return files, sorted(skipped)
+
+    def _regular(
+        self, skip: Callable[[str], bool], skipped: list[str], known: Container[str] = ()
+    ) -> Iterator[tuple[str, os.stat_result]]:
+        """Yield all regular files; names that are `known` from an earlier listing are not judged again."""
+        if self.is_file:
+            yield self._single()
+            return
         waiting = [""]
         while waiting:
             for path, status in self._entries(waiting.pop()):
                 regular = stat.S_ISREG(status.st_mode) and not _is_link(status)
                 if regular and path in known:
-                    files.append(_listed(path, status))
+                    yield path, status
                     continue
                 is_folder = stat.S_ISDIR(status.st_mode) and not _is_link(status)
                 if skip(path):
@@ -183,18 +207,11 @@ class Tree:
                 if is_folder:
                     waiting.append(path)
                 elif regular:
-                    files.append(_listed(path, status))
+                    yield path, status
                 else:
                     raise _not_regular(path, status)
-            if len(files) > MAX_FILES:
-                raise EnumerationError(
-                    f"{self.path} has more than {MAX_FILES} files.",
-                    hint="Pack what is not part of the model, or leave it out with --ignore.",
-                )
-        files.sort(key=lambda file: file.path)
-        return files, sorted(skipped)
 
-    def _list_single(self) -> Listed:
+    def _single(self) -> tuple[str, os.stat_result]:
         if fault := name_fault(self.name):
             raise _bad_name(self.name, fault)
         try:
@@ -203,7 +220,7 @@ class Tree:
             raise _unreadable(self.name, error) from error
         if _is_link(status) or not stat.S_ISREG(status.st_mode):
             raise _not_regular(self.name, status)
-        return _listed(self.name, status)
+        return self.name, status
 
     def _entries(self, folder: str) -> list[tuple[str, os.stat_result]]:
         """Return path and status of everything in `folder` ("" is the root)."""
@@ -277,7 +294,7 @@ class Tree:
                 handle = os.open(Path(folder, name), _FILE_FLAGS)
         except OSError as error:
             raise _open_error(file.path, error) from error
-        if _listed(file.path, os.fstat(handle)) != file:
+        if not _is_same(file, os.fstat(handle)):
             os.close(handle)
             raise changed(file.path, "changed or was replaced")
         return handle
@@ -309,16 +326,15 @@ class Tree:
         Together with the check at opening this shows that what was read is what was listed: the
         same inode all the time, with no change to it recorded.
         """
-        known = {file.path for file in files}
-        again = {file.path: file for file in self.listing(skip, known)[0]}
-        for file in files:
-            now = again.pop(file.path, None)
-            if now is None:
-                raise changed(file.path, "disappeared")
-            if now != file:
-                raise changed(file.path, "changed")
-        if again:
-            raise changed(min(again), "appeared")
+        left = {file.path: file for file in files}
+        for path, status in self._regular(skip, [], frozenset(left)):
+            file = left.pop(path, None)
+            if file is None:
+                raise changed(path, "appeared")
+            if not _is_same(file, status):
+                raise changed(path, "changed")
+        if left:
+            raise changed(min(left), "disappeared")
 
 
 def _open_error(path: str, error: OSError) -> EnumerationError | InputError:
