@@ -7,9 +7,10 @@ Each figure is the median of several runs of a command as a person would type it
 included; the commands of a table take turns, so that noise hits all alike. Files are in the page cache: this
 measures hashing and bookkeeping, not the disk. Ratios mean something, seconds only on this machine.
 
-*raw* hashes the files with hashlib or blake3, one thread per core, and does nothing else: nothing in Python can
-be faster. How far BLAKE3 is ahead of SHA-256 is the processor's doing (instructions for SHA-256, width of its
-vectors), so where "raw BLAKE3" misses a goal, no program can reach it. `--huge` also signs one sparse file of so many GiB. model-signing 1.1.1 is the peer.
+*raw* hashes the files with hashlib or blake3, one thread per core, and does nothing else: nothing in Python
+can be faster. How far BLAKE3 is ahead of SHA-256 is the processor's doing (instructions for SHA-256, width of
+its vectors), so where "raw BLAKE3" misses a goal, no program can reach it. `--huge` also signs one sparse
+file of so many GiB. model-signing 1.1.1 is the peer.
 """
 
 from __future__ import annotations

@@ -9,8 +9,8 @@ next, so that all statements of one signer come together under one id.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypeAlias, assert_never
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, assert_never
 
 from weighbridge import canonical as json
 
@@ -29,6 +29,7 @@ __all__ = [
     "matches",
     "ref_matches",
     "signer_id",
+    "to_json",
 ]
 
 
@@ -128,10 +129,51 @@ def describe(identity: Identity) -> str:
             return f"the holder of the key sha256:{identity.spki_sha256}"
         case CertificateIdentity():
             return f"{_shown(identity.subject)}, certified by sha256:{identity.anchor_sha256}"
+        case SigstoreIdentity(ci=CiClaims() as ci) if ci.repository or ci.repository_id:
+            return f"{_run(ci, identity.subject)}, says {_shown(identity.issuer)}"
         case SigstoreIdentity():
             return f"{_shown(identity.subject)}, logged in at {_shown(identity.issuer)}"
         case _:
             assert_never(identity)
+
+
+def _run(ci: CiClaims, subject: str) -> str:
+    """Say which CI run it was; the ids stand beside the names because names can be registered again."""
+    ids = [
+        f"{name} id {_shown(id_)}"
+        for name, id_ in (("repository", ci.repository_id), ("owner", ci.owner_id))
+        if id_
+    ]
+    words = f"the workflow {_shown(ci.workflow_path or subject)}"
+    if ci.repository:
+        words += f" of {_shown(ci.repository)}"
+    if ids:
+        words += f" ({', '.join(ids)})"
+    if ci.ref:
+        words += f" at {_shown(ci.ref)}"
+    if ci.commit:
+        words += f", commit {_shown(ci.commit)[:12]}"
+    return words
+
+
+def to_json(identity: Identity) -> dict[str, Any]:
+    """Return an identity as `verify --json` tells it: its type, and all that was proved of it."""
+    told: dict[str, Any] = {"type": kind(identity)}
+    match identity:
+        case KeyIdentity():
+            told["spki_sha256"] = identity.spki_sha256
+        case CertificateIdentity():
+            told |= {"anchor_sha256": identity.anchor_sha256, "subject": identity.subject}
+        case SigstoreIdentity():
+            told |= {
+                "trust_domain": f"sha256:{identity.trust_domain}",
+                "issuer": identity.issuer,
+                "subject": identity.subject,
+                "ci": None if identity.ci is None else asdict(identity.ci),
+            }
+        case _:
+            assert_never(identity)
+    return told
 
 
 def matches(owner: Owner, identity: Identity) -> bool:

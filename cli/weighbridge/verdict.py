@@ -103,7 +103,8 @@ class FoundSigner:
 
     `id` is the signer's id (SHA-256 of its canonical form, hex), empty where the signature could not
     be checked, for want of the key for instance: then `description` tells only what the bundle claims
-    and `authenticated` is false. `wanted` says that this signer satisfied step 4.
+    and `authenticated` is false. `wanted` says that this signer satisfied step 4. `details` are what was
+    proved of the signer, and the times at which others saw the signature.
     """
 
     id: str
@@ -112,6 +113,7 @@ class FoundSigner:
     wanted: bool
     statement: str
     source: str
+    details: Mapping[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Give the signer as the JSON object that `verify --json` prints."""
@@ -122,6 +124,7 @@ class FoundSigner:
             "wanted": self.wanted,
             "statement": self.statement,
             "source": self.source,
+            **self.details,
         }
 
 

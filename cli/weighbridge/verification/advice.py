@@ -8,7 +8,14 @@ import shlex
 
 from weighbridge.bundles import Bundle, CertificateChain, PublicKeyHint, SigstoreMaterial
 from weighbridge.errors import SignerError
-from weighbridge.identities import CertificateIdentity, Identity, KeyIdentity, SigstoreIdentity, describe
+from weighbridge.identities import (
+    CertificateIdentity,
+    CiClaims,
+    Identity,
+    KeyIdentity,
+    SigstoreIdentity,
+    describe,
+)
 from weighbridge.verdict import Conclusion, Verdict
 
 from .case import Case
@@ -104,5 +111,10 @@ def _option(identity: Identity) -> str:
             return f"--public-key KEY.pub   # whose fingerprint is sha256:{spki}"
         case CertificateIdentity(subject=subject):
             return f"--certificate-chain ANCHOR.pem   # the authority that certified {subject}"
+        case SigstoreIdentity(issuer=issuer, ci=CiClaims(repository_id=str(repository)) as ci):
+            owner = f" --ci-owner-id {shlex.quote(ci.owner_id)}" if ci.owner_id else ""
+            workflow = f" --ci-workflow {shlex.quote(ci.workflow_path)}" if ci.workflow_path else ""
+            ids = f"--ci-repository-id {shlex.quote(repository)}{owner}{workflow}"
+            return f"{ids} --issuer {shlex.quote(issuer)}"
         case SigstoreIdentity(subject=subject, issuer=issuer):
             return f"--identity {shlex.quote(subject)} --issuer {shlex.quote(issuer)}"

@@ -74,7 +74,7 @@ def check(path: str | os.PathLike[str], **options: Unpack[Options]) -> Verdict:
 
 def _open(path: Path, request: Request) -> Case:
     """Gather all evidence: first what lies beside the model, then what the registry adds."""
-    evidence = gather(path, signature=request.signature, record=request.record)
+    evidence = gather(path, signatures=request.signatures, record=request.record)
     reading = read_found(evidence, request.pins)
     word = None
     if request.registry is not None:

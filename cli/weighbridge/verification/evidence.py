@@ -32,6 +32,9 @@ __all__ = [
 RECORD_NAME: Final = "provenance.jsonl"
 SIGNATURE_NAME: Final = "model.sig"
 
+MAX_SIGNATURES: Final = 32
+"""Most bundles in one signature file."""
+
 
 @dataclass(frozen=True, slots=True)
 class Found:
@@ -76,7 +79,7 @@ class Evidence:
     looked_at: tuple[str, ...] = field(default=())
 
 
-def gather(path: Path, *, signature: Path | None = None, record: Path | None = None) -> Evidence:
+def gather(path: Path, *, signatures: Sequence[Path] = (), record: Path | None = None) -> Evidence:
     """Read the evidence beside a model, in the order of the specification.
 
     Raises `InputError` (exit 2) if the model, or a file that was named, is not there.
@@ -86,8 +89,8 @@ def gather(path: Path, *, signature: Path | None = None, record: Path | None = N
     found: list[Found] = []
     spoilt: list[Spoilt] = []
     looked_at: list[str] = []
-    if signature is not None:
-        _take_bundle(signature, found, spoilt, named=True)
+    for signature in signatures:
+        _take_bundles(signature, found, spoilt, named=True)
     has_record = False
     record_paths = [record] if record is not None else [record_beside(path)]
     for candidate in record_paths:
@@ -95,16 +98,16 @@ def gather(path: Path, *, signature: Path | None = None, record: Path | None = N
         if record is not None or _is_there(candidate):
             has_record = True
             _take_record(candidate, found, spoilt, named=record is not None)
-    if signature is None:
+    if not signatures:
         beside = signature_beside(path)
         looked_at.append(beside.name)
         if _is_there(beside):
-            _take_bundle(beside, found, spoilt, named=False)
-    inside = [_inside(path, each) for each in (signature, record) if each is not None]
+            _take_bundles(beside, found, spoilt, named=False)
+    inside = [_inside(path, each) for each in (*signatures, record) if each is not None]
     return Evidence(
         found=tuple(found),
         spoilt=tuple(spoilt),
-        signature_named=signature is not None,
+        signature_named=bool(signatures),
         has_record=has_record,
         inside=tuple(name for name in inside if name),
         looked_at=tuple(looked_at),
@@ -152,7 +155,8 @@ def read_bounded(
     return data
 
 
-def _take_bundle(path: Path, found: list[Found], spoilt: list[Spoilt], *, named: bool) -> None:
+def _take_bundles(path: Path, found: list[Found], spoilt: list[Spoilt], *, named: bool) -> None:
+    """Read a signature file: one bundle, or JSON Lines of several by different signers."""
     source = str(path) if named else path.name
     try:
         data = read_bounded(path, MAX_BUNDLE_BYTES, "signature", too_long=BundleError)
@@ -161,7 +165,28 @@ def _take_bundle(path: Path, found: list[Found], spoilt: list[Spoilt], *, named:
             raise
         spoilt.append(Spoilt(source, error, named=named, record=False))
         return
-    found.append(Found(source, data, named=named))
+    lines = _json_lines(data)
+    if len(lines) > MAX_SIGNATURES:
+        too_many = BundleError(
+            f"The signature {path.name} holds {len(lines)} bundles; at most {MAX_SIGNATURES} are read.",
+            hint="Name the file with the signer's own bundle: --signature F.",
+        )
+        spoilt.append(Spoilt(source, too_many, named=named, record=False))
+        return
+    if len(lines) == 1:
+        found.append(Found(source, data, named=named))
+        return
+    found.extend(Found(f"{source}:{number}", line, named=named) for number, line in lines)
+
+
+def _json_lines(data: bytes) -> list[tuple[int, bytes]]:
+    """Return (number from 1, line) of JSON Lines; everything as one where it is not of that form.
+
+    A single bundle may be spread over lines by whoever made it readable, and then no line of it is an object.
+    """
+    lines = [(n, line.strip()) for n, line in enumerate(data.split(b"\n"), start=1) if line.strip()]
+    is_lines = len(lines) > 1 and all(line.startswith(b"{") and line.endswith(b"}") for _, line in lines)
+    return lines if is_lines else [(1, data)]
 
 
 def _take_record(path: Path, found: list[Found], spoilt: list[Spoilt], *, named: bool) -> None:

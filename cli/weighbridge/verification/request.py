@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING, TypedDict, TypeVar
 
 from weighbridge.config import config_folder
 from weighbridge.errors import InputError, NoteError
@@ -19,7 +19,7 @@ from weighbridge.trust import TrustStore
 from weighbridge_schemas.names import fold_name
 
 from .entries import Pins
-from .wanted import Wanted, WantedAnchors, WantedKey, wanted_signer
+from .wanted import Ci, Wanted, wanted_signers
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey as PublicKey
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Options", "Request", "WantedRelease"]
 
+_One = TypeVar("_One", bound="str | bytes | os.PathLike[str]")
 _NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}"
 _RELEASE = re.compile(
     rf"(?P<namespace>{_NAME})/(?P<name>{_NAME})(?:@(?P<version>[A-Za-z0-9][A-Za-z0-9._+-]{{0,95}}))?"
@@ -41,18 +42,30 @@ class Options(TypedDict, total=False):
 
     release: str | None
     """`NS/NAME` or `NS/NAME@VERSION`: the wanted signers are the owners of NS as recorded."""
-    signature: str | os.PathLike[str] | None
-    """The only bundle to look at for steps 3 to 5."""
-    public_key: str | bytes | None
-    """PEM text of the wanted signer's public key."""
-    certificate_chain: Sequence[str | bytes]
-    """PEM texts of the anchors below which the wanted signer's certificate is."""
-    identity: str | None
-    """The wanted Sigstore identity, with `issuer`."""
-    issuer: str | None
-    """Who vouches for `identity`."""
+    signature: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | None
+    """The only files of bundles to look at for steps 3 to 5."""
+    public_key: str | bytes | Sequence[str | bytes] | None
+    """PEM text of a wanted signer's public key, or several. Whoever is named may have signed."""
+    certificate_chain: str | bytes | Sequence[str | bytes]
+    """PEM texts of the anchors below which a wanted signer's certificate is."""
+    identity: str | Sequence[str] | None
+    """A wanted Sigstore identity, exactly, with `issuer`; or several."""
+    identity_regex: str | Sequence[str] | None
+    """A pattern (RE2) that the whole of a wanted Sigstore identity fits, with `issuer`; or several."""
+    issuer: str | Sequence[str] | None
+    """Who vouches for `identity`: one for all, or one for each."""
+    ci_repository_id: str | None
+    """A wanted CI workflow: the id of its repository, with `issuer`."""
+    ci_owner_id: str | None
+    """With `ci_repository_id`: the id of the repository's owner."""
+    ci_workflow: str | None
+    """With `ci_repository_id`: the path of the workflow's file."""
+    ci_ref: str | None
+    """With `ci_repository_id`: a pattern of git refs, `*` within and `**` across slashes."""
     trust_config: str | bytes | None
     """A Sigstore client trust configuration (JSON) in place of the public instance's."""
+    staging: bool
+    """Sigstore's public test instance in place of the production one."""
     record: str | os.PathLike[str] | None
     """The record file, if it does not lie beside the model."""
     registry: str | RegistryClient | None
@@ -121,12 +134,13 @@ class Request:
 
     wanted: Wanted | None
     release: WantedRelease | None
-    signature: Path | None
+    signatures: tuple[Path, ...]
     record: Path | None
     registry: RegistryClient | None
     pins: Pins
     witness_policy: WitnessPolicy | None
     trust_config: bytes | None
+    staging: bool
     ignore: tuple[str, ...]
     ignore_unsigned_files: bool
     allow_subset: bool
@@ -140,6 +154,10 @@ class Request:
         """Check options and fill in what was left out. Raises `InputError` (exit 2)."""
         release = options.get("release")
         all_digests = options.get("all_digests", False)
+        if options.get("staging") and options.get("trust_config") is not None:
+            raise InputError(
+                "A trust configuration and --staging name two Sigstore instances.", hint="Give one of them."
+            )
         if all_digests and not release:
             raise InputError(
                 "--all-digests compares with what a release holds.",
@@ -152,19 +170,15 @@ class Request:
         policy = None if policy_text is None else WitnessPolicy.parse(policy_text)
         trust = options.get("trust") or TrustStore(config_folder())
         return cls(
-            wanted=wanted_signer(
-                public_key=_bytes(options.get("public_key")),
-                certificate_chain=[_bytes(each) or b"" for each in options.get("certificate_chain", ())],
-                identity=options.get("identity"),
-                issuer=options.get("issuer"),
-            ),
+            wanted=_wanted(options),
             release=WantedRelease.parse(release) if release else None,
-            signature=_path(options.get("signature")),
+            signatures=tuple(Path(each) for each in _several(options.get("signature"))),
             record=_path(options.get("record")),
             registry=_registry(options.get("registry")),
             pins=_pins(options.get("log_keys", ()), policy, trust),
             witness_policy=policy,
             trust_config=_bytes(options.get("trust_config")),
+            staging=options.get("staging", False),
             ignore=tuple(options.get("ignore", ())),
             ignore_unsigned_files=options.get("ignore_unsigned_files", False),
             allow_subset=options.get("allow_subset", False),
@@ -181,21 +195,52 @@ class Request:
 
     @property
     def public_keys(self) -> tuple[PublicKey, ...]:
-        """The wanted key, if a key is wanted."""
-        return (self.wanted.public_key,) if isinstance(self.wanted, WantedKey) else ()
+        """The wanted keys."""
+        return () if self.wanted is None else self.wanted.public_keys
 
     @property
     def anchors(self) -> tuple[Certificate, ...]:
-        """The wanted anchors, if a certificate is wanted."""
-        return self.wanted.anchors if isinstance(self.wanted, WantedAnchors) else ()
+        """The wanted anchors."""
+        return () if self.wanted is None else self.wanted.anchors
 
     def sigstores(self) -> tuple[SigstoreTrust, ...]:
-        """Return the Sigstore instances that are believed: the given one, else the public one."""
+        """Return the Sigstore instance that is believed: the given one, else a public one."""
         from weighbridge.authentication import SigstoreTrust
 
         if self.trust_config is not None:
             return (SigstoreTrust.from_config(self.trust_config),)
+        if self.staging:
+            return (SigstoreTrust.staging(),)
         return (SigstoreTrust.production(),)
+
+
+def _wanted(options: Options) -> Wanted | None:
+    issuers = _several(options.get("issuer"))
+    repository, more = options.get("ci_repository_id"), ("ci_owner_id", "ci_workflow", "ci_ref")
+    ci = None
+    if repository is not None:
+        if len(issuers) != 1:
+            raise InputError("--ci-repository-id needs one --issuer, the CI system's.")
+        ci = Ci(issuers[0], repository, *(options.get(name) for name in more))  # type: ignore[arg-type]  # texts
+    elif any(options.get(name) is not None for name in more):
+        raise InputError(
+            "--ci-owner-id, --ci-workflow and --ci-ref say more of --ci-repository-id; give that."
+        )
+    return wanted_signers(
+        public_keys=[_bytes(each) or b"" for each in _several(options.get("public_key"))],
+        certificate_chain=[_bytes(each) or b"" for each in _several(options.get("certificate_chain"))],
+        identities=_several(options.get("identity")),
+        patterns=_several(options.get("identity_regex")),
+        issuers=issuers,
+        ci=ci,
+    )
+
+
+def _several(value: _One | Sequence[_One] | None) -> list[_One]:
+    """Return one or many values as a list; a text or a path is one."""
+    if value is None:
+        return []
+    return [value] if isinstance(value, str | bytes | os.PathLike) else list(value)
 
 
 def _bytes(text: str | bytes | None) -> bytes | None:

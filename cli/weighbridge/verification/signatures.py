@@ -12,13 +12,13 @@ import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from weighbridge import certificates, keys
-from weighbridge.authentication import SigstoreTrust, TimeEvidence, authenticate
+from weighbridge.authentication import Authenticated, SigstoreTrust, TimeEvidence, authenticate
 from weighbridge.bundles import Bundle, CertificateChain, PublicKeyHint, SigstoreMaterial, parse_bundle
 from weighbridge.errors import InputError, LogError, SignerError, WeighbridgeError, WitnessError
-from weighbridge.identities import Identity, describe, signer_id
+from weighbridge.identities import Identity, describe, signer_id, to_json
 from weighbridge.statements import Statement, parse_statement
 from weighbridge.tlog import WitnessPolicy
 from weighbridge.verdict import FoundSigner
@@ -97,10 +97,14 @@ class Authenticator:
         self._pems = _introduced(entries)
         self._anchor_pems = _introduced_anchors(entries)
         self._times = _witnessed(entries, policy)
-        self._known: dict[str, Identity | SignerError] = {}
+        self._known: dict[str, Authenticated | SignerError] = {}
 
     def __call__(self, bundle: Bundle) -> Identity:
         """Return who signed the bundle; raises `SignerError` if the signature holds under no known key."""
+        return self.proved(bundle).identity
+
+    def proved(self, bundle: Bundle) -> Authenticated:
+        """Return what the bundle proves: who signed it, and when others saw it. Raises as calling does."""
         if bundle.sha256 not in self._known:
             try:
                 self._known[bundle.sha256] = self._authenticate(bundle)
@@ -120,16 +124,24 @@ class Authenticator:
 
     def found(self, candidate: Candidate, *, wanted: str | None = None) -> FoundSigner:
         """Describe a candidate's signer for the verdict; `wanted` is the id of the accepted signer."""
-        about = {"statement": candidate.statement.kind, "source": candidate.source}
+        about: dict[str, Any] = {"statement": candidate.statement.kind, "source": candidate.source}
         try:
-            identity = self(candidate.bundle)
+            proved = self.proved(candidate.bundle)
         except SignerError as error:
             claim = _claimed(candidate.bundle, error)
             return FoundSigner("", claim, authenticated=False, wanted=False, **about)
-        id_ = signer_id(identity)
-        return FoundSigner(id_, describe(identity), authenticated=True, wanted=id_ == wanted, **about)
+        id_ = signer_id(proved.identity)
+        times = [{"source": each.source, "time": each.time.isoformat()} for each in proved.times]
+        return FoundSigner(
+            id_,
+            describe(proved.identity),
+            authenticated=True,
+            wanted=id_ == wanted,
+            details={**to_json(proved.identity), "times": times},
+            **about,
+        )
 
-    def _authenticate(self, bundle: Bundle) -> Identity:
+    def _authenticate(self, bundle: Bundle) -> Authenticated:
         public_keys: dict[str, PublicKey] = {}
         anchors: Sequence[Certificate] = ()
         sigstore: Sequence[SigstoreTrust] = ()
@@ -149,7 +161,7 @@ class Authenticator:
             sigstore=sigstore,
             now=self._now,
             times=self._times.get(bundle.sha256, ()),
-        ).identity
+        )
 
     def _key_for(self, material: PublicKeyHint) -> PublicKey | None:
         hint = material.hint

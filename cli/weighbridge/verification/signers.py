@@ -39,8 +39,25 @@ def _by_named_signer(case: Case, wanted: Wanted) -> bool:
     for candidate in case.reading.candidates:
         identity = _identity(case, candidate)
         if identity is not None and wanted.accepts(identity):
-            return _choose(case, candidate, identity, describe(identity))
+            cautions = (wanted.caution(identity), _other_lists(case, candidate, wanted))
+            return _choose(case, candidate, identity, describe(identity), cautions)
     return _refuse(case, f"by {wanted.describe()}")
+
+
+def _other_lists(case: Case, chosen: Candidate, wanted: Wanted) -> str:
+    """Tell of other lists of files that wanted signers signed and that lie here as signatures, too."""
+    sources = [
+        each.source
+        for each in case.reading.candidates
+        if each.entry is None
+        and each.bundle.statement_digest != chosen.bundle.statement_digest
+        and (identity := _identity(case, each)) is not None
+        and wanted.accepts(identity)
+    ]
+    if not sources:
+        return ""
+    listed = ", ".join(sources[:5])
+    return f"A wanted signer signed another list of files too ({listed}); {chosen.source} counts"
 
 
 def _by_owner(case: Case, release: WantedRelease) -> bool:
@@ -67,16 +84,16 @@ def _by_owner(case: Case, release: WantedRelease) -> bool:
     return _refuse(case, f"by an owner of {release.namespace}, as recorded{late}")
 
 
-def _choose(case: Case, candidate: Candidate, identity: Identity, who: str) -> bool:
+def _choose(case: Case, candidate: Candidate, identity: Identity, who: str, more: Sequence[str] = ()) -> bool:
     case.chosen, case.signer = candidate, identity
     evidence = {
         "signer": signer_id(identity),
         "source": candidate.source,
         "statement": candidate.bundle.statement_digest,
     }
-    strangers = _strangers(case, candidate, identity)
-    if strangers:
-        return case.put(4, Result.WARN, f"{who}. {strangers}", evidence)
+    cautions = [each for each in (*more, _strangers(case, candidate, identity)) if each]
+    if cautions:
+        return case.put(4, Result.WARN, f"{who}. {'. '.join(cautions)}", evidence)
     return case.put(4, Result.PASS, who, evidence)
 
 

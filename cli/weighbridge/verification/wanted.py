@@ -2,71 +2,90 @@
 """Whom the person who verifies has named: step 4 compares with this and with nothing else.
 
 A wanted signer comes from the command line or the caller, never from a bundle, a record or a
-registry. Comparison is exact: no case folding, no patterns, no "close enough".
+registry. Comparison is exact: no case folding, no "close enough"; only who asks for a pattern gets one.
+Whoever is named several times is one of several who may have signed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import secrets
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from weighbridge import certificates, keys
 from weighbridge.errors import InputError
-from weighbridge.identities import CertificateIdentity, Identity, KeyIdentity, SigstoreIdentity, describe
+from weighbridge.identities import (
+    CertificateIdentity,
+    Identity,
+    KeyIdentity,
+    SigstoreIdentity,
+    describe,
+    ref_matches,
+)
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey as PublicKey
     from cryptography.x509 import Certificate
 
-__all__ = ["Wanted", "WantedAnchors", "WantedKey", "WantedSigstore", "wanted_signer"]
+__all__ = ["Ci", "Wanted", "wanted_signers"]
+
+_MAX_PATTERN: Final = 1024
+_MAX_PATTERN_MEMORY: Final = 1 << 20
+
+
+class _WantedSigner(Protocol):
+    """One way in which a signer was named."""
+
+    def accepts(self, identity: Identity) -> bool:
+        """Tell whether this is the signer."""
+        ...
+
+    def describe(self) -> str:
+        """Name the wanted signer in plain words."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
-class WantedKey:
+class _Key:
     """Exactly this public key."""
 
     public_key: PublicKey
 
     def accepts(self, identity: Identity) -> bool:
-        """Tell whether the signer is this key."""
         return identity == KeyIdentity(keys.spki_sha256(self.public_key))
 
     def describe(self) -> str:
-        """Name the wanted signer in plain words."""
         return describe(KeyIdentity(keys.spki_sha256(self.public_key)))
 
 
 @dataclass(frozen=True, slots=True)
-class WantedAnchors:
+class _Anchors:
     """Any certificate that chains to one of these anchors."""
 
     anchors: tuple[Certificate, ...]
 
     def accepts(self, identity: Identity) -> bool:
-        """Tell whether the signer's certificate was found below one of the anchors."""
         return isinstance(identity, CertificateIdentity) and identity.anchor_sha256 in {
             certificates.anchor_sha256(anchor) for anchor in self.anchors
         }
 
     def describe(self) -> str:
-        """Name the wanted signer in plain words."""
         names = ", ".join(anchor.subject.rfc4514_string() for anchor in self.anchors)
         return f"a certificate issued below {names}"
 
 
 @dataclass(frozen=True, slots=True)
-class WantedSigstore:
-    """Exactly this identity, vouched for by exactly this issuer, in one of the trusted Sigstores."""
+class _Account:
+    """Exactly this identity, vouched for by exactly this issuer, in one of the trusted Sigstores.
+
+    Only identities of trusted Sigstores get here: authentication knows no others.
+    """
 
     subject: str
     issuer: str
 
     def accepts(self, identity: Identity) -> bool:
-        """Tell whether the signer is this identity.
-
-        Only identities of trusted Sigstores get here: authentication knows no others.
-        """
         return (
             isinstance(identity, SigstoreIdentity)
             and identity.subject == self.subject
@@ -74,46 +93,178 @@ class WantedSigstore:
         )
 
     def describe(self) -> str:
-        """Name the wanted signer in plain words."""
         return f"{self.subject} (as {self.issuer} says)"
 
 
-Wanted: TypeAlias = WantedKey | WantedAnchors | WantedSigstore
+@dataclass(frozen=True, slots=True)
+class _Pattern:
+    """Whoever has a name that the whole pattern fits, vouched for by exactly this issuer.
+
+    RE2 runs in time linear in the name, whatever the pattern: it has no backtracking.
+    """
+
+    pattern: Any
+    issuer: str
+
+    def accepts(self, identity: Identity) -> bool:
+        return (
+            isinstance(identity, SigstoreIdentity)
+            and identity.issuer == self.issuer
+            and self.pattern.fullmatch(identity.subject) is not None
+        )
+
+    def describe(self) -> str:
+        return f"whoever fits the pattern {self.pattern.pattern} (as {self.issuer} says)"
+
+    @property
+    def fits_anybody(self) -> bool:
+        """Whether a name that nobody can have fits too."""
+        return self.pattern.fullmatch(secrets.token_hex(16)) is not None
 
 
-def wanted_signer(
+@dataclass(frozen=True, slots=True)
+class Ci:
+    """A CI workflow by what cannot be registered again: the ids of its repository and of its owner.
+
+    None leaves a claim open. `ref` is a pattern as in `weighbridge.identities.ref_matches`.
+    """
+
+    issuer: str
+    repository_id: str
+    owner_id: str | None = None
+    workflow: str | None = None
+    ref: str | None = None
+
+    def accepts(self, identity: Identity) -> bool:
+        """Tell whether the signer is a run of this workflow."""
+        if not isinstance(identity, SigstoreIdentity) or identity.ci is None:
+            return False
+        ci = identity.ci
+        return (
+            identity.issuer == self.issuer
+            and ci.repository_id == self.repository_id
+            and self.owner_id in (None, ci.owner_id)
+            and self.workflow in (None, ci.workflow_path)
+            and (self.ref is None or (ci.ref is not None and ref_matches(self.ref, ci.ref)))
+        )
+
+    def describe(self) -> str:
+        """Name the wanted workflow in plain words."""
+        named = [
+            f"{what} {value}"
+            for what, value in (
+                ("repository id", self.repository_id),
+                ("owner id", self.owner_id),
+                ("workflow", self.workflow),
+                ("ref", self.ref),
+            )
+            if value is not None
+        ]
+        return f"a CI run of {', '.join(named)} (as {self.issuer} says)"
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Everybody who was named: a signature by any of them is a wanted one."""
+
+    signers: tuple[_WantedSigner, ...]
+
+    def accepts(self, identity: Identity) -> bool:
+        """Tell whether the signer is one of those who were named."""
+        return any(each.accepts(identity) for each in self.signers)
+
+    def describe(self) -> str:
+        """Name the wanted signers in plain words."""
+        return " or ".join(each.describe() for each in self.signers)
+
+    def caution(self, identity: Identity) -> str:
+        """Say why accepting a signer proves little: only a pattern accepts it, and fits anybody. Else ""."""
+        accepting = [each for each in self.signers if each.accepts(identity)]
+        if accepting and all(isinstance(each, _Pattern) and each.fits_anybody for each in accepting):
+            return "The pattern fits anybody whom the issuer knows: name the signer"
+        return ""
+
+    @property
+    def public_keys(self) -> tuple[PublicKey, ...]:
+        """The keys among them."""
+        return tuple(each.public_key for each in self.signers if isinstance(each, _Key))
+
+    @property
+    def anchors(self) -> tuple[Certificate, ...]:
+        """The anchors among them."""
+        return tuple(anchor for each in self.signers if isinstance(each, _Anchors) for anchor in each.anchors)
+
+
+def wanted_signers(
     *,
-    public_key: bytes | None = None,
+    public_keys: Sequence[bytes] = (),
     certificate_chain: Sequence[bytes] = (),
-    identity: str | None = None,
-    issuer: str | None = None,
+    identities: Sequence[str] = (),
+    patterns: Sequence[str] = (),
+    issuers: Sequence[str] = (),
+    ci: Ci | None = None,
 ) -> Wanted | None:
     """Read who is wanted; None if nobody was named.
 
-    `public_key` and each of `certificate_chain` are PEM text; one PEM may hold several anchors.
-    Raises `InputError` (exit 2) if two kinds of signer are named, for half of an identity, or for
-    PEM text that is not what it should be.
+    `public_keys` and `certificate_chain` are PEM texts; one PEM may hold several anchors. `patterns` are
+    regular expressions in RE2's syntax. One of `issuers` vouches for all identities and patterns, or there is
+    one for each identity, in order. Raises `InputError` (exit 2) for half of an identity, a pattern that
+    cannot be read, or PEM text that is not what it should be.
     """
-    if (identity is None) != (issuer is None):
+    signers: list[_WantedSigner] = [_Key(keys.load_public_key(pem)) for pem in public_keys]
+    if certificate_chain:
+        signers.append(_Anchors(_anchors(certificate_chain)))
+    signers += _accounts(identities, patterns, issuers, alone=ci is None)
+    if ci is not None:
+        if not ci.issuer or not ci.repository_id:
+            raise InputError("A CI workflow is named by its issuer and its repository's id.")
+        signers.append(ci)
+    return Wanted(tuple(signers)) if signers else None
+
+
+def _accounts(
+    identities: Sequence[str], patterns: Sequence[str], issuers: Sequence[str], *, alone: bool
+) -> Iterator[_WantedSigner]:
+    named = len(identities) + len(patterns)
+    if named and not issuers:
         raise InputError(
             "An identity means nothing without the issuer that vouches for it.",
             hint="Give both --identity and --issuer.",
         )
-    named = [bool(public_key), bool(certificate_chain), identity is not None]
-    if sum(named) > 1:
+    if issuers and not named and alone:
         raise InputError(
-            "More than one wanted signer was named.",
-            hint="Give one of --public-key, --certificate-chain, or --identity with --issuer.",
+            "An issuer vouches for many; it names nobody by itself.",
+            hint="Give --identity, --identity-regex or --ci-repository-id too.",
         )
-    if public_key:
-        return WantedKey(keys.load_public_key(public_key))
-    if certificate_chain:
-        return WantedAnchors(_anchors(certificate_chain))
-    if identity is not None and issuer is not None:
-        if not identity or not issuer:
-            raise InputError("--identity and --issuer must not be empty.")
-        return WantedSigstore(identity, issuer)
-    return None
+    if len(issuers) > 1 and (patterns or len(issuers) != len(identities)):
+        raise InputError(
+            f"{len(issuers)} issuers were given for {named} identities.",
+            hint="Give one --issuer for all, or one for each --identity in the same order.",
+        )
+    if not all(identities) or not all(issuers):
+        raise InputError("--identity and --issuer must not be empty.")
+    each = issuers if len(issuers) > 1 else [*issuers] * len(identities)
+    yield from (_Account(subject, issuer) for subject, issuer in zip(identities, each, strict=True))
+    yield from (_Pattern(_compiled(pattern), issuers[0]) for pattern in patterns)
+
+
+def _compiled(pattern: str) -> Any:
+    import re2
+
+    if not 0 < len(pattern) <= _MAX_PATTERN:
+        raise InputError(f"A pattern of {len(pattern)} characters; 1 to {_MAX_PATTERN} are allowed.")
+    options = re2.Options()
+    options.max_mem = _MAX_PATTERN_MEMORY
+    options.log_errors = False
+    try:
+        return re2.compile(pattern, options)
+    except re2.error as error:
+        words = error.args[0] if error.args else ""
+        told = words.decode(errors="replace") if isinstance(words, bytes) else str(words)
+        raise InputError(
+            f"--identity-regex cannot be used: {told}",
+            hint="The syntax is that of RE2: no look-around, no back-references.",
+        ) from error
 
 
 def _anchors(pems: Sequence[bytes]) -> tuple[Certificate, ...]:

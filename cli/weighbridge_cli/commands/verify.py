@@ -27,20 +27,40 @@ _VKEY = re.compile(r"[^+\s]+\+[0-9a-f]{8}\+[A-Za-z0-9+/]+=*")
 @click.option(
     "--release", metavar="NS/NAME[@VERSION]", help="Wanted: a release by an owner of NS as recorded."
 )
-@click.option("--public-key", type=EXISTING, metavar="PEM", help="Wanted: a signature by this key.")
+@click.option(
+    "--public-key", type=EXISTING, metavar="PEM", multiple=True, help="Wanted: a signature by this key."
+)
 @click.option(
     "--certificate-chain",
     type=EXISTING,
     metavar="PEM",
     multiple=True,
-    help="Wanted: a certificate below this anchor. May be given again.",
+    help="Wanted: a certificate below this anchor.",
 )
-@click.option("--identity", metavar="S", help="Wanted: exactly this Sigstore identity; with --issuer.")
-@click.option("--issuer", metavar="U", help="The issuer that vouches for --identity.")
+@click.option(
+    "--identity", metavar="S", multiple=True, help="Wanted: exactly this Sigstore identity; with --issuer."
+)
+@click.option(
+    "--identity-regex", metavar="R", multiple=True, help="Wanted: an identity that this RE2 pattern fits."
+)
+@click.option(
+    "--ci-repository-id", metavar="ID", help="Wanted: a CI workflow of this repository; with --issuer."
+)
+@click.option("--ci-owner-id", metavar="ID", help="… and of this owner.")
+@click.option("--ci-workflow", metavar="PATH", help="… and of this file, e.g. .github/workflows/release.yml.")
+@click.option("--ci-ref", metavar="PATTERN", help="… and at such a git ref, e.g. 'refs/tags/*'.")
+@click.option("--issuer", metavar="U", multiple=True, help="Who vouches: one for all, or one for each.")
 @click.option(
     "--trust-config", type=EXISTING, metavar="JSON", help="A private Sigstore in place of the public one."
 )
-@click.option("--signature", type=EXISTING, metavar="F", help="The signature to check (else: beside PATH).")
+@click.option("--staging", is_flag=True, help="Sigstore's public test instance in place of the public one.")
+@click.option(
+    "--signature",
+    type=EXISTING,
+    metavar="F",
+    multiple=True,
+    help="The signature to check (else: beside PATH).",
+)
 @click.option(
     "--record", type=EXISTING, metavar="F", help="The record file (else: provenance.jsonl beside PATH)."
 )
@@ -61,8 +81,9 @@ _VKEY = re.compile(r"[^+\s]+\+[0-9a-f]{8}\+[A-Za-z0-9+/]+=*")
 def command(context: click.Context, /, *, path: Path, as_json: bool, offline: bool, **given: Any) -> None:
     """Check that PATH is, byte for byte, what a signer whom you name has released.
 
-    Say whom to trust with --release, --public-key, --certificate-chain, or --identity and --issuer. Exit
-    code: 0 verified, 1 refused, 2 wrong command or unreadable input, 3 undecidable.
+    Say whom to trust with --release, --public-key, --certificate-chain, or --identity and --issuer; who is
+    named several times is one of several that may have signed. Exit code: 0 verified, 1 refused, 2 wrong
+    command or unreadable input, 3 undecidable.
     """
     from weighbridge.verification import check
 
@@ -91,12 +112,18 @@ def _options(given: dict[str, Any], progress: Progress) -> Options:
     return Options(
         release=given["release"],
         signature=given["signature"],
-        public_key=_read(given["public_key"], _MAX_PEM, "public key"),
+        public_key=[_content(each, _MAX_PEM, "public key") for each in given["public_key"]],
         certificate_chain=[
             _content(each, _MAX_PEM, "certificate file") for each in given["certificate_chain"]
         ],
         identity=given["identity"],
+        identity_regex=given["identity_regex"],
         issuer=given["issuer"],
+        ci_repository_id=given["ci_repository_id"],
+        ci_owner_id=given["ci_owner_id"],
+        ci_workflow=given["ci_workflow"],
+        ci_ref=given["ci_ref"],
+        staging=given["staging"],
         trust_config=_read(given["trust_config"], _MAX_JSON, "trust configuration"),
         record=given["record"],
         registry=registry,
