@@ -68,6 +68,7 @@ class Conclusion(StrEnum):
     SUBSET = "subset"
     FAILED = "failed"
     UNTRUSTED = "untrusted"
+    MATCHES = "matches"
     UNDECIDED = "undecided"
 
 
@@ -134,6 +135,7 @@ class Verdict:
 
     `asked` holds the numbers of the steps that the input (or the client's memory) asked for.
     `subset` says that the only thing wrong with the files is that some are not there.
+    `remote` says that nothing was downloaded: a hub told what it holds, so the best conclusion is `matches`.
     `summary` is the conclusion in one plain sentence, `next_commands` what to type next, where there is
     something to do.
     """
@@ -143,6 +145,7 @@ class Verdict:
     asked: frozenset[int] = REQUIRED
     subset: bool = False
     trust_named: bool = True
+    remote: bool = False
     summary: str = ""
     next_commands: tuple[str, ...] = ()
 
@@ -156,13 +159,19 @@ class Verdict:
     @property
     def verdict(self) -> Conclusion:
         """What the steps amount to; see `conclude`."""
-        return conclude(self.steps, asked=self.asked, subset=self.subset, trust_named=self.trust_named)
+        return conclude(
+            self.steps,
+            asked=self.asked,
+            subset=self.subset,
+            trust_named=self.trust_named,
+            remote=self.remote,
+        )
 
     @property
     def exit_code(self) -> int:
         """0 verified, 1 refused, 3 undecidable (2, a wrong command, never gets as far as a verdict)."""
         match self.verdict:
-            case Conclusion.VERIFIED:
+            case Conclusion.VERIFIED | Conclusion.MATCHES:
                 return 0
             case Conclusion.SUBSET:
                 return 1 if self._has(Result.FAIL) else 0
@@ -202,13 +211,19 @@ class Verdict:
 
 
 def conclude(
-    steps: Iterable[Step], *, asked: frozenset[int], subset: bool = False, trust_named: bool = True
+    steps: Iterable[Step],
+    *,
+    asked: frozenset[int],
+    subset: bool = False,
+    trust_named: bool = True,
+    remote: bool = False,
 ) -> Conclusion:
     """Draw the conclusion: any fail refuses; else anything asked and not answered is undecided.
 
     Steps 1 to 5 are always asked. A required or asked step that is missing or skipped counts as
     unanswered: a bug that forgets a step can then never end in "verified". `reported` answers steps 9
-    and 10, which no single party can prove; it answers no other.
+    and 10, which no single party can prove; it answers no other. With `remote` it answers 1, 2 and 6 too,
+    and then nothing is ever called verified: what a hub says of files matches, and that is all.
     """
     results = {each.n: each.result for each in steps}
     if not trust_named:
@@ -216,8 +231,11 @@ def conclude(
     fails = {n for n, result in results.items() if result is Result.FAIL}
     if fails:
         return Conclusion.SUBSET if subset and fails == {1} else Conclusion.FAILED
+    told = {1, 2, 6, 9, 10} if remote else {9, 10}
     for n in REQUIRED | asked:
-        answers = {Result.PASS, Result.WARN} | ({Result.REPORTED} if n in {9, 10} else set())
+        answers = {Result.PASS, Result.WARN} | ({Result.REPORTED} if n in told else set())
         if results.get(n) not in answers:
             return Conclusion.UNDECIDED
+    if remote:
+        return Conclusion.MATCHES
     return Conclusion.SUBSET if subset else Conclusion.VERIFIED

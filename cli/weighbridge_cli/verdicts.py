@@ -6,13 +6,18 @@ from __future__ import annotations
 import shutil
 import sys
 import textwrap
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import click
 
 from weighbridge.verdict import Result, Step, Verdict
 from weighbridge_cli.terminal import printable, put, styled
 
-__all__ = ["show"]
+__all__ = ["show", "show_cached"]
+
+if TYPE_CHECKING:
+    from weighbridge.verification import CachedVerdict
 
 _SYMBOLS = {
     Result.PASS: ("✓", "+", "green"),
@@ -45,6 +50,22 @@ def show(verdict: Verdict) -> None:
         put("Next:")
         for command in verdict.next_commands:
             put(f"  {command}")
+
+
+def show_cached(found: Sequence[CachedVerdict]) -> None:
+    """Print one line for each model in the hub's cache, and one sentence."""
+    for each in found:
+        refs = f" ({', '.join(each.snapshot.refs)})" if each.snapshot.refs else ""
+        colour = {0: "green", 1: "red"}.get(each.exit_code, "magenta")
+        mark = styled(f"{each.word:<10}", colour)
+        click.echo(f"{mark} {printable(f'{each.snapshot.repo}@{each.snapshot.commit[:12]}{refs}')}")
+        for line in textwrap.wrap(printable(each.reason), _UNWATCHED - 11, break_long_words=False):
+            click.echo(" " * 11 + line)
+    good = sum(1 for each in found if each.exit_code == 0)
+    click.echo()
+    put(
+        f"{good} of {len(found)} models verified.", colour="green" if good == len(found) else "red", bold=True
+    )
 
 
 def _show_step(step: Step, width: int) -> None:

@@ -64,7 +64,7 @@ class Handler(BaseHTTPRequestHandler):
         except (BrokenPipeError, ConnectionResetError):
             self.close_connection = True  # the client has had enough, as it should
 
-    do_GET = do_POST = do_PUT = handle_any  # noqa: N815 - http.server looks for these names
+    do_GET = do_HEAD = do_POST = do_PUT = handle_any  # noqa: N815 - http.server looks for these names
 
     def log_message(self, *_args: object) -> None:
         """Stay silent."""

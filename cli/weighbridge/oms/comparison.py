@@ -20,6 +20,7 @@ from weighbridge.weighing.hashing import Watch
 from weighbridge.weighing.names import IgnoreRules, shown
 from weighbridge.weighing.reading import FileReader, Found
 from weighbridge.weighing.scale import assemble, ignore_rules, model_read, read_all
+from weighbridge.weighing.snapshots import open_tree
 from weighbridge.weighing.tree import Listed, Tree
 
 from .manifest import Manifest, Serialization, SignedFile
@@ -131,7 +132,7 @@ def compare(
     belong in a model or changed while it was read.
     """
     serialization = manifest.serialization
-    with Tree(path) as tree:
+    with open_tree(path) as tree:
         signed = _signed(manifest, tree)
         rules = ignore_rules(tree, [*ignore, *serialization.ignore_paths])
         skip = _skipping(signed, rules, everything=ignore_unsigned_files)

@@ -8,13 +8,26 @@ The steps, and why they run in that order, are in docs/spec/verification.md. The
 - `evidence`, `registries`: where signatures and records come from;
 - `entries`, `ownership`, `signatures`, `releases`, `contents`: pure judgement over bytes;
 - `signers` (4), `manifests` (5, 1, 2), `standing` (6, 9, 10), `recorded` (7), `witnesses` (8): the steps;
+- `hubs`: 1, 2 and 6 of a model that is still on a hub; `cached`: every model in a hub's cache;
 - `course`: their order; `advice`: what to tell people.
 """
 
 from __future__ import annotations
 
+from .cached import CachedVerdict, check_cached, worst
 from .course import check, verify
 from .evidence import read_bounded, record_beside, signature_beside
 from .request import Options, WantedRelease
 
-__all__ = ["Options", "WantedRelease", "check", "read_bounded", "record_beside", "signature_beside", "verify"]
+__all__ = [
+    "CachedVerdict",
+    "Options",
+    "WantedRelease",
+    "check",
+    "check_cached",
+    "read_bounded",
+    "record_beside",
+    "signature_beside",
+    "verify",
+    "worst",
+]

@@ -26,6 +26,10 @@ from .request import WantedRelease
 __all__ = ["next_commands", "summary"]
 
 _PIN = "weighbridge log trust add URL|VKEY   # compare the fingerprint with one from its operator"
+_NOT_VERIFIED = {
+    Conclusion.UNTRUSTED: "you have not said whom to trust",
+    Conclusion.SUBSET: "some of the signed files are not here (step 1)",
+}
 _DIGEST = re.compile(r"(sha256:[0-9a-f]{12})[0-9a-f]{52}")
 
 
@@ -35,10 +39,10 @@ def summary(case: Case, verdict: Verdict) -> str:
     match verdict.verdict:
         case Conclusion.VERIFIED | Conclusion.SUBSET if verdict.exit_code == 0:
             return _good(case, subset=verdict.verdict is Conclusion.SUBSET)
-        case Conclusion.UNTRUSTED:
-            return "Not verified: you have not said whom to trust."
-        case Conclusion.SUBSET:
-            return "Not verified: some of the signed files are not here (step 1)."
+        case Conclusion.MATCHES:
+            return _matching(case)
+        case Conclusion.UNTRUSTED | Conclusion.SUBSET as bad:
+            return f"Not verified: {_NOT_VERIFIED[bad]}."
         case Conclusion.UNDECIDED if undecided is not None:
             return f"Undecided: nothing was refuted, but step {undecided.n} ({undecided.name}) has no answer."
         case _ if failed is not None:
@@ -55,6 +59,9 @@ def next_commands(case: Case, verdict: Verdict) -> tuple[str, ...]:
     commands: list[str] = []
     if verdict.verdict is Conclusion.UNTRUSTED:
         commands.extend(_ways_to_name_a_signer(case))
+    elif verdict.verdict is Conclusion.MATCHES and case.remote is not None:
+        commit = shlex.quote(case.remote.commit)
+        commands.append(f"hf download {shlex.quote(case.remote.name.repo)} --revision {commit}")
     elif 7 in verdict.asked and any(each.proof is Proof.OPEN for each in case.reading.entries):  # noqa: PLR2004  the step
         commands.append(_PIN)
     return tuple(dict.fromkeys(commands))
@@ -73,13 +80,21 @@ def _good(case: Case, *, subset: bool) -> str:
     return shortened(f"Verified: {files} as signed by {who}{name}.")
 
 
+def _matching(case: Case) -> str:
+    who = describe(case.signer) if case.signer is not None else "the wanted signer"
+    return shortened(
+        f"Matches: what the hub says of {case.remote} is as signed by {who}. Nothing was downloaded, so "
+        "nothing is verified: do that when you have it."
+    )
+
+
 def shortened(text: str) -> str:
     """Shorten digests in prose: the whole value stands in step 4, and in the evidence of each step."""
     return _DIGEST.sub(r"\1…", text)
 
 
 def _ways_to_name_a_signer(case: Case) -> list[str]:
-    path = shlex.quote(str(case.path))
+    path = shlex.quote(case.place) + (" --remote" if case.remote else "")
     ways: list[str] = []
     unpinned = any(each.proof is Proof.OPEN for each in case.reading.entries)
     for name in [each for each in names_of(case.reading.entries) if WantedRelease.reads(each)][:1]:

@@ -20,6 +20,8 @@ from .request import Request
 from .signatures import Authenticator, Candidate, Reading
 
 if TYPE_CHECKING:
+    from weighbridge.hub import CachedSnapshot
+    from weighbridge.hub.remote import RemoteModel
     from weighbridge.oms import Comparison, Manifest
 
 __all__ = ["Case"]
@@ -36,6 +38,9 @@ class Case:
     authenticator: Authenticator
     releases: Releases | None = None
     word: RegistryWord | None = None
+    # where the model is, if a hub has to do with it
+    snapshot: CachedSnapshot | None = None
+    remote: RemoteModel | None = None
     # set by step 4
     chosen: Candidate | None = None
     signer: Identity | None = None
@@ -63,6 +68,16 @@ class Case:
     def passed(self, *numbers: int) -> bool:
         """Tell whether all these steps were concluded well."""
         return all(n in self.steps and self.steps[n].result in {Result.PASS, Result.WARN} for n in numbers)
+
+    @property
+    def matched(self) -> bool:
+        """Whether the hub's word for steps 1 and 2 agrees with what was signed."""
+        return all(n in self.steps and self.steps[n].result is Result.REPORTED for n in (1, 2))
+
+    @property
+    def place(self) -> str:
+        """The model as a person would name it in the next command."""
+        return str(self.remote or self.snapshot or self.path)
 
     @property
     def root_sha256(self) -> str | None:

@@ -13,13 +13,14 @@ from pathlib import Path
 from typing import Unpack
 
 from weighbridge.errors import NotVerifiedError, UndecidedError
+from weighbridge.hub import HubName, located, snapshot_at
 from weighbridge.identities import signer_id
 from weighbridge.verdict import STEPS, Result, Verdict
 
 from . import registries
 from .advice import next_commands, summary
 from .case import Case
-from .evidence import Evidence, gather
+from .evidence import Evidence, gather, gather_remote
 from .manifests import judge_files, judge_statement
 from .recorded import judge_recorded
 from .releases import Releases
@@ -55,7 +56,7 @@ def check(path: str | os.PathLike[str], **options: Unpack[Options]) -> Verdict:
 
     Raises `InputError` (exit 2) only: wrong options, or a model or a named file that is not there.
     """
-    case = _open(Path(path), Request.read(options))
+    case = _open(path, Request.read(options))
     if _judge_envelope(case) and judge_signer(case):
         judge_statement(case)
     judge_files(case)
@@ -72,9 +73,17 @@ def check(path: str | os.PathLike[str], **options: Unpack[Options]) -> Verdict:
     return verdict
 
 
-def _open(path: Path, request: Request) -> Case:
-    """Gather all evidence: first what lies beside the model, then what the registry adds."""
-    evidence = gather(path, signatures=request.signatures, record=request.record)
+def _open(given: str | os.PathLike[str], request: Request) -> Case:
+    """Gather all evidence: first what lies beside the model, or on the hub, then what the registry adds."""
+    remote = None
+    if request.remote:
+        from weighbridge.hub.remote import ask
+
+        path, remote = Path(given), ask(HubName.parse(os.fspath(given)))
+        evidence = gather_remote(remote, signatures=request.signatures, record=request.record)
+    else:
+        path = located(given)
+        evidence = gather(path, signatures=request.signatures, record=request.record)
     reading = read_found(evidence, request.pins)
     word = None
     if request.registry is not None:
@@ -91,6 +100,8 @@ def _open(path: Path, request: Request) -> Case:
         authenticator=_authenticator(request, reading),
         releases=None if request.release is None else Releases(reading.entries, request.release),
         word=word,
+        snapshot=None if remote is not None else snapshot_at(path),
+        remote=remote,
     )
 
 
@@ -168,6 +179,7 @@ def _conclude(case: Case) -> Verdict:
         and not comparison.extra
         and comparison.checked > 0,
         trust_named=case.request.trust_named,
+        remote=case.remote is not None,
     )
     return replace(verdict, summary=summary(case, verdict), next_commands=next_commands(case, verdict))
 

@@ -12,17 +12,21 @@ import stat
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from weighbridge.bundles import MAX_BUNDLE_BYTES
 from weighbridge.errors import BundleError, InputError, LogError, WeighbridgeError
 from weighbridge.records import MAX_RECORD_BYTES, RecordLine, parse_record
+
+if TYPE_CHECKING:
+    from weighbridge.hub.remote import RemoteModel
 
 __all__ = [
     "Evidence",
     "Found",
     "Spoilt",
     "gather",
+    "gather_remote",
     "lines_found",
     "read_bounded",
     "record_beside",
@@ -114,6 +118,42 @@ def gather(path: Path, *, signatures: Sequence[Path] = (), record: Path | None =
     )
 
 
+def gather_remote(
+    remote: RemoteModel, *, signatures: Sequence[Path] = (), record: Path | None = None
+) -> Evidence:
+    """Fetch the signature and the record of a model that is still on a hub; files that are named come first.
+
+    Raises `UnavailableError` if the hub does not give what it lists.
+    """
+    found: list[Found] = []
+    spoilt: list[Spoilt] = []
+    for signature in signatures:
+        _take_bundles(signature, found, spoilt, named=True)
+    if record is not None:
+        _take_record(record, found, spoilt, named=True)
+    elif RECORD_NAME in remote.files:
+        try:
+            lines = parse_record(remote.fetch(RECORD_NAME, MAX_RECORD_BYTES))
+        except (InputError, LogError) as error:
+            spoilt.append(Spoilt(RECORD_NAME, error, named=False, record=True))
+        else:
+            found.extend(lines_found(RECORD_NAME, lines, named=False))
+    if not signatures and SIGNATURE_NAME in remote.files:
+        try:
+            data = remote.fetch(SIGNATURE_NAME, MAX_BUNDLE_BYTES)
+        except InputError as error:
+            spoilt.append(Spoilt(SIGNATURE_NAME, error, named=False, record=False))
+        else:
+            _take_content(SIGNATURE_NAME, data, found, spoilt, named=False)
+    return Evidence(
+        found=tuple(found),
+        spoilt=tuple(spoilt),
+        signature_named=bool(signatures),
+        has_record=record is not None or RECORD_NAME in remote.files,
+        looked_at=(RECORD_NAME, SIGNATURE_NAME),
+    )
+
+
 def record_beside(path: Path) -> Path:
     """Return where a model's record file lies: `DIR/provenance.jsonl` or `FILE.provenance.jsonl`."""
     return path / RECORD_NAME if path.is_dir() else path.with_name(f"{path.name}.{RECORD_NAME}")
@@ -165,10 +205,14 @@ def _take_bundles(path: Path, found: list[Found], spoilt: list[Spoilt], *, named
             raise
         spoilt.append(Spoilt(source, error, named=named, record=False))
         return
+    _take_content(source, data, found, spoilt, named=named)
+
+
+def _take_content(source: str, data: bytes, found: list[Found], spoilt: list[Spoilt], *, named: bool) -> None:
     lines = _json_lines(data)
     if len(lines) > MAX_SIGNATURES:
         too_many = BundleError(
-            f"The signature {path.name} holds {len(lines)} bundles; at most {MAX_SIGNATURES} are read.",
+            f"The signature {source} holds {len(lines)} bundles; at most {MAX_SIGNATURES} are read.",
             hint="Name the file with the signer's own bundle: --signature F.",
         )
         spoilt.append(Spoilt(source, too_many, named=named, record=False))

@@ -14,6 +14,7 @@ from weighbridge.verdict import Result
 from weighbridge.weighing import README
 
 from .case import Case
+from .hubs import judge_hub
 
 __all__ = ["judge_files", "judge_statement"]
 
@@ -45,6 +46,8 @@ def judge_files(case: Case) -> bool:
         for n in (1, 2):
             case.put(n, Result.SKIPPED, "not read: nothing unauthenticated may say which files to open")
         return False
+    if case.remote is not None:
+        return judge_hub(case, case.remote, manifest)
     try:
         comparison = compare(
             manifest,
@@ -73,10 +76,14 @@ def _judge_enumeration(case: Case, comparison: Comparison) -> bool:
         "unsigned": list(comparison.unsigned[:_LISTED]),
         "signed": comparison.signed,
     }
+    if case.snapshot is not None:
+        evidence |= {"hub": case.snapshot.repo, "commit": case.snapshot.commit}
     if error is not None:
         case.put_error(1, error)
         return case.put(1, Result.FAIL, case.steps[1].reason, evidence)
     told = [f"{comparison.checked} of {_count(comparison.signed, 'signed file')} here"]
+    if case.snapshot is not None:
+        told.append(f"commit {case.snapshot.commit[:12]} of {case.snapshot.repo}, from the hub's cache")
     if comparison.missing:
         told.append(f"missing: {_listed(comparison.missing)}")
     if let_through:

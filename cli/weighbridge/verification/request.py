@@ -82,6 +82,8 @@ class Options(TypedDict, total=False):
     """Accept that signed files are missing; a warning, and the conclusion is `subset`."""
     all_digests: bool
     """With `release`: recompute every digest that the release holds, not only SHA-256."""
+    remote: bool
+    """Ask the hub what it holds, before anything is downloaded: the path is then `hf:ORG/NAME[@REV]`."""
     trust: TrustStore | None
     """Pinned logs; by default those of the user's config folder."""
     memory: Memory | None
@@ -145,6 +147,7 @@ class Request:
     ignore_unsigned_files: bool
     allow_subset: bool
     all_digests: bool
+    remote: bool
     memory: Memory
     now: datetime
     progress: Callable[[int, int], None] | None
@@ -183,6 +186,7 @@ class Request:
             ignore_unsigned_files=options.get("ignore_unsigned_files", False),
             allow_subset=options.get("allow_subset", False),
             all_digests=all_digests,
+            remote=options.get("remote", False),
             memory=options.get("memory") or Memory(config_folder()),
             now=now,
             progress=options.get("progress"),

@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from weighbridge.errors import EnumerationError, InputError
+from weighbridge.hub.cache import located
 
 from .hashing import ALGORITHMS, Interrupted, Watch
 from .names import DEFAULT_IGNORES, README, IgnoreRules, collisions, name_fault
 from .reading import SMALL, FileReader, Found
+from .snapshots import open_tree
 from .templates import MAX_TEMPLATES
 from .tree import Listed, Tree
 from .weighed import Tensor, WeighedModel, model_digest, root_digest, weights_digest
@@ -113,7 +115,7 @@ def read_model(
 
     Raises InputError and EnumerationError as `weigh` does.
     """
-    with Tree(path) as tree:
+    with open_tree(located(path)) as tree:
         rules = ignore_rules(tree, ignore)
         listed, _ = tree.listing(rules.covers)
         if not tree.is_file and any(file.path.startswith(f"{README}/") for file in listed):

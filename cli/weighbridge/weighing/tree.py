@@ -26,7 +26,18 @@ from weighbridge.errors import EnumerationError, InputError, WeighbridgeError
 
 from .names import name_fault, shown
 
-__all__ = ["MAX_DEPTH", "MAX_FILES", "MAX_NAMES", "Listed", "Tree", "changed"]
+__all__ = [
+    "FOLDER_FLAGS",
+    "MAX_DEPTH",
+    "MAX_FILES",
+    "MAX_NAMES",
+    "RELATIVE",
+    "Listed",
+    "Tree",
+    "changed",
+    "is_link",
+    "open_error",
+]
 
 MAX_DEPTH: Final = 64
 """Deepest folder that is entered."""
@@ -37,9 +48,9 @@ MAX_FILES: Final = 100_000
 MAX_NAMES: Final = 1000
 """Most names that are listed of an ignored folder."""
 
-_RELATIVE: Final = {os.open, os.stat} <= os.supports_dir_fd and os.scandir in os.supports_fd
+RELATIVE: Final = {os.open, os.stat} <= os.supports_dir_fd and os.scandir in os.supports_fd
 _NOFOLLOW: Final[int] = getattr(os, "O_NOFOLLOW", 0)
-_FOLDER_FLAGS: Final[int] = (
+FOLDER_FLAGS: Final[int] = (
     os.O_RDONLY | _NOFOLLOW | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_CLOEXEC", 0)
 )
 # Without O_NONBLOCK, opening a FIFO that took a file's place would wait for ever for a writer.
@@ -91,7 +102,7 @@ def _is_same(file: Listed, status: os.stat_result) -> bool:
     )
 
 
-def _is_link(status: os.stat_result) -> bool:
+def is_link(status: os.stat_result) -> bool:
     """Tell whether this is a symbolic link, or on Windows a link or junction."""
     if stat.S_ISLNK(status.st_mode):
         return True
@@ -99,7 +110,7 @@ def _is_link(status: os.stat_result) -> bool:
 
 
 def _not_regular(path: str, status: os.stat_result) -> EnumerationError:
-    if _is_link(status):
+    if is_link(status):
         return EnumerationError(
             f"{path} is a link; links in a model are not followed.",
             hint="Replace it by the file itself (cp -L), or leave it out with --ignore.",
@@ -153,10 +164,10 @@ class Tree:
         self._root = -1
 
     def __enter__(self) -> Self:
-        if _RELATIVE:
+        if RELATIVE:
             try:
                 # The root may be a link: the person who runs this named it. So no O_NOFOLLOW here.
-                self._root = os.open(self.folder, _FOLDER_FLAGS & ~_NOFOLLOW)
+                self._root = os.open(self.folder, FOLDER_FLAGS & ~_NOFOLLOW)
             except OSError as error:
                 raise _unreadable(str(self.folder), error) from error
         return self
@@ -194,11 +205,11 @@ class Tree:
         waiting = [""]
         while waiting:
             for path, status in self._entries(waiting.pop()):
-                regular = stat.S_ISREG(status.st_mode) and not _is_link(status)
+                regular = stat.S_ISREG(status.st_mode) and not is_link(status)
                 if regular and path in known:
                     yield path, status
                     continue
-                is_folder = stat.S_ISDIR(status.st_mode) and not _is_link(status)
+                is_folder = stat.S_ISDIR(status.st_mode) and not is_link(status)
                 if skip(path):
                     skipped.append(path + "/" if is_folder else path)
                     continue
@@ -209,7 +220,15 @@ class Tree:
                 elif regular:
                     yield path, status
                 else:
-                    raise _not_regular(path, status)
+                    raise self._refused(path, status)
+
+    def _status(self, _folder: int | str, _path: str, status: os.stat_result) -> os.stat_result | None:
+        """Return the status that counts for an entry of an opened folder, None for what is not there."""
+        return status
+
+    def _refused(self, path: str, status: os.stat_result) -> EnumerationError:
+        """Return why something that is neither file nor folder does not belong in a model."""
+        return _not_regular(path, status)
 
     def _single(self) -> tuple[str, os.stat_result]:
         if fault := name_fault(self.name):
@@ -218,7 +237,7 @@ class Tree:
             status = self.path.lstat()
         except OSError as error:
             raise _unreadable(self.name, error) from error
-        if _is_link(status) or not stat.S_ISREG(status.st_mode):
+        if is_link(status) or not stat.S_ISREG(status.st_mode):
             raise _not_regular(self.name, status)
         return self.name, status
 
@@ -236,8 +255,10 @@ class Tree:
                 with os.scandir(handle) as entries:
                     for entry in entries:
                         # On Windows an entry knows neither inode nor device: ask the path.
-                        status = entry.stat(follow_symlinks=False) if _RELATIVE else os.lstat(entry.path)
-                        found.append((prefix + entry.name, status))
+                        own = entry.stat(follow_symlinks=False) if RELATIVE else os.lstat(entry.path)
+                        status = self._status(handle, prefix + entry.name, own)
+                        if status is not None:
+                            found.append((prefix + entry.name, status))
             except FileNotFoundError as error:
                 raise changed(folder or str(self.path), "changed") from error
             except OSError as error:
@@ -251,16 +272,16 @@ class Tree:
         Yields a descriptor for `os.open(…, dir_fd=…)`, or the path where the platform has none.
         """
         parts = folder.split("/") if folder else []
-        if not _RELATIVE:
+        if not RELATIVE:
             yield self._checked_path(parts)
             return
         handle = os.dup(self._root)
         try:
             for part in parts:
                 try:
-                    inner = os.open(part, _FOLDER_FLAGS, dir_fd=handle)
+                    inner = os.open(part, FOLDER_FLAGS, dir_fd=handle)
                 except OSError as error:
-                    raise _open_error(folder, error) from error
+                    raise open_error(folder, error) from error
                 os.close(handle)
                 handle = inner
             yield handle
@@ -275,8 +296,8 @@ class Tree:
             try:
                 status = path.lstat()
             except OSError as error:
-                raise _open_error("/".join(parts), error) from error
-            if _is_link(status) or not stat.S_ISDIR(status.st_mode):
+                raise open_error("/".join(parts), error) from error
+            if is_link(status) or not stat.S_ISDIR(status.st_mode):
                 raise changed("/".join(parts), "was replaced")
         return str(path)
 
@@ -286,18 +307,22 @@ class Tree:
         Raises EnumerationError if it is no longer what was listed. That it stays so while it is
         read is for `relist` to find.
         """
-        name = file.path.rpartition("/")[2]
         try:
-            if isinstance(folder, int):
-                handle = os.open(name, _FILE_FLAGS, dir_fd=folder)
-            else:
-                handle = os.open(Path(folder, name), _FILE_FLAGS)
+            handle = self._open(folder, file)
         except OSError as error:
-            raise _open_error(file.path, error) from error
+            raise open_error(file.path, error) from error
         if not _is_same(file, os.fstat(handle)):
             os.close(handle)
             raise changed(file.path, "changed or was replaced")
         return handle
+
+    def _open(self, folder: int | str, file: Listed) -> int:
+        return self._open_name(folder, file.path.rpartition("/")[2])
+
+    def _open_name(self, folder: int | str, name: str) -> int:
+        if isinstance(folder, int):
+            return os.open(name, _FILE_FLAGS, dir_fd=folder)
+        return os.open(Path(folder, name), _FILE_FLAGS)
 
     def names_below(self, folder: str) -> list[str]:
         """Return the paths of what lies below an ignored folder, at most MAX_NAMES, for display only.
@@ -314,7 +339,7 @@ class Tree:
                 names.append(f"{inner}/")
                 continue
             for path, status in entries:
-                if stat.S_ISDIR(status.st_mode) and not _is_link(status):
+                if stat.S_ISDIR(status.st_mode) and not is_link(status):
                     waiting.append(path)
                 else:
                     names.append(path)
@@ -337,7 +362,7 @@ class Tree:
             raise changed(min(left), "disappeared")
 
 
-def _open_error(path: str, error: OSError) -> EnumerationError | InputError:
+def open_error(path: str, error: OSError) -> EnumerationError | InputError:
     """Tell what vanished or became a link after it was listed from what may not be read."""
     if error.errno in {errno.ELOOP, errno.ENOTDIR, errno.EMLINK}:
         return changed(path, "was replaced by a link or another kind of file")

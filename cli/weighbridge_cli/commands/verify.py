@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from weighbridge_cli.options import EXISTING, ignore_option, json_option, model_argument
+from weighbridge_cli.options import EXISTING, ignore_option, json_option
 from weighbridge_cli.terminal import Progress, print_json
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ _VKEY = re.compile(r"[^+\s]+\+[0-9a-f]{8}\+[A-Za-z0-9+/]+=*")
 
 
 @click.command("verify")
-@model_argument
+@click.argument("path", type=EXISTING, required=False, metavar="[PATH|hf:ORG/NAME[@REV]]")
 @click.option(
     "--release", metavar="NS/NAME[@VERSION]", help="Wanted: a release by an owner of NS as recorded."
 )
@@ -75,11 +75,24 @@ _VKEY = re.compile(r"[^+\s]+\+[0-9a-f]{8}\+[A-Za-z0-9+/]+=*")
 @click.option("--ignore-unsigned-files", is_flag=True, help="Let files pass that nobody signed, and warn.")
 @click.option("--allow-subset", is_flag=True, help="Accept a partial copy: signed files may be missing.")
 @click.option("--all-digests", is_flag=True, help="With --release: recompute every digest that it holds.")
-@click.option("--offline", is_flag=True, help="Promise no network: refuses --registry.")
+@click.option("--remote", is_flag=True, help="Ask the hub what it holds, before anything is downloaded.")
+@click.option("--all-cached", is_flag=True, help="Check every model in the hub's cache, in one table.")
+@click.option("--offline", is_flag=True, help="Promise no network: refuses --registry and --remote.")
 @json_option
 @click.pass_context
-def command(context: click.Context, /, *, path: Path, as_json: bool, offline: bool, **given: Any) -> None:
-    """Check that PATH is, byte for byte, what a signer whom you name has released.
+def command(
+    context: click.Context,
+    /,
+    *,
+    path: Path | None,
+    as_json: bool,
+    offline: bool,
+    all_cached: bool,
+    **given: Any,
+) -> None:
+    """Check that a model is, byte for byte, what a signer whom you name has released.
+
+    The model is a folder, a file, or hf:ORG/NAME in the cache of the Hugging Face hub.
 
     Say whom to trust with --release, --public-key, --certificate-chain, or --identity and --issuer; who is
     named several times is one of several that may have signed. Exit code: 0 verified, 1 refused, 2 wrong
@@ -87,10 +100,16 @@ def command(context: click.Context, /, *, path: Path, as_json: bool, offline: bo
     """
     from weighbridge.verification import check
 
-    if offline and given["registry"]:
-        raise click.UsageError("--offline and --registry contradict each other.")
+    if offline and (given["registry"] or given["remote"]):
+        network = "--registry" if given["registry"] else "--remote"
+        raise click.UsageError(f"--offline and {network} contradict each other.")
+    if (path is None) != all_cached:
+        raise click.UsageError("Give the path of one model, or --all-cached.")
     with Progress("weighing", quiet=as_json) as progress:
-        verdict = check(path, **_options(given, progress))
+        options = _options(given, progress)
+        if path is None:
+            context.exit(_all_cached(options, as_json=as_json))
+        verdict = check(path, **options)
     if as_json:
         print_json(verdict.to_json())
     else:
@@ -98,6 +117,19 @@ def command(context: click.Context, /, *, path: Path, as_json: bool, offline: bo
 
         show(verdict)
     context.exit(verdict.exit_code)
+
+
+def _all_cached(options: Options, *, as_json: bool) -> int:
+    from weighbridge.verification import check_cached, worst
+
+    found = list(check_cached(**options))
+    if as_json:
+        print_json({"v": 1, "models": [each.to_json() for each in found]})
+    else:
+        from weighbridge_cli.verdicts import show_cached
+
+        show_cached(found)
+    return worst(found)
 
 
 def _options(given: dict[str, Any], progress: Progress) -> Options:
@@ -133,6 +165,7 @@ def _options(given: dict[str, Any], progress: Progress) -> Options:
         ignore_unsigned_files=given["ignore_unsigned_files"],
         allow_subset=given["allow_subset"],
         all_digests=given["all_digests"],
+        remote=given["remote"],
         progress=progress,
     )
 

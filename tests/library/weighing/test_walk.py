@@ -33,7 +33,7 @@ def model(tmp_path: Path) -> Path:
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Both ways to open files: relative to descriptors, and by checked paths as on Windows."""
     if request.param == "paths":
-        monkeypatch.setattr(trees, "_RELATIVE", False)
+        monkeypatch.setattr(trees, "RELATIVE", False)
     return str(request.param)
 
 
