@@ -17,8 +17,9 @@ from weighbridge import certificates, dsse, keys
 from weighbridge.bundles import Bundle, CertificateChain, PublicKeyHint, SigstoreMaterial
 from weighbridge.errors import SignerError, StatementError
 from weighbridge.identities import CertificateIdentity, Identity, KeyIdentity
-from weighbridge.sigstore_trust import SigstoreTrust, TimeEvidence, stamped_times
+from weighbridge.sigstore_trust import SigstoreTrust
 from weighbridge.statements import LEGACY_PREDICATE_TYPE, parse_statement
+from weighbridge.timestamps import TimeEvidence, TimestampAuthority, stamped_times
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey as PublicKey
@@ -31,8 +32,7 @@ __all__ = ["Authenticated", "SigstoreTrust", "TimeEvidence", "authenticate"]
 class Authenticated:
     """What a verified bundle proves: this identity signed this payload.
 
-    `times` are vouched for by others (Rekor, time-stamp authorities), never by the signer; empty for
-    a bare key.
+    `times` are vouched for by others (Rekor, time-stamp authorities, witnesses), never by the signer.
     """
 
     identity: Identity
@@ -48,23 +48,27 @@ def authenticate(
     keys: Mapping[str, PublicKey] | Sequence[PublicKey] = (),
     anchors: Sequence[Certificate] = (),
     sigstore: Sequence[SigstoreTrust] = (),
+    stampers: Sequence[TimestampAuthority] = (),
     now: datetime,
     times: Sequence[TimeEvidence] = (),
 ) -> Authenticated:
     """Verify the bundle's signature against what the caller trusts.
 
     `keys` are candidates, by hint or in any order; `anchors` trusted certificates; `sigstore` trusted
-    instances. `now` must be aware. `times` is evidence that the caller has already verified (a witness's
-    cosignature): an expired certificate passes only at such a time or one that the bundle proves.
+    instances; `stampers` trusted time-stamp authorities beside those of the instances. `now` must be aware.
+    `times` is evidence that the caller has already verified (a witness's cosignature): an expired certificate
+    passes only at such a time or one that the bundle proves.
 
     Raises `SignerError` (step 4) with the reason. The bundle has no other way to fail; a trusted Sigstore
     root that can't be used itself is a `ConfigurationError`.
     """
+    trusted = (*stampers, *(stamper for trust in sigstore for stamper in trust.stampers))
     match bundle.material:
         case PublicKeyHint() as material:
-            return _with_key(bundle, material, keys)
+            return _with_key(bundle, material, keys, stamped_times(bundle, trusted))
         case CertificateChain() as material:
-            return _with_certificate(bundle, material, anchors, sigstore, now, times)
+            evidence = (*times, *stamped_times(bundle, trusted))
+            return _with_certificate(bundle, material, anchors, now, evidence)
         case SigstoreMaterial() as material:
             return _with_sigstore(bundle, material, sigstore, now)
         case _:
@@ -72,7 +76,10 @@ def authenticate(
 
 
 def _with_key(
-    bundle: Bundle, material: PublicKeyHint, candidates: Mapping[str, PublicKey] | Sequence[PublicKey]
+    bundle: Bundle,
+    material: PublicKeyHint,
+    candidates: Mapping[str, PublicKey] | Sequence[PublicKey],
+    times: tuple[TimeEvidence, ...],
 ) -> Authenticated:
     given = list(candidates.values()) if isinstance(candidates, Mapping) else list(candidates)
     evidence = {"hint": material.hint, "tried": [keys.hint(key) for key in given]}
@@ -91,7 +98,7 @@ def _with_key(
         )
     for key in fitting:
         if _holds(bundle, key):
-            return _authenticated(bundle, KeyIdentity(keys.spki_sha256(key)))
+            return _authenticated(bundle, KeyIdentity(keys.spki_sha256(key)), times)
     raise SignerError(
         "the signature does not hold: the statement was changed after signing, or signed by somebody else",
         hint="do not use it; get it again from its publisher",
@@ -110,9 +117,8 @@ def _with_certificate(
     bundle: Bundle,
     material: CertificateChain,
     anchors: Sequence[Certificate],
-    sigstore: Sequence[SigstoreTrust],
     now: datetime,
-    times: Sequence[TimeEvidence],
+    evidence: tuple[TimeEvidence, ...],
 ) -> Authenticated:
     chain = [certificates.load_certificate(der) for der in material.certificates]
     if not anchors:
@@ -121,8 +127,7 @@ def _with_certificate(
             hint="name the authority's certificate with --certificate-chain",
             evidence={"subject": chain[0].subject.rfc4514_string()},
         )
-    evidence = (*times, *stamped_times(bundle, sigstore))
-    path = _path_at_any(chain, anchors, [now, *(item.time for item in evidence)])
+    path = _path_at_any(chain, anchors, [now, *(item.time for item in evidence if item.time <= now)])
     if bundle.strict:
         unused = {certificates.anchor_sha256(item) for item in chain} - {
             certificates.anchor_sha256(item) for item in path.chain

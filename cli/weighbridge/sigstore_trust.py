@@ -29,13 +29,14 @@ from weighbridge import bundles, canonical, certificates, tlog
 from weighbridge.bundles import Bundle, InclusionProof, LogEntry, SigstoreMaterial
 from weighbridge.errors import BundleError, ConfigurationError, LogError, SignerError
 from weighbridge.identities import CiClaims, SigstoreIdentity
+from weighbridge.timestamps import TimeEvidence, TimestampAuthority, stamped_times
 
 if TYPE_CHECKING:
     from cryptography.x509 import Certificate
     from sigstore.models import ClientTrustConfig
     from sigstore.verify import Verifier
 
-__all__ = ["SigstoreTrust", "TimeEvidence", "identity_of", "stamped_times"]
+__all__ = ["SigstoreTrust", "identity_of"]
 
 _MAX_CONFIG_BYTES = 4 * 1024 * 1024
 _CLOCK_SKEW = timedelta(hours=1)
@@ -48,14 +49,6 @@ _BUILD_CONFIG, _RUN = f"{_FULCIO}.18", f"{_FULCIO}.21"
 _CONFIG_HINT = "give a client trust configuration, as Sigstore's tools write it (clienttrustconfig.v0.1+json)"
 _KEY_ID = 4  # bytes of a note's key id (C2SP signed-note)
 _CHECKPOINT_LINES = 3  # origin, size, root; then extension lines
-
-
-@dataclass(frozen=True, slots=True)
-class TimeEvidence:
-    """A time that somebody else vouches for: Rekor, a time-stamp authority, a witness of the log."""
-
-    source: Literal["rekor", "timestamp", "witness"]
-    time: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +70,7 @@ class SigstoreTrust:
 
     `trust_domain` is the bare hex SHA-256 of the root certificate (DER) of its newest authority, the
     name of the instance in identities; `trust_domains` has those of retired authorities too.
+    `stampers` are its time-stamp authorities.
     `sha256` is the bare hex digest of the configuration, to be kept beside what it decided.
     """
 
@@ -85,7 +79,7 @@ class SigstoreTrust:
         try:
             root = document["trustedRoot"]
             self._authorities = [_authority(item) for item in root["certificateAuthorities"]]
-            self._stampers = [_authority(item) for item in root.get("timestampAuthorities") or ()]
+            self.stampers = tuple(_stamper(item) for item in root.get("timestampAuthorities") or ())
             self._logs = [_log(item) for item in root["tlogs"]]
         except (KeyError, TypeError, AttributeError, ValueError, SignerError) as error:
             raise ConfigurationError(
@@ -178,29 +172,6 @@ class SigstoreTrust:
         domain = certificates.anchor_sha256(authority.certificates[-1])
         return identity_of(certificate, domain), times
 
-    def stamped_time(self, stamp: bytes, signature: bytes) -> TimeEvidence | None:
-        """Return the time of an RFC 3161 stamp over a signature's bytes, if this instance made it."""
-        from rfc3161_client import VerificationError, VerifierBuilder, decode_timestamp_response
-
-        try:
-            response = decode_timestamp_response(stamp)
-            time = response.tst_info.gen_time
-        except ValueError:
-            return None
-        for authority in self._stampers:
-            stamper, *issuers = authority.certificates
-            builder = VerifierBuilder().tsa_certificate(stamper)
-            for certificate in issuers[:-1]:
-                builder = builder.add_intermediate_certificate(certificate)
-            builder = builder.add_root_certificate(authority.certificates[-1])
-            try:
-                builder.build().verify_message(response, signature)
-            except (VerificationError, ValueError):
-                continue
-            if authority.serves(time):
-                return TimeEvidence("timestamp", time)
-        return None
-
     def _run_verifier(self, bundle: Bundle) -> None:
         """Let sigstore-python verify what the strict parser understood, and nothing else."""
         from sigstore.models import Bundle as ForeignBundle
@@ -230,7 +201,7 @@ class SigstoreTrust:
         return logs
 
     def _times(self, bundle: Bundle, entry: LogEntry, logs: Sequence[_Service]) -> tuple[TimeEvidence, ...]:
-        times = list(stamped_times(bundle, [self]))
+        times = list(stamped_times(bundle, self.stampers))
         if entry.promise is not None and entry.integrated_time is not None:
             times.append(TimeEvidence("rekor", _unix(entry.integrated_time)))
         if not times:
@@ -251,24 +222,6 @@ class SigstoreTrust:
             "the certificate authority was not in service when it issued the signer's certificate",
             evidence={"issuer": certificate.issuer.rfc4514_string()},
         )
-
-
-def stamped_times(bundle: Bundle, trusts: Sequence[SigstoreTrust]) -> tuple[TimeEvidence, ...]:
-    """Return the times of a bundle's RFC 3161 stamps that authorities of trusted instances made.
-
-    Stamps of others prove nothing and are left out; in a strict bundle they are refused.
-    """
-    found = []
-    for stamp in bundle.timestamps:
-        times = (trust.stamped_time(stamp, bundle.signature) for trust in trusts)
-        time = next((time for time in times if time is not None), None)
-        if time is not None:
-            found.append(time)
-        elif bundle.strict:
-            raise SignerError(
-                "the bundle has a time stamp that no trusted authority made over this signature"
-            )
-    return tuple(found)
 
 
 def identity_of(certificate: Certificate, trust_domain: str) -> SigstoreIdentity:
@@ -439,6 +392,11 @@ def _authority(item: dict[str, Any]) -> _Service:
     if not chain:
         raise ValueError("an authority without certificates")
     return _Service(chain, frozenset(), *_period(item.get("validFor")))
+
+
+def _stamper(item: dict[str, Any]) -> TimestampAuthority:
+    service = _authority(item)
+    return TimestampAuthority.of_chain(service.certificates, service.start, service.end)
 
 
 def _log(item: dict[str, Any]) -> _Service:

@@ -80,8 +80,10 @@ class Transport:
     `timeout` (seconds) is the longest silence, and four times that the longest answer.
     """
 
-    def __init__(self, url: str, *, timeout: float = 30.0) -> None:
-        self.url = _checked(url)
+    def __init__(self, url: str, *, timeout: float = 30.0, what: str = "registry") -> None:
+        """Take the address of a registry, or of `what` else people call the server."""
+        self.url = _checked(url, what)
+        self._what = what
         self._timeout = timeout
         self._pool: PoolManager | None = None
 
@@ -112,7 +114,7 @@ class Transport:
         """Make the error for an answer that no working registry gives."""
         return UnavailableError(
             f"{self.url} {why}",
-            hint="check that this is the address of a weighbridge registry, and tell its operator",
+            hint=f"check that this is the address of a {self._what}, and tell its operator",
             evidence={"url": self.url},
         )
 
@@ -232,8 +234,8 @@ class Transport:
         return self._pool
 
 
-def _checked(url: str) -> str:
-    """Check and normalise the address of a registry; raises `InputError`."""
+def _checked(url: str, what: str) -> str:
+    """Check and normalise the address of a server; raises `InputError`."""
     try:
         parts = urlsplit(url.strip())
         usable = parts.scheme in _PORTS and bool(parts.hostname) and parts.port != 0
@@ -244,7 +246,7 @@ def _checked(url: str) -> str:
     except ValueError as error:
         why = f" ({error})"
     raise InputError(
-        f"not the address of a registry: {_without_secret(url)[:200]!r}{why}",
+        f"not the address of a {what}: {_without_secret(url)[:200]!r}{why}",
         hint="give one like https://registry.example or http://127.0.0.1:8484",
     )
 

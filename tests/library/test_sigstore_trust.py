@@ -499,7 +499,7 @@ def test_a_stamp_over_something_else_proves_no_time(
 
     with pytest.raises(SignerError, match="not enough sources of verified time"):
         check(second_version(signed["one"], local_sigstore, foreign), trust)
-    assert trust.stamped_time(b"no stamp", signed["one"].signature) is None
+    assert trust.stampers[0].time_of(b"no stamp", signed["one"].signature) is None
 
 
 @pytest.mark.needs("openssl")

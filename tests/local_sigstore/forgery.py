@@ -100,16 +100,17 @@ class TimeStamper:
     certificate: x509.Certificate
 
     @classmethod
-    def make(cls, folder: Path) -> TimeStamper:
-        """Make keys, certificates and configuration in a folder."""
+    def make(cls, folder: Path, *, purpose: x509.ObjectIdentifier | None = None) -> TimeStamper:
+        """Make keys, certificates and configuration in a folder; another `purpose` makes a false stamper."""
+        folder.mkdir(parents=True, exist_ok=True)
         now = datetime.now(UTC)
         root = Authority("Local Time", start=now - timedelta(days=1), end=now + timedelta(days=1))
         key = ec.generate_private_key(ec.SECP256R1())
-        purpose = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.TIME_STAMPING])
+        eku = x509.ExtendedKeyUsage([purpose or ExtendedKeyUsageOID.TIME_STAMPING])
         certificate = root.issue(
             "Local Time Stamps",
             key.public_key(),
-            extensions=[(key_usage(digital_signature=True), True), (purpose, True)],
+            extensions=[(key_usage(digital_signature=True), True), (eku, True)],
             start=now - timedelta(days=1),
             end=now + timedelta(days=1),
         )
@@ -122,15 +123,21 @@ class TimeStamper:
         (folder / "ts.cnf").write_text(
             "[tsa]\ndefault_tsa = local\n[local]\nserial = serial\ncrypto_device = builtin\n"
             "signer_cert = tsa.pem\nsigner_key = tsa.key\nsigner_digest = sha256\n"
-            "default_policy = 1.2.3.4.1\ndigests = sha256\nordering = yes\n"
+            "default_policy = 1.2.3.4.1\ndigests = sha256, sha1, sha512\nordering = yes\n"
             "tsa_name = no\ness_cert_id_chain = no\n"
         )
         return cls(folder, root, certificate)
 
-    def stamp(self, message: bytes) -> bytes:
+    def stamp(self, message: bytes, *, algorithm: str = "sha256", certificate: bool = True) -> bytes:
         """Return the DER response of a stamp over a message, made now."""
         (self.folder / "message").write_bytes(message)
-        self._openssl("-query", "-data", "message", "-sha256", "-cert", "-out", "query")
+        more = ["-cert"] if certificate else []
+        self._openssl("-query", "-data", "message", f"-{algorithm}", *more, "-out", "query")
+        return self.reply((self.folder / "query").read_bytes())
+
+    def reply(self, query: bytes) -> bytes:
+        """Answer a DER request, as an authority does over HTTP."""
+        (self.folder / "query").write_bytes(query)
         self._openssl(
             "-reply", "-config", "ts.cnf", "-section", "local", "-queryfile", "query", "-out", "reply"
         )

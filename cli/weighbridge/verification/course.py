@@ -111,6 +111,7 @@ def _authenticator(request: Request, reading: Reading) -> Authenticator:
         public_keys=request.public_keys,
         anchors=request.anchors,
         sigstore=request.sigstores,
+        stampers=request.stampers,
         entries=reading.entries,
         policy=request.witness_policy,
     )

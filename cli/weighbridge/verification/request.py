@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, TypedDict, TypeVar
 from weighbridge.config import config_folder
 from weighbridge.errors import InputError, NoteError
 from weighbridge.memory import Memory
+from weighbridge.timestamps import TimestampAuthority
 from weighbridge.tlog import Verifier, WitnessPolicy
 from weighbridge.trust import TrustStore
 from weighbridge_schemas.names import fold_name
@@ -62,6 +63,8 @@ class Options(TypedDict, total=False):
     """With `ci_repository_id`: the path of the workflow's file."""
     ci_ref: str | None
     """With `ci_repository_id`: a pattern of git refs, `*` within and `**` across slashes."""
+    tsa_certificate: str | bytes | Sequence[str | bytes] | None
+    """PEM text of a trusted time-stamp authority: its root, with the certificates below it if you like."""
     trust_config: str | bytes | None
     """A Sigstore client trust configuration (JSON) in place of the public instance's."""
     staging: bool
@@ -140,6 +143,7 @@ class Request:
     record: Path | None
     registry: RegistryClient | None
     pins: Pins
+    stampers: tuple[TimestampAuthority, ...]
     witness_policy: WitnessPolicy | None
     trust_config: bytes | None
     staging: bool
@@ -178,6 +182,10 @@ class Request:
             signatures=tuple(Path(each) for each in _several(options.get("signature"))),
             record=_path(options.get("record")),
             registry=_registry(options.get("registry")),
+            stampers=tuple(
+                TimestampAuthority.of_pem(_bytes(each) or b"")
+                for each in _several(options.get("tsa_certificate"))
+            ),
             pins=_pins(options.get("log_keys", ()), policy, trust),
             witness_policy=policy,
             trust_config=_bytes(options.get("trust_config")),

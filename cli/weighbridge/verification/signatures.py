@@ -20,6 +20,7 @@ from weighbridge.bundles import Bundle, CertificateChain, PublicKeyHint, Sigstor
 from weighbridge.errors import InputError, LogError, SignerError, WeighbridgeError, WitnessError
 from weighbridge.identities import Identity, describe, signer_id, to_json
 from weighbridge.statements import Statement, parse_statement
+from weighbridge.timestamps import TimestampAuthority
 from weighbridge.tlog import WitnessPolicy
 from weighbridge.verdict import FoundSigner
 
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey as PublicKey
     from cryptography.x509 import Certificate
 
-__all__ = ["Authenticator", "Candidate", "Reading", "read_found"]
+__all__ = ["Authenticator", "Candidate", "Reading", "read_found", "unproved_stamps"]
 
 _MAX_ANCHORS: Final = 64
 
@@ -86,6 +87,7 @@ class Authenticator:
         public_keys: Iterable[PublicKey] = (),
         anchors: Iterable[Certificate] = (),
         sigstore: Callable[[], Sequence[SigstoreTrust]] = lambda: (),
+        stampers: Sequence[TimestampAuthority] = (),
         entries: Sequence[Entry] = (),
         policy: WitnessPolicy | None = None,
     ) -> None:
@@ -93,6 +95,7 @@ class Authenticator:
         self._keys = {keys.hint(key): key for key in public_keys}
         self._anchors = list(anchors)
         self._sigstore = sigstore
+        self._stampers = stampers
         self._trusts: Sequence[SigstoreTrust] | None = None
         self._pems = _introduced(entries)
         self._anchor_pems = _introduced_anchors(entries)
@@ -137,7 +140,11 @@ class Authenticator:
             describe(proved.identity),
             authenticated=True,
             wanted=id_ == wanted,
-            details={**to_json(proved.identity), "times": times},
+            details={
+                **to_json(proved.identity),
+                "times": times,
+                "unproved_stamps": unproved_stamps(proved, candidate.bundle),
+            },
             **about,
         )
 
@@ -159,6 +166,7 @@ class Authenticator:
             keys=public_keys,
             anchors=anchors,
             sigstore=sigstore,
+            stampers=self._stampers,
             now=self._now,
             times=self._times.get(bundle.sha256, ()),
         )
@@ -192,6 +200,11 @@ class Authenticator:
         if self._trusts is None:
             self._trusts = tuple(self._sigstore())
         return self._trusts
+
+
+def unproved_stamps(proved: Authenticated, bundle: Bundle) -> int:
+    """Count the time stamps of a bundle that no trusted authority made: they prove nothing, and are told."""
+    return len(bundle.timestamps) - sum(1 for each in proved.times if each.source == "timestamp")
 
 
 def _witnessed(entries: Iterable[Entry], policy: WitnessPolicy | None) -> dict[str, list[TimeEvidence]]:

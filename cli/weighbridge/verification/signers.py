@@ -13,7 +13,7 @@ from .case import Case
 from .entries import Entry
 from .ownership import Ownership, claims_of, read_ownership
 from .request import WantedRelease
-from .signatures import Candidate
+from .signatures import Candidate, unproved_stamps
 from .wanted import Wanted
 
 __all__ = ["judge_signer"]
@@ -86,11 +86,15 @@ def _by_owner(case: Case, release: WantedRelease) -> bool:
 
 def _choose(case: Case, candidate: Candidate, identity: Identity, who: str, more: Sequence[str] = ()) -> bool:
     case.chosen, case.signer = candidate, identity
+    proved = case.authenticator.proved(candidate.bundle)
     evidence = {
         "signer": signer_id(identity),
         "source": candidate.source,
         "statement": candidate.bundle.statement_digest,
+        "times": [{"source": each.source, "time": each.time.isoformat()} for each in proved.times],
     }
+    if unproved_stamps(proved, candidate.bundle):
+        who += " (with a time stamp by an authority that is not trusted here: --tsa-certificate)"
     cautions = [each for each in (*more, _strangers(case, candidate, identity)) if each]
     if cautions:
         return case.put(4, Result.WARN, f"{who}. {'. '.join(cautions)}", evidence)

@@ -28,6 +28,7 @@ from weighbridge_cli.options import EXISTING, ignore_option, json_option, model_
     metavar="N",
     help="Sign shards of N bytes in place of whole files: a large file is hashed on all cores.",
 )
+@click.option("--tsa-url", metavar="U", help="Have the signature stamped by this RFC 3161 authority.")
 @ignore_option
 @signing_options
 @json_option
@@ -37,6 +38,7 @@ def command(
     signature: Path | None,
     algorithm: str,
     shard_size: int | None,
+    tsa_url: str | None,
     ignore: tuple[str, ...],
     as_json: bool,
     **signing: Any,
@@ -52,6 +54,10 @@ def command(
     from weighbridge_cli.signers import SigningOptions, choose_signer
 
     signer = choose_signer(SigningOptions.take(signing))
+    if tsa_url:
+        from weighbridge.stamping import StampedSigner
+
+        signer = StampedSigner(signer, tsa_url)
     with terminal.Progress(f"weighing {path.name}") as progress:
         signed = sign(
             path,

@@ -53,6 +53,13 @@ _VKEY = re.compile(r"[^+\s]+\+[0-9a-f]{8}\+[A-Za-z0-9+/]+=*")
 @click.option(
     "--trust-config", type=EXISTING, metavar="JSON", help="A private Sigstore in place of the public one."
 )
+@click.option(
+    "--tsa-certificate",
+    type=EXISTING,
+    metavar="PEM",
+    multiple=True,
+    help="Trust this time-stamp authority (its root).",
+)
 @click.option("--staging", is_flag=True, help="Sigstore's public test instance in place of the public one.")
 @click.option(
     "--signature",
@@ -156,6 +163,7 @@ def _options(given: dict[str, Any], progress: Progress) -> Options:
         ci_workflow=given["ci_workflow"],
         ci_ref=given["ci_ref"],
         staging=given["staging"],
+        tsa_certificate=[_content(each, _MAX_PEM, "certificate file") for each in given["tsa_certificate"]],
         trust_config=_read(given["trust_config"], _MAX_JSON, "trust configuration"),
         record=given["record"],
         registry=registry,
