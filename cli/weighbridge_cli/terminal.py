@@ -10,8 +10,10 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import sys
 import time
+from collections import deque
 from collections.abc import Iterable, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -27,6 +29,7 @@ __all__ = [
     "note",
     "print_json",
     "printable",
+    "progress_words",
     "put",
     "rows",
     "short",
@@ -38,6 +41,7 @@ __all__ = [
 
 _FULL_DIGEST = re.compile(r"(sha256:[0-9a-f]{12})[0-9a-f]{52}")
 _SECONDS_BETWEEN_UPDATES = 0.1
+_MOST_MOMENTS = 50  # five seconds of updates
 _SECONDS_BEFORE_FIRST = 0.5
 
 
@@ -124,28 +128,37 @@ def unsafe_files(files: Iterable[WeighedFile]) -> list[str]:
 
 
 class Progress:
-    """One line that counts bytes while files are read; shown only where a person watches.
+    """One line with bytes, rate and time left while files are read; shown only where a person watches.
 
     Call it with (done, total) in bytes, from any thread. Nothing is shown for work shorter than half a
-    second, and nothing remains of it afterwards.
+    second, on a terminal that cannot rewrite a line, and nothing remains of it afterwards.
     """
 
     def __init__(self, verb: str, *, quiet: bool = False) -> None:
-        self._verb = verb
-        self._shown = not quiet and sys.stderr.isatty()
+        self._verb = printable(verb)
+        self._shown = not quiet and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
         self._drawn = False
         self._next = time.monotonic() + _SECONDS_BEFORE_FIRST
+        self._seen: deque[tuple[float, int]] = deque(maxlen=_MOST_MOMENTS)
 
     def __call__(self, done: int, total: int) -> None:
         """Show how far it is."""
         now = time.monotonic()
-        if not self._shown or now < self._next:
+        if not self._shown or (self._seen and now < self._seen[-1][0] + _SECONDS_BETWEEN_UPDATES):
             return
-        self._next = now + _SECONDS_BETWEEN_UPDATES
+        self._seen.append((now, done))
+        if now < self._next:
+            return
         self._drawn = True
-        share = 100 * done // total if total else 100
-        sys.stderr.write(f"\r\x1b[K{self._verb} {human_size(done)} of {human_size(total)} ({share} %)")
+        width = shutil.get_terminal_size().columns - 1
+        line = f"{self._verb}  {progress_words(done, total, self._rate())}"
+        sys.stderr.write(f"\r\x1b[K{line if len(line) <= width else line[-width:]}")
         sys.stderr.flush()
+
+    def _rate(self) -> float:
+        """Bytes per second over the last seconds: an average since the start would hide a stall."""
+        (first, done), (last, now_done) = self._seen[0], self._seen[-1]
+        return (now_done - done) / (last - first) if last > first else 0.0
 
     def __enter__(self) -> Self:
         return self
@@ -156,3 +169,16 @@ class Progress:
         if self._drawn:
             sys.stderr.write("\r\x1b[K")
             sys.stderr.flush()
+
+
+def progress_words(done: int, total: int, rate: float) -> str:
+    """Say how far a work is: bytes, share, bytes per second, time left; what is not known is left out."""
+    share = 100 * done // total if total else 100
+    words = f"{human_size(done)} of {human_size(total)}  {share} %"
+    if rate <= 0:
+        return words
+    seconds = round((total - done) / rate)
+    minutes, seconds = divmod(seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    left = f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
+    return f"{words}  {human_size(int(rate))}/s  {left} left"

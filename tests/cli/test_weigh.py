@@ -49,12 +49,15 @@ def test_another_model_is_told_apart_file_by_file_and_tensor_by_tensor(tmp_path:
     (second / "extra.bin").write_bytes(b"x")
     told = weighbridge("weigh", first, "--compare", second)
     assert told.exit_code == 1
-    assert "file changed: model.safetensors" in told.stdout
-    assert "file only in the second: extra.bin" in told.stdout
-    assert "1 of 6 equal, 5 changed" in told.stdout
+    assert "changed  model.safetensors" in told.stdout
+    assert "added    extra.bin" in told.stdout
+    assert "tensors: 7.55 % of the first model's 1.7 kB is in both" in told.stdout
     found = weighbridge("weigh", first, "--compare", second, "--json")
     assert found.exit_code == 1
-    assert found.json()["files"]["changed"] == ["model.safetensors"]
+    document = found.json()
+    assert [each["first"]["path"] for each in document["files"]["changed"]] == ["model.safetensors"]
+    assert document["tensors"]["equal"] == 1
+    assert document["tensors"]["equal_bytes"] == 128
 
 
 def test_what_is_not_there_is_exit_2(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@
 - `tree` enumerates and opens files without following links;
 - `reading` reads a file once: digests, tensors, what it is;
 - `scale` runs that on all cores and puts the model together (`weigh`);
+- `compared` says what differs between two models;
 - `weighed` has the results, and the pure functions behind every digest;
 - `names` says which names are taken and which are ignored;
 - `formats`, `safetensors`, `spans`, `templates`, `hashing` are what reading needs.
@@ -11,6 +12,7 @@
 
 from __future__ import annotations
 
+from .compared import ComparedModels, Differences, compare_models
 from .names import DEFAULT_IGNORES, README
 from .scale import Progress, weigh
 from .weighed import (
@@ -29,10 +31,13 @@ __all__ = [
     "DEFAULT_IGNORES",
     "README",
     "ChatTemplate",
+    "ComparedModels",
+    "Differences",
     "Progress",
     "Tensor",
     "WeighedFile",
     "WeighedModel",
+    "compare_models",
     "model_digest",
     "read_tensor_table",
     "root_digest",

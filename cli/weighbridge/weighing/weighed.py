@@ -121,12 +121,17 @@ class WeighedModel:
         return {
             "v": 1,
             "name": self.name,
+            "size": self.size,
             "model_digest": f"sha256:{self.model_digest}",
             "root_digest": f"sha256:{self.root_digest}",
             "weights_digest": f"sha256:{self.weights_digest}" if self.weights_digest else None,
             "files": [_file_json(file) for file in self.files],
             "readme": _file_json(self.readme) if self.readme else None,
             "tensors": {"count": len(self.tensors), "bytes": sum(t.nbytes for t in self.tensors)},
+            "chat_templates": [
+                {"path": each.path, "name": each.name, "sha256": f"sha256:{each.sha256}"}
+                for each in self.chat_templates
+            ],
             "ignored": list(self.ignored),
             "warnings": list(self.warnings),
         }

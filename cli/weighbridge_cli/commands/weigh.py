@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ import click
 from weighbridge_cli.options import EXISTING, ignore_option, json_option, model_argument
 
 if TYPE_CHECKING:
-    from weighbridge.weighing import WeighedModel
+    from weighbridge.weighing import ComparedModels, Differences, WeighedModel
 
 
 @click.command("weigh")
@@ -37,14 +38,14 @@ def command(
         else:
             _show(weighed, tensors=tensors)
         return
-    other = _weigh(compare, ignore)
-    same = weighed.model_digest == other.model_digest
-    found = comparison(weighed, other)
+    from weighbridge.weighing import compare_models
+
+    found = compare_models(weighed, _weigh(compare, ignore))
     if as_json:
-        terminal.print_json({"v": 1, "same": same, **found})
+        terminal.print_json(found.to_json())
     else:
-        _show_comparison(weighed, other, found)
-    click.get_current_context().exit(0 if same else 1)
+        _show_comparison(found)
+    click.get_current_context().exit(0 if found.same else 1)
 
 
 def _weigh(path: Path, ignore: tuple[str, ...]) -> WeighedModel:
@@ -88,8 +89,7 @@ def _show(weighed: WeighedModel, *, tensors: bool) -> None:
     terminal.put()
     if tensors:
         terminal.rows(
-            (tensor.sha256, tensor.dtype, "x".join(map(str, tensor.shape)) or "scalar", tensor.name)
-            for tensor in weighed.tensors
+            (tensor.sha256, tensor.dtype, _shape(tensor.shape), tensor.name) for tensor in weighed.tensors
         )
         terminal.put()
     total = terminal.human_size(sum(tensor.nbytes for tensor in weighed.tensors))
@@ -115,51 +115,61 @@ def _remark(file: Any, weighed: WeighedModel) -> str:
     return "can run code when loaded" if file.unsafe_to_load else ""
 
 
-def comparison(first: WeighedModel, second: WeighedModel) -> dict[str, Any]:
-    """Say what differs between two models, files by path and tensors by name."""
-    files = [{file.path: file.digests["sha256"] for file in model.files} for model in (first, second)]
-    tensors = [{tensor.name: tensor for tensor in model.tensors} for model in (first, second)]
-    shared = tensors[0].keys() & tensors[1].keys()
-    equal = {name for name in shared if tensors[0][name].sha256 == tensors[1][name].sha256}
-    return {
-        "model_digests": [_digest(first.model_digest), _digest(second.model_digest)],
-        "weights_digests": [_digest(first.weights_digest), _digest(second.weights_digest)],
-        "files": {
-            "only_first": sorted(files[0].keys() - files[1].keys()),
-            "only_second": sorted(files[1].keys() - files[0].keys()),
-            "changed": sorted(
-                path for path in files[0].keys() & files[1].keys() if files[0][path] != files[1][path]
-            ),
-        },
-        "tensors": {
-            "equal": len(equal),
-            "equal_bytes": sum(tensors[0][name].nbytes for name in equal),
-            "changed": sorted(shared - equal),
-            "only_first": sorted(tensors[0].keys() - tensors[1].keys()),
-            "only_second": sorted(tensors[1].keys() - tensors[0].keys()),
-        },
-    }
+_SHOWN = 12
 
 
-def _show_comparison(first: WeighedModel, second: WeighedModel, found: dict[str, Any]) -> None:
+def _show_comparison(found: ComparedModels) -> None:
     from weighbridge_cli import terminal
 
-    if first.model_digest == second.model_digest:
+    if found.same:
         terminal.put("the same model: all files are equal (README.md aside)", colour="green")
         return
-    same_weights = first.weights_digest is not None and first.weights_digest == second.weights_digest
-    terminal.put("the same weights in other files" if same_weights else "not the same model", colour="yellow")
-    for title, key in (
-        ("only in the first", "only_first"),
-        ("only in the second", "only_second"),
-        ("changed", "changed"),
-    ):
-        for path in found["files"][key]:
-            terminal.put(f"  file {title}: {path}")
-    tensors = found["tensors"]
-    total = len(first.tensors)
-    if total or second.tensors:
-        terminal.put(
-            f"  tensors: {tensors['equal']} of {total} equal, {len(tensors['changed'])} changed, "
-            f"{len(tensors['only_first'])} gone, {len(tensors['only_second'])} new"
+    words = "the same weights in other files" if found.same_weights else "not the same model"
+    terminal.put(words, colour="yellow")
+    tensors = found.tensors
+    if tensors.bytes_first or tensors.bytes_second:
+        _show_differences(
+            "tensors", tensors, lambda tensor: f"{tensor.name}  {tensor.dtype} {_shape(tensor.shape)}"
         )
+    _show_differences("files", found.files, lambda file: file.path)
+
+
+def _show_differences(title: str, found: Differences[Any], name: Callable[[Any], str]) -> None:
+    """Count first, then list: what a person asks is how much, and only then which."""
+    from weighbridge_cli import terminal
+
+    size = terminal.human_size
+    terminal.put()
+    terminal.put(
+        f"{title}: {found.percent_equal:.2f} % of the first model's {size(found.bytes_first)} is in both",
+        bold=True,
+    )
+    terminal.rows(
+        [
+            (what, str(count), size(sum_).rjust(9))
+            for what, count, sum_ in (
+                ("equal", len(found.equal), found.bytes_equal),
+                ("changed", len(found.changed), found.bytes_changed),
+                ("under another name", len(found.moved), found.bytes_moved),
+                ("removed", len(found.removed), found.bytes_removed),
+                ("added", len(found.added), found.bytes_added),
+            )
+            if count
+        ],
+        indent="  ",
+    )
+    lines = [
+        f"changed  {name(a)}" if name(a) == name(b) else f"changed  {name(a)} -> {name(b)}"
+        for a, b in found.changed
+    ]
+    lines += [f"moved    {name(a)} -> {name(b)}" for a, b in found.moved]
+    lines += [f"removed  {name(each)}" for each in found.removed]
+    lines += [f"added    {name(each)}" for each in found.added]
+    for line in lines[:_SHOWN]:
+        terminal.put(f"    {line}")
+    if len(lines) > _SHOWN:
+        terminal.put(f"    and {len(lines) - _SHOWN} more; --json lists all")
+
+
+def _shape(shape: tuple[int, ...]) -> str:
+    return "x".join(map(str, shape)) or "scalar"
