@@ -209,7 +209,7 @@ def test_evaluations_keep_what_fits_and_list_the_rest() -> None:
         (b"---\njust text\n---\n", "not a list of `name: value`"),
         (b"---\na: &x [1]\nb: *x\n---\n", "line 3 uses a YAML alias"),
         (b"---\na: 1\na: 2\n---\n", "line 3: key 'a' appears twice"),
-        (b"---\na: " + b"[" * 100_000 + b"\n---\n", "deeper than 32"),
+        (b"---\na: " + b"[" * 100_000 + b"\n---\n", "deeper than 32|maximum nesting depth"),
         (b"---\na: '" + b"x" * 1_100_000 + b"'\n---\n", "longer than"),
         (b"---\na: \xff\n---\n", "not UTF-8 at byte 7"),
         (b"x" * (4 * 1024 * 1024 + 1), "the limit is"),

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from weighbridge.errors import InputError
-from weighbridge.weighing import Progress, WeighedFile
+from weighbridge.weighing import Progress, WeighedFile, model_digest
 from weighbridge.weighing.hashing import Watch
 from weighbridge.weighing.reading import FileReader, Found
 from weighbridge.weighing.scale import checked_algorithm, collision_warnings, read_model
@@ -34,6 +34,13 @@ class Serialized:
     name: str
     files: tuple[WeighedFile, ...]
     warnings: tuple[str, ...]
+
+    @property
+    def model_digest(self) -> str | None:
+        """The identity of the model, in hex: known only if the manifest is of whole files by SHA-256."""
+        serialization = self.manifest.serialization
+        known = serialization.hash_type == "sha256" and serialization.sharding is None
+        return model_digest(self.files) if known else None
 
     @property
     def size(self) -> int:

@@ -77,6 +77,7 @@ def command(
                 "v": 1,
                 "signature": str(signed.path_written),
                 "root_digest": f"sha256:{manifest.root_digest}",
+                "model_digest": serialized.model_digest and f"sha256:{serialized.model_digest}",
                 "files": len(serialized.files),
                 "size": serialized.size,
                 "hash_type": manifest.serialization.hash_type,
