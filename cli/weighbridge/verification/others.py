@@ -68,8 +68,8 @@ def disagreements(case: Case, chosen: Candidate) -> tuple[str, list[dict[str, An
     sources = ", ".join(f"{one['source']} ({one['difference']})" for one in found[:_TOLD])
     more = f" and {len(found) - _TOLD} more" if len(found) > _TOLD else ""
     return (
-        f"SIGNED DIFFERENTLY: {chosen.source} counts here, and contradicts {sources}{more}, by a signer whom "
-        "you named too. Ask them which one is meant"
+        f"SIGNED DIFFERENTLY: {chosen.source} counts here and contradicts {sources}{more}, which a wanted "
+        "signer signed too. Ask them which one is meant"
     ), found
 
 
