@@ -175,7 +175,8 @@ def _with_sigstore(
         "the statement is signed through a Sigstore instance that is not trusted here"
         if trusts
         else "the statement is signed through Sigstore, and no Sigstore instance to check it with is known",
-        hint="for a private Sigstore give its configuration with --trust-config",
+        hint="the public Sigstore is trusted unless another one is named: its staging instance with "
+        "--staging, a private one with --trust-config",
         evidence={"issuer": certificate.issuer.rfc4514_string()},
     )
 

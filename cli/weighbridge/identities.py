@@ -9,6 +9,7 @@ next, so that all statements of one signer come together under one id.
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, assert_never
 
@@ -26,11 +27,15 @@ __all__ = [
     "canonical",
     "describe",
     "kind",
+    "lasting_id",
     "matches",
     "ref_matches",
     "signer_id",
     "to_json",
 ]
+
+
+_PLAIN = re.compile(r"[A-Za-z0-9._/@+:~-]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +127,26 @@ def signer_id(identity: Identity) -> str:
     return hashlib.sha256(canonical(identity)).hexdigest()
 
 
+def lasting_id(identity: Identity) -> str:
+    """Return an id that a CI workflow keeps from one ref to the next; of all others the signer id.
+
+    The subject of a CI run names the ref, so that each tag signs under another signer id. Whether one
+    workflow goes on releasing is told by this one: the ids of repository and owner, and the workflow's path.
+    """
+    ci = identity.ci if isinstance(identity, SigstoreIdentity) else None
+    if not isinstance(identity, SigstoreIdentity) or ci is None or None in (ci.repository_id, ci.owner_id):
+        return signer_id(identity)
+    members = {
+        "issuer": identity.issuer,
+        "owner_id": ci.owner_id,
+        "repository_id": ci.repository_id,
+        "trust_domain": f"sha256:{identity.trust_domain}",
+        "type": "ci",
+        "workflow_path": ci.workflow_path,
+    }
+    return hashlib.sha256(json.encode(members)).hexdigest()
+
+
 def describe(identity: Identity) -> str:
     """Say in plain words who signed, in one printable line; not reversible, for people."""
     match identity:
@@ -140,19 +165,19 @@ def describe(identity: Identity) -> str:
 def _run(ci: CiClaims, subject: str) -> str:
     """Say which CI run it was; the ids stand beside the names because names can be registered again."""
     ids = [
-        f"{name} id {_shown(id_)}"
+        f"{name} id {_word(id_)}"
         for name, id_ in (("repository", ci.repository_id), ("owner", ci.owner_id))
         if id_
     ]
-    words = f"the workflow {_shown(ci.workflow_path or subject)}"
+    words = f"the workflow {_word(ci.workflow_path or subject)}"
     if ci.repository:
-        words += f" of {_shown(ci.repository)}"
+        words += f" of {_word(ci.repository)}"
     if ids:
         words += f" ({', '.join(ids)})"
     if ci.ref:
-        words += f" at {_shown(ci.ref)}"
+        words += f" at {_word(ci.ref)}"
     if ci.commit:
-        words += f", commit {_shown(ci.commit)[:12]}"
+        words += f", commit {_word(ci.commit[:12])}"
     return words
 
 
@@ -217,6 +242,12 @@ def ref_matches(pattern: str, ref: str) -> bool:
         if not reached:
             return False
     return len(tokens) in reached
+
+
+def _word(text: str) -> str:
+    """Return a name that cannot be read as more of the sentence around it: a file's name may hold spaces."""
+    shown = _shown(text)
+    return shown if _PLAIN.fullmatch(shown) else "'" + shown.replace("'", "\N{REPLACEMENT CHARACTER}") + "'"
 
 
 def _shown(text: str) -> str:

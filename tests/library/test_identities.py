@@ -73,6 +73,31 @@ def test_the_run_of_a_workflow_is_no_part_of_who_it_is() -> None:
     assert identities.signer_id(CI_RUN) == identities.signer_id(bare)
 
 
+def test_a_workflow_s_file_name_cannot_speak_for_another_repository() -> None:
+    """Mallory's file is called like a sentence about acme."""
+    path = ".github/workflows/release.yml of acme/models (repository id 42, owner id 7) at refs/x'.yml"
+    ci = CiClaims(repository="https://github.com/mallory/x", repository_id="666", workflow_path=path)
+    words = identities.describe(dataclasses.replace(CI_RUN, ci=ci))
+    assert words.startswith("the workflow '.github/")
+    assert ".yml' of https://github.com/mallory/x (repository id 666)" in words
+    assert words.count("'") == 2
+
+
+def test_a_workflow_keeps_its_lasting_id_from_tag_to_tag_and_nobody_else_has_it() -> None:
+    def tagged(**changes: str | None) -> SigstoreIdentity:
+        ci = dataclasses.replace(CLAIMS, **changes)
+        return dataclasses.replace(CI_RUN, subject=f"{ci.repository}@{ci.ref}", ci=ci)
+
+    first = identities.lasting_id(tagged())
+    assert first == identities.lasting_id(tagged(ref="refs/tags/v2.0", commit="b" * 40))
+    assert first == identities.lasting_id(tagged(repository="https://github.com/renamed/models"))
+    for change in ({"repository_id": "43"}, {"owner_id": "8"}, {"workflow_path": "x.yml"}):
+        assert first != identities.lasting_id(tagged(**change))
+    without_ids = tagged(owner_id=None)
+    assert identities.lasting_id(without_ids) == identities.signer_id(without_ids)
+    assert identities.lasting_id(KeyIdentity("a" * 64)) == identities.signer_id(KeyIdentity("a" * 64))
+
+
 @given(subject=st.text(max_size=600))
 def test_a_description_is_one_printable_line_whatever_a_certificate_says(subject: str) -> None:
     words = identities.describe(CertificateIdentity("b" * 64, subject))

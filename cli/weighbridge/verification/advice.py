@@ -22,6 +22,7 @@ from .case import Case
 from .entries import Proof
 from .releases import names_of
 from .request import WantedRelease
+from .wanted import ci_options
 
 __all__ = ["next_commands", "summary"]
 
@@ -30,6 +31,7 @@ _NOT_VERIFIED = {
     Conclusion.UNTRUSTED: "you have not said whom to trust",
     Conclusion.SUBSET: "some of the signed files are not here (step 1)",
 }
+_WAYS = 16  # more commands than anybody reads
 _DIGEST = re.compile(r"(sha256:[0-9a-f]{12})[0-9a-f]{52}")
 
 
@@ -94,7 +96,7 @@ def shortened(text: str) -> str:
 
 
 def _ways_to_name_a_signer(case: Case) -> list[str]:
-    path = shlex.quote(case.place) + (" --remote" if case.remote else "")
+    path = shlex.quote(case.place) + (" --remote" if case.remote else "") + _evidence(case)
     ways: list[str] = []
     unpinned = any(each.proof is Proof.OPEN for each in case.reading.entries)
     for name in [each for each in names_of(case.reading.entries) if WantedRelease.reads(each)][:1]:
@@ -106,8 +108,24 @@ def _ways_to_name_a_signer(case: Case) -> list[str]:
         except SignerError:
             ways.append(f"weighbridge verify {path} {_guess(candidate.bundle)}")
             continue
-        ways.append(f"weighbridge verify {path} {_option(identity)}")
-    return ways
+        ways.append(f"weighbridge verify {path} {_option(identity)}{_instance(case, identity)}")
+    return list(dict.fromkeys(ways))[:_WAYS]
+
+
+def _evidence(case: Case) -> str:
+    """Repeat the options that say where to look."""
+    request = case.request
+    given = [*(("--signature", each) for each in request.signatures), ("--record", request.record)]
+    return "".join(f" {option} {shlex.quote(str(each))}" for option, each in given if each is not None)
+
+
+def _instance(case: Case, identity: Identity) -> str:
+    """Repeat which Sigstore was believed."""
+    if not isinstance(identity, SigstoreIdentity):
+        return ""
+    if case.request.staging:
+        return " --staging"
+    return "" if case.request.trust_config is None else " --trust-config JSON   # the one that you gave now"
 
 
 def _guess(bundle: Bundle) -> str:
@@ -117,7 +135,7 @@ def _guess(bundle: Bundle) -> str:
         case CertificateChain():
             return "--certificate-chain ANCHOR.pem   # from its authority, not from here"
         case SigstoreMaterial():
-            return "--identity S --issuer U --trust-config JSON   # the Sigstore that it was signed with"
+            return "--identity S --issuer U --trust-config JSON   # or --staging: where it was signed"
 
 
 def _option(identity: Identity) -> str:
@@ -126,10 +144,7 @@ def _option(identity: Identity) -> str:
             return f"--public-key KEY.pub   # whose fingerprint is sha256:{spki}"
         case CertificateIdentity(subject=subject):
             return f"--certificate-chain ANCHOR.pem   # the authority that certified {subject}"
-        case SigstoreIdentity(issuer=issuer, ci=CiClaims(repository_id=str(repository)) as ci):
-            owner = f" --ci-owner-id {shlex.quote(ci.owner_id)}" if ci.owner_id else ""
-            workflow = f" --ci-workflow {shlex.quote(ci.workflow_path)}" if ci.workflow_path else ""
-            ids = f"--ci-repository-id {shlex.quote(repository)}{owner}{workflow}"
-            return f"{ids} --issuer {shlex.quote(issuer)}"
+        case SigstoreIdentity(issuer=issuer, ci=CiClaims(repository_id=str()) as ci):
+            return f"{ci_options(ci)} --issuer {shlex.quote(issuer)}"
         case SigstoreIdentity(subject=subject, issuer=issuer):
             return f"--identity {shlex.quote(subject)} --issuer {shlex.quote(issuer)}"

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from weighbridge.errors import WeighbridgeError
-from weighbridge.identities import Identity
+from weighbridge.identities import Identity, signer_id
 from weighbridge.verdict import REQUIRED, Result, Step
 
 from .entries import Entry
@@ -68,6 +68,13 @@ class Case:
     def passed(self, *numbers: int) -> bool:
         """Tell whether all these steps were concluded well."""
         return all(n in self.steps and self.steps[n].result in {Result.PASS, Result.WARN} for n in numbers)
+
+    def accepts(self, identity: Identity) -> bool:
+        """Tell whether step 4 accepts a signer: one whom somebody named, or the owner who was chosen."""
+        if self.signer is None:
+            return False
+        wanted = self.request.wanted
+        return signer_id(identity) == signer_id(self.signer) if wanted is None else wanted.accepts(identity)
 
     @property
     def matched(self) -> bool:

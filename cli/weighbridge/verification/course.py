@@ -8,19 +8,20 @@ the model is opened before the manifest's envelope, signer and form are accepted
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Unpack
+from typing import Any, Unpack
 
 from weighbridge.errors import NotVerifiedError, UndecidedError
 from weighbridge.hub import HubName, located, snapshot_at
-from weighbridge.identities import signer_id
+from weighbridge.identities import lasting_id, signer_id
 from weighbridge.verdict import STEPS, Result, Verdict
 
 from . import registries
 from .advice import next_commands, summary
 from .case import Case
-from .evidence import Evidence, gather, gather_remote
+from .evidence import Evidence, Spoilt, gather, gather_remote
 from .manifests import judge_files, judge_statement
 from .recorded import judge_recorded
 from .releases import Releases
@@ -128,10 +129,10 @@ def _judge_envelope(case: Case) -> bool:
     reading = case.reading
     named = [each for each in reading.spoilt if each.named]
     if named:
-        return case.put_error(3, named[0].error)
+        return _put_spoilt(case, named)
     if not reading.candidates:
         if reading.spoilt:
-            return case.put_error(3, reading.spoilt[0].error)
+            return _put_spoilt(case, reading.spoilt)
         return case.put(3, Result.FAIL, _unsigned(case.evidence))
     count = len(reading.candidates)
     found = "1 signature" if count == 1 else f"{count} signatures"
@@ -144,16 +145,26 @@ def _settle_envelope(case: Case) -> None:
     spoilt = case.reading.spoilt
     if not spoilt or not case.passed(3):
         return
-    first = spoilt[0]
     if case.passed(4, 5):
-        case.put(
-            3,
-            Result.WARN,
-            f"{case.steps[3].reason}; {first.source} is spoilt: {first.error.message}",
-            first.error.evidence,
-        )
+        told = "; ".join(f"{each.source} is spoilt: {each.error.message.rstrip('.')}" for each in spoilt[:5])
+        more = f"; and {len(spoilt) - 5} more are" if len(spoilt) > 5 else ""  # noqa: PLR2004 - as many as are told
+        case.put(3, Result.WARN, f"{case.steps[3].reason}; {told}{more}", _spoilt_evidence(spoilt))
     else:
-        case.put_error(3, first.error)
+        _put_spoilt(case, spoilt)
+
+
+def _put_spoilt(case: Case, spoilt: Sequence[Spoilt]) -> bool:
+    """Conclude that step 3 failed, in the words of the first error, with all of them in the evidence."""
+    first, more = spoilt[0], len(spoilt) - 1
+    others = f" Spoilt as well: {', '.join(each.source for each in spoilt[1:5])}." if more else ""
+    hint = f" {first.error.hint.rstrip('.')}." if first.error.hint else ""
+    reason = f"{first.source}: {first.error.message.rstrip('.')}.{hint}{others}"
+    return case.put(3, Result.FAIL, reason, _spoilt_evidence(spoilt))
+
+
+def _spoilt_evidence(spoilt: Sequence[Spoilt]) -> dict[str, Any]:
+    each = [{"source": one.source, "error": one.error.message} for one in spoilt[:100]]
+    return {**spoilt[0].error.evidence, "spoilt": each}
 
 
 def _unsigned(evidence: Evidence) -> str:
@@ -169,8 +180,7 @@ def _conclude(case: Case) -> Verdict:
     for n in STEPS.keys() - case.steps.keys():
         case.put(n, Result.SKIPPED, "not reached: an earlier step failed")
     comparison = case.comparison
-    wanted = None if case.signer is None else signer_id(case.signer)
-    found = tuple(case.authenticator.found(each, wanted=wanted) for each in case.reading.candidates)
+    found = tuple(case.authenticator.found(each, wanted=case.accepts) for each in case.reading.candidates)
     verdict = Verdict(
         steps=tuple(case.steps[n] for n in sorted(case.steps)),
         signers=found,
@@ -196,7 +206,7 @@ def _remember(case: Case) -> None:
     origin, document = found.entry.origin, found.document
     digests = {case.root_sha256, document.model.model_digest.removeprefix("sha256:")} - {None}
     known = memory.signers(origin, document.namespace)
-    signers = known | {signer_id(signer)}
+    signers = known | {signer_id(signer), lasting_id(signer)}
     memory.remember_signers(origin, document.namespace, signers, index=found.entry.index)
     memory.remember_logged(
         origin,

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from weighbridge.bundles import MAX_BUNDLE_BYTES
+from weighbridge.bundle_files import MAX_BUNDLES, MAX_SIGNATURE_FILE_BYTES, split_bundles
 from weighbridge.errors import BundleError, InputError, LogError, WeighbridgeError
 from weighbridge.records import MAX_RECORD_BYTES, RecordLine, parse_record
 
@@ -36,15 +36,13 @@ __all__ = [
 RECORD_NAME: Final = "provenance.jsonl"
 SIGNATURE_NAME: Final = "model.sig"
 
-MAX_SIGNATURES: Final = 32
-"""Most bundles in one signature file."""
-
 
 @dataclass(frozen=True, slots=True)
 class Found:
     """One bundle that was found: `source` says where, `line` is its record line if it came with one.
 
-    `named`: it is from a file that the caller named.
+    The source of one of several bundles of a file ends with the number of its line. `named`: it is from a
+    file that the caller named.
     """
 
     source: str
@@ -86,10 +84,13 @@ class Evidence:
 def gather(path: Path, *, signatures: Sequence[Path] = (), record: Path | None = None) -> Evidence:
     """Read the evidence beside a model, in the order of the specification.
 
-    Raises `InputError` (exit 2) if the model, or a file that was named, is not there.
+    Raises `InputError` (exit 2) if the model, or a file that was named, is not there, or if more than 32
+    signature files are named.
     """
     if not path.exists():
         raise InputError(f"There is no file or folder {path}.", hint="Give the path of a model.")
+    if len(signatures) > MAX_BUNDLES:
+        raise InputError(f"{len(signatures)} signature files were named; at most {MAX_BUNDLES} are read.")
     found: list[Found] = []
     spoilt: list[Spoilt] = []
     looked_at: list[str] = []
@@ -140,7 +141,7 @@ def gather_remote(
             found.extend(lines_found(RECORD_NAME, lines, named=False))
     if not signatures and SIGNATURE_NAME in remote.files:
         try:
-            data = remote.fetch(SIGNATURE_NAME, MAX_BUNDLE_BYTES)
+            data = remote.fetch(SIGNATURE_NAME, MAX_SIGNATURE_FILE_BYTES)
         except InputError as error:
             spoilt.append(Spoilt(SIGNATURE_NAME, error, named=False, record=False))
         else:
@@ -199,7 +200,7 @@ def _take_bundles(path: Path, found: list[Found], spoilt: list[Spoilt], *, named
     """Read a signature file: one bundle, or JSON Lines of several by different signers."""
     source = str(path) if named else path.name
     try:
-        data = read_bounded(path, MAX_BUNDLE_BYTES, "signature", too_long=BundleError)
+        data = read_bounded(path, MAX_SIGNATURE_FILE_BYTES, "signature", too_long=BundleError)
     except WeighbridgeError as error:
         if named and isinstance(error, InputError):
             raise
@@ -209,28 +210,23 @@ def _take_bundles(path: Path, found: list[Found], spoilt: list[Spoilt], *, named
 
 
 def _take_content(source: str, data: bytes, found: list[Found], spoilt: list[Spoilt], *, named: bool) -> None:
-    lines = _json_lines(data)
-    if len(lines) > MAX_SIGNATURES:
-        too_many = BundleError(
-            f"The signature {source} holds {len(lines)} bundles; at most {MAX_SIGNATURES} are read.",
-            hint="Name the file with the signer's own bundle: --signature F.",
+    try:
+        bundles = split_bundles(data)
+        _require_room([each.bundle for each in found if each.line is None], [each for _, each in bundles])
+    except BundleError as error:
+        spoilt.append(Spoilt(source, error, named=named, record=False))
+        return
+    found.extend(Found(f"{source}:{n}" if n else source, bundle, named=named) for n, bundle in bundles)
+
+
+def _require_room(taken: Sequence[bytes], more: Sequence[bytes]) -> None:
+    """Refuse what would be too much in all signature files together: each of them is somebody else's."""
+    if len(taken) + len(more) > MAX_BUNDLES or sum(map(len, (*taken, *more))) > MAX_SIGNATURE_FILE_BYTES:
+        raise BundleError(
+            f"all signature files together hold more than {MAX_BUNDLES} bundles or "
+            f"{MAX_SIGNATURE_FILE_BYTES:,} bytes",
+            hint="name fewer of them with --signature",
         )
-        spoilt.append(Spoilt(source, too_many, named=named, record=False))
-        return
-    if len(lines) == 1:
-        found.append(Found(source, data, named=named))
-        return
-    found.extend(Found(f"{source}:{number}", line, named=named) for number, line in lines)
-
-
-def _json_lines(data: bytes) -> list[tuple[int, bytes]]:
-    """Return (number from 1, line) of JSON Lines; everything as one where it is not of that form.
-
-    A single bundle may be spread over lines by whoever made it readable, and then no line of it is an object.
-    """
-    lines = [(n, line.strip()) for n, line in enumerate(data.split(b"\n"), start=1) if line.strip()]
-    is_lines = len(lines) > 1 and all(line.startswith(b"{") and line.endswith(b"}") for _, line in lines)
-    return lines if is_lines else [(1, data)]
 
 
 def _take_record(path: Path, found: list[Found], spoilt: list[Spoilt], *, named: bool) -> None:

@@ -16,7 +16,7 @@ from .request import WantedRelease
 if TYPE_CHECKING:
     from weighbridge_schemas.release import Release
 
-__all__ = ["FoundRelease", "Releases", "names_of"]
+__all__ = ["FoundRelease", "Releases", "claimed_roots", "names_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ class Releases:
 
     def __init__(self, entries: Iterable[Entry], wanted: WantedRelease) -> None:
         self._named = [
-            (each, _claimed_roots(each))
+            (each, claimed_roots(each))
             for each in entries
             if each.kind == "release" and _same_name(each.statement.predicate, wanted)
         ]
@@ -109,7 +109,7 @@ class Releases:
                 )
 
 
-def _claimed_roots(entry: Entry) -> frozenset[str]:
+def claimed_roots(entry: Entry) -> frozenset[str]:
     """Return the root digests (bare hex) that a release claims, before it is known to be well formed."""
     model = entry.statement.predicate.get("model")
     roots = model.get("root_digests") if isinstance(model, dict) else None

@@ -125,21 +125,23 @@ class Authenticator:
         except SignerError:
             return ""
 
-    def found(self, candidate: Candidate, *, wanted: str | None = None) -> FoundSigner:
-        """Describe a candidate's signer for the verdict; `wanted` is the id of the accepted signer."""
+    def found(
+        self, candidate: Candidate, *, wanted: Callable[[Identity], bool] = lambda _: False
+    ) -> FoundSigner:
+        """Describe a candidate's signer for the verdict; `wanted` tells whether step 4 accepts them."""
         about: dict[str, Any] = {"statement": candidate.statement.kind, "source": candidate.source}
         try:
             proved = self.proved(candidate.bundle)
         except SignerError as error:
             claim = _claimed(candidate.bundle, error)
-            return FoundSigner("", claim, authenticated=False, wanted=False, **about)
-        id_ = signer_id(proved.identity)
+            details = {"type": _type(candidate.bundle), "times": []}
+            return FoundSigner("", claim, authenticated=False, wanted=False, details=details, **about)
         times = [{"source": each.source, "time": each.time.isoformat()} for each in proved.times]
         return FoundSigner(
-            id_,
+            signer_id(proved.identity),
             describe(proved.identity),
             authenticated=True,
-            wanted=id_ == wanted,
+            wanted=wanted(proved.identity),
             details={
                 **to_json(proved.identity),
                 "times": times,
@@ -262,6 +264,17 @@ def _owners(entry: Entry) -> list[dict[str, object]]:
     return [owner for owner in owners if isinstance(owner, dict)] if isinstance(owners, list) else []
 
 
+def _type(bundle: Bundle) -> str:
+    """Say which kind of signer a bundle says it has."""
+    match bundle.material:
+        case PublicKeyHint():
+            return "key"
+        case CertificateChain():
+            return "certificate"
+        case SigstoreMaterial():
+            return "sigstore"
+
+
 def _claimed(bundle: Bundle, error: SignerError) -> str:
     """Say what a bundle claims about its signer, as a claim, and why it could not be checked."""
     match bundle.material:
@@ -270,7 +283,7 @@ def _claimed(bundle: Bundle, error: SignerError) -> str:
         case CertificateChain(certificates=chain):
             claim = f"the certificate of {_subject(chain[0])}"
         case SigstoreMaterial():
-            claim = "an online account"
+            return f"an online account ({error.message.rstrip('.')}; {error.hint.rstrip('.')})"
     return f"{claim} ({error.message.rstrip('.')})"
 
 

@@ -6,19 +6,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from weighbridge.errors import SignerError, StatementError
-from weighbridge.identities import Identity, describe, signer_id
+from weighbridge.identities import Identity, SigstoreIdentity, describe, lasting_id, signer_id, to_json
 from weighbridge.verdict import Result
 
 from .case import Case
 from .entries import Entry
+from .others import disagreements, other_signers
 from .ownership import Ownership, claims_of, read_ownership
+from .releases import claimed_roots
 from .request import WantedRelease
 from .signatures import Candidate, unproved_stamps
-from .wanted import Wanted
+from .wanted import Wanted, ci_options
 
 __all__ = ["judge_signer"]
 
 _LISTED = 100
+_NAMESPACES = 16
 NOT_TOLD = "Not verified: you have not said whom to trust."
 
 
@@ -39,25 +42,18 @@ def _by_named_signer(case: Case, wanted: Wanted) -> bool:
     for candidate in case.reading.candidates:
         identity = _identity(case, candidate)
         if identity is not None and wanted.accepts(identity):
-            cautions = (wanted.caution(identity), _other_lists(case, candidate, wanted))
-            return _choose(case, candidate, identity, describe(identity), cautions)
+            caution = wanted.caution(identity)
+            return _choose(case, candidate, identity, _accepted(wanted, identity), [caution])
     return _refuse(case, f"by {wanted.describe()}")
 
 
-def _other_lists(case: Case, chosen: Candidate, wanted: Wanted) -> str:
-    """Tell of other lists of files that wanted signers signed and that lie here as signatures, too."""
-    sources = [
-        each.source
-        for each in case.reading.candidates
-        if each.entry is None
-        and each.bundle.statement_digest != chosen.bundle.statement_digest
-        and (identity := _identity(case, each)) is not None
-        and wanted.accepts(identity)
-    ]
-    if not sources:
-        return ""
-    listed = ", ".join(sources[:5])
-    return f"A wanted signer signed another list of files too ({listed}); {chosen.source} counts"
+def _accepted(wanted: Wanted, identity: Identity) -> str:
+    """Say who signed, and how to pin the ids of a CI run that was named by its name."""
+    ci = identity.ci if isinstance(identity, SigstoreIdentity) else None
+    if ci is None or ci.repository_id is None or wanted.named_by_ids(identity):
+        return describe(identity)
+    options = ci_options(ci)
+    return f"{describe(identity)}. A repository's name can be registered again, its ids never: {options}"
 
 
 def _by_owner(case: Case, release: WantedRelease) -> bool:
@@ -87,28 +83,53 @@ def _by_owner(case: Case, release: WantedRelease) -> bool:
 def _choose(case: Case, candidate: Candidate, identity: Identity, who: str, more: Sequence[str] = ()) -> bool:
     case.chosen, case.signer = candidate, identity
     proved = case.authenticator.proved(candidate.bundle)
+    contradiction, differing = disagreements(case, candidate)
     evidence = {
         "signer": signer_id(identity),
         "source": candidate.source,
         "statement": candidate.bundle.statement_digest,
+        **to_json(identity),
         "times": [{"source": each.source, "time": each.time.isoformat()} for each in proved.times],
     }
+    if differing:
+        evidence["disagreements"] = differing
     if unproved_stamps(proved, candidate.bundle):
         who += " (with a time stamp by an authority that is not trusted here: --tsa-certificate)"
-    cautions = [each for each in (*more, _strangers(case, candidate, identity)) if each]
-    if cautions:
-        return case.put(4, Result.WARN, f"{who}. {'. '.join(cautions)}", evidence)
-    return case.put(4, Result.PASS, who, evidence)
+    cautions = [each for each in (*more, _strangers(case, candidate, identity), contradiction) if each]
+    others = other_signers(case, candidate)
+    reason = ". ".join([who, *cautions, *([others] if others else [])])
+    return case.put(4, Result.WARN if cautions else Result.PASS, reason, evidence)
 
 
 def _strangers(case: Case, candidate: Candidate, identity: Identity) -> str:
     """Warn loudly if this client remembers other signers for the namespace, but not this one."""
+    told = (
+        _stranger(case, origin, namespace, identity) for origin, namespace in _namespaces(case, candidate)
+    )
+    return next((each for each in told if each), "")
+
+
+def _namespaces(case: Case, candidate: Candidate) -> list[tuple[str, str]]:
+    """Return log and namespace of the release as which a manifest is recorded, proved.
+
+    Where none was asked for, of all releases in the record that claim the manifest.
+    """
     wanted, found = case.request.release, _release_of(case, candidate)
-    if wanted is None or found is None or not found.proved:
-        return ""
-    memory, namespace = case.request.memory, wanted.namespace
-    remembered = memory.signers(found.origin, namespace)
-    if signer_id(identity) in remembered:
+    if wanted is not None:
+        return [] if found is None or not found.proved else [(found.origin, wanted.namespace)]
+    root = candidate.statement.subjects[0].sha256
+    claimed = [
+        (each.origin, str(each.statement.predicate.get("namespace")))
+        for each in case.reading.entries
+        if each.kind == "release" and each.proved and root in claimed_roots(each)
+    ]
+    return [each for each in dict.fromkeys(claimed) if WantedRelease.reads(f"{each[1]}/x")][:_NAMESPACES]
+
+
+def _stranger(case: Case, origin: str, namespace: str, identity: Identity) -> str:
+    memory, own = case.request.memory, {signer_id(identity), lasting_id(identity)}
+    remembered = memory.signers(origin, namespace)
+    if own & remembered:
         return ""
     if remembered:
         return (
@@ -117,14 +138,14 @@ def _strangers(case: Case, candidate: Candidate, identity: Identity) -> str:
         )
     elsewhere = [
         log
-        for log in sorted({each.name for each in case.request.pins.verifiers} - {found.origin})
-        if (known := memory.signers(log, namespace)) and signer_id(identity) not in known
+        for log in sorted({each.name for each in case.request.pins.verifiers} - {origin})
+        if (known := memory.signers(log, namespace)) and not own & known
     ]
     if not elsewhere:
         return ""
     return (
         f"ANOTHER LOG: this computer knows {namespace} from {', '.join(elsewhere)}, where its releases were "
-        f"signed by somebody else; in {found.origin} the same name can be anybody's. Ask the publisher first"
+        f"signed by somebody else; in {origin} the same name can be anybody's. Ask the publisher first"
     )
 
 

@@ -8,15 +8,17 @@ Whoever is named several times is one of several who may have signed.
 
 from __future__ import annotations
 
-import secrets
+import re
+import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from weighbridge import certificates, keys
 from weighbridge.errors import InputError
 from weighbridge.identities import (
     CertificateIdentity,
+    CiClaims,
     Identity,
     KeyIdentity,
     SigstoreIdentity,
@@ -24,14 +26,16 @@ from weighbridge.identities import (
     ref_matches,
 )
 
+from .patterns import SubjectPattern
+
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey as PublicKey
     from cryptography.x509 import Certificate
 
-__all__ = ["Ci", "Wanted", "wanted_signers"]
+__all__ = ["Ci", "Wanted", "ci_options", "wanted_signers"]
 
-_MAX_PATTERN: Final = 1024
-_MAX_PATTERN_MEMORY: Final = 1 << 20
+_MAX_WANTED: Final = 64
+_ID: Final = re.compile(r"[0-9]{1,32}")
 
 
 class _WantedSigner(Protocol):
@@ -98,28 +102,20 @@ class _Account:
 
 @dataclass(frozen=True, slots=True)
 class _Pattern:
-    """Whoever has a name that the whole pattern fits, vouched for by exactly this issuer.
+    """Whoever has a name that the whole pattern fits, vouched for by exactly this issuer."""
 
-    RE2 runs in time linear in the name, whatever the pattern: it has no backtracking.
-    """
-
-    pattern: Any
+    pattern: SubjectPattern
     issuer: str
 
     def accepts(self, identity: Identity) -> bool:
         return (
             isinstance(identity, SigstoreIdentity)
             and identity.issuer == self.issuer
-            and self.pattern.fullmatch(identity.subject) is not None
+            and self.pattern.matches(identity.subject)
         )
 
     def describe(self) -> str:
-        return f"whoever fits the pattern {self.pattern.pattern} (as {self.issuer} says)"
-
-    @property
-    def fits_anybody(self) -> bool:
-        """Whether a name that nobody can have fits too."""
-        return self.pattern.fullmatch(secrets.token_hex(16)) is not None
+        return f"whoever fits the pattern {self.pattern.text} (as {self.issuer} says)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,9 +176,15 @@ class Wanted:
     def caution(self, identity: Identity) -> str:
         """Say why accepting a signer proves little: only a pattern accepts it, and fits anybody. Else ""."""
         accepting = [each for each in self.signers if each.accepts(identity)]
-        if accepting and all(isinstance(each, _Pattern) and each.fits_anybody for each in accepting):
+        if accepting and all(
+            isinstance(each, _Pattern) and each.pattern.accepts_anybody for each in accepting
+        ):
             return "The pattern fits anybody whom the issuer knows: name the signer"
         return ""
+
+    def named_by_ids(self, identity: Identity) -> bool:
+        """Tell whether a CI run was named by the ids of its repository, which nobody can register again."""
+        return any(isinstance(each, Ci) and each.accepts(identity) for each in self.signers)
 
     @property
     def public_keys(self) -> tuple[PublicKey, ...]:
@@ -216,10 +218,23 @@ def wanted_signers(
         signers.append(_Anchors(_anchors(certificate_chain)))
     signers += _accounts(identities, patterns, issuers, alone=ci is None)
     if ci is not None:
-        if not ci.issuer or not ci.repository_id:
-            raise InputError("A CI workflow is named by its issuer and its repository's id.")
-        signers.append(ci)
+        signers.append(_checked(ci))
+    if len(signers) > _MAX_WANTED:
+        raise InputError(f"{len(signers)} wanted signers were named; at most {_MAX_WANTED} are taken.")
     return Wanted(tuple(signers)) if signers else None
+
+
+def ci_options(ci: CiClaims) -> str:
+    """Return the options that name a CI workflow by its ids, as a shell takes them; "" if it has none."""
+    if ci.repository_id is None:
+        return ""
+    options = [
+        ("--ci-repository-id", ci.repository_id),
+        ("--ci-owner-id", ci.owner_id),
+        ("--ci-workflow", ci.workflow_path),
+        ("--ci-ref", ci.ref),
+    ]
+    return " ".join(f"{name} {shlex.quote(value)}" for name, value in options if value is not None)
 
 
 def _accounts(
@@ -245,26 +260,21 @@ def _accounts(
         raise InputError("--identity and --issuer must not be empty.")
     each = issuers if len(issuers) > 1 else [*issuers] * len(identities)
     yield from (_Account(subject, issuer) for subject, issuer in zip(identities, each, strict=True))
-    yield from (_Pattern(_compiled(pattern), issuers[0]) for pattern in patterns)
+    yield from (_Pattern(SubjectPattern.read(pattern), issuers[0]) for pattern in patterns)
 
 
-def _compiled(pattern: str) -> Any:
-    import re2
-
-    if not 0 < len(pattern) <= _MAX_PATTERN:
-        raise InputError(f"A pattern of {len(pattern)} characters; 1 to {_MAX_PATTERN} are allowed.")
-    options = re2.Options()
-    options.max_mem = _MAX_PATTERN_MEMORY
-    options.log_errors = False
-    try:
-        return re2.compile(pattern, options)
-    except re2.error as error:
-        words = error.args[0] if error.args else ""
-        told = words.decode(errors="replace") if isinstance(words, bytes) else str(words)
-        raise InputError(
-            f"--identity-regex cannot be used: {told}",
-            hint="The syntax is that of RE2: no look-around, no back-references.",
-        ) from error
+def _checked(ci: Ci) -> Ci:
+    if not ci.issuer or not ci.repository_id:
+        raise InputError("A CI workflow is named by its issuer and its repository's id.")
+    for option, id_ in (("--ci-repository-id", ci.repository_id), ("--ci-owner-id", ci.owner_id)):
+        if id_ is not None and not _ID.fullmatch(id_):
+            raise InputError(
+                f"{option} {id_[:80]!r} is no id: that is a number.",
+                hint="weighbridge verify PATH, without naming anybody, shows the ids of who signed.",
+            )
+    if "" in (ci.workflow, ci.ref):
+        raise InputError("--ci-workflow and --ci-ref must not be empty.")
+    return ci
 
 
 def _anchors(pems: Sequence[bytes]) -> tuple[Certificate, ...]:

@@ -123,7 +123,7 @@ def test_a_digest_that_is_none_is_not_believed(hub: Hub, sha256: object) -> None
 
 
 def test_an_oversized_signature_is_not_swallowed(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("weighbridge.verification.evidence.MAX_BUNDLE_BYTES", 100)
+    monkeypatch.setattr("weighbridge.verification.evidence.MAX_SIGNATURE_FILE_BYTES", 100)
     monkeypatch.setattr("weighbridge.verification.evidence.MAX_RECORD_BYTES", 100)
     assert_refused(hub.check(remote=True), 3, "longer than 100 bytes")
 

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Regular expressions for accounts: matched as a whole, in linear time, with bounded memory.
+
+A backtracking engine takes exponential time for some patterns on texts that a stranger chose, and the
+subject of a certificate is such a text. RE2 takes time proportional to the text, whatever the pattern,
+and knows neither look-around nor back-references for that reason.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final, Self
+
+from weighbridge.errors import InputError
+
+__all__ = ["SubjectPattern"]
+
+_MAX_PATTERN: Final = 1000
+_MAX_MEMORY: Final = 1024 * 1024  # bytes that RE2 may take for a pattern and for matching it
+
+_NOBODY: Final = (
+    "nobody-7f3a@nobody.invalid",  # a domain that is never given to anybody (RFC 6761 section 6.4)
+    "https://nobody.invalid/7f3a",
+    "https://github.com/-nobody-/7f3a/.github/workflows/7f3a.yml@refs/heads/7f3a",  # no name there has a -
+    "https://gitlab.com/-nobody-/7f3a//.gitlab-ci.yml@refs/heads/7f3a",  # at either end
+    "7f3a-nobody",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SubjectPattern:
+    """A regular expression that a whole subject must fit, from its first character to its last."""
+
+    text: str
+    _compiled: Any
+
+    @classmethod
+    def read(cls, text: str) -> Self:
+        """Compile a pattern; raises `InputError` (exit 2), in RE2's own words if it is bad or too large."""
+        import re2
+
+        if not text:
+            raise InputError(
+                "--identity-regex is empty: it fits nobody.", hint="Give a pattern, or --identity."
+            )
+        if len(text) > _MAX_PATTERN:
+            raise InputError(
+                f"--identity-regex has {len(text):,} characters; at most {_MAX_PATTERN:,} are taken."
+            )
+        options = re2.Options()
+        options.max_mem = _MAX_MEMORY
+        options.log_errors = False
+        try:
+            return cls(text, re2.compile(text, options))
+        except UnicodeEncodeError as error:
+            raise InputError("--identity-regex is not text.") from error
+        except re2.error as error:
+            raise InputError(
+                f"--identity-regex cannot be used: {_words(error)}",
+                hint="The syntax is RE2's: no look-around, no back-references. Escape a dot that is meant as "
+                r"one: \.",
+            ) from error
+
+    def matches(self, subject: str) -> bool:
+        """Tell whether the whole subject fits. A part never does: that is what a search would accept."""
+        return self._compiled.fullmatch(subject) is not None
+
+    @property
+    def accepts_anybody(self) -> bool:
+        """True if it fits names that nobody can have, and so the names of people whom nobody meant.
+
+        Whether a pattern fits everything takes too long to decide in general; these names are tried.
+        """
+        return any(self.matches(each) for each in _NOBODY)
+
+
+def _words(error: Exception) -> str:
+    reason = error.args[0] if error.args else error
+    text = reason.decode(errors="replace") if isinstance(reason, bytes) else str(reason)
+    return "".join(c if c.isprintable() else "?" for c in text[:200])
