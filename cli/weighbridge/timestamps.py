@@ -68,7 +68,8 @@ class TimestampAuthority:
                 "This holds certificates of several time-stamp authorities; give a file for each."
             )
         intermediates = tuple(each for each in below if each not in stampers)
-        return cls(stampers[0] if stampers else None, intermediates, roots[0] if roots else found[0])
+        root = next(iter(roots or found))
+        return cls(stampers[0] if stampers else None, intermediates, root)
 
     def time_of(self, stamp: bytes, signature: bytes) -> datetime | None:
         """Return the time of a stamp over a signature's bytes, None unless this authority made it."""

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, TypedDict, TypeVar
+from typing import TYPE_CHECKING, TypedDict, TypeVar, cast
 
 from weighbridge.config import config_folder
 from weighbridge.errors import InputError, NoteError
@@ -252,7 +252,9 @@ def _several(value: _One | Sequence[_One] | None) -> list[_One]:
     """Return one or many values as a list; a text or a path is one."""
     if value is None:
         return []
-    return [value] if isinstance(value, str | bytes | os.PathLike) else list(value)
+    if isinstance(value, str | bytes | os.PathLike):
+        return [cast("_One", value)]
+    return list(value)
 
 
 def _bytes(text: str | bytes | None) -> bytes | None:

@@ -133,8 +133,8 @@ def read_model(
 
 def model_read(tree: Tree, found: Sequence[Found], apart: str, rules: IgnoreRules) -> ReadModel:
     """Put together what was read of a tree under the rules in force."""
-    ignored = tuple(sorted({*rules.paths, *([apart] if apart else [])}))
-    return ReadModel(tree.path, tree.name, tree.is_file, tuple(found), apart, ignored)
+    ignored: set[str] = {*rules.paths, apart} - {""}
+    return ReadModel(tree.path, tree.name, tree.is_file, tuple(found), apart, tuple(sorted(ignored)))
 
 
 def default_ignores(tree: Tree) -> tuple[str, ...]:
