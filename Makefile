@@ -36,6 +36,10 @@ check: setup ## linters, types, layers, generated files, the lock
 	$(BIN)/python schemas/generate.py --check
 	$(BIN)/python .ci/lock.py --check
 
+.PHONY: bench
+bench: setup ## measure signing and verifying against model-signing and the raw limit (BENCH="--rounds 5")
+	@$(BIN)/python benchmarks/weighing.py $(BENCH)
+
 .PHONY: format
 format: setup ## put the code into its one format
 	$(BIN)/ruff check --fix .

@@ -18,7 +18,6 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -117,7 +116,7 @@ class SigstoreTrust:
 
         load = ClientTrustConfig.production if name == "production" else ClientTrustConfig.staging
         try:
-            with _quiet(logging.getLogger("sigstore")):
+            with _quiet("sigstore"):
                 config = load(offline=offline)
         except (Error, OSError) as error:
             raise ConfigurationError(
@@ -362,8 +361,11 @@ def _new_verifier(config: bytes) -> Verifier:
 
 
 @contextmanager
-def _quiet(logger: logging.Logger) -> Iterator[None]:
+def _quiet(name: str) -> Iterator[None]:
     """Keep a logger's warnings off the terminal: being offline is what was asked for."""
+    import logging
+
+    logger = logging.getLogger(name)
     level = logger.level
     logger.setLevel(logging.ERROR)
     try:

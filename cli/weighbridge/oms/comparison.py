@@ -151,6 +151,7 @@ def compare(
             git=identify,
             tensors=identify,
             sharding=serialization.sharding,
+            kinds=identify,
         )
         changed = [change for file in here if (change := _size_differs(file, signed))]
         read = [file for file in here if not _size_differs(file, signed)]

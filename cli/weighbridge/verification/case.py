@@ -14,7 +14,6 @@ from weighbridge.verdict import REQUIRED, Result, Step
 
 from .entries import Entry
 from .evidence import Evidence
-from .registries import RegistryWord
 from .releases import FoundRelease, Releases
 from .request import Request
 from .signatures import Authenticator, Candidate, Reading
@@ -23,6 +22,8 @@ if TYPE_CHECKING:
     from weighbridge.hub import CachedSnapshot
     from weighbridge.hub.remote import RemoteModel
     from weighbridge.oms import Comparison, Manifest
+
+    from .registries import RegistryWord
 
 __all__ = ["Case"]
 

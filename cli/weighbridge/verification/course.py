@@ -18,7 +18,6 @@ from weighbridge.hub import HubName, located, snapshot_at
 from weighbridge.identities import lasting_id, signer_id
 from weighbridge.verdict import STEPS, Result, Verdict
 
-from . import registries
 from .advice import next_commands, summary
 from .case import Case
 from .evidence import Evidence, Spoilt, gather, gather_remote
@@ -88,8 +87,10 @@ def _open(given: str | os.PathLike[str], request: Request) -> Case:
     reading = read_found(evidence, request.pins)
     word = None
     if request.registry is not None:
+        from . import registries
+
         authenticator = _authenticator(request, reading)
-        sought = [_sought(authenticator, each) for each in reading.candidates]
+        sought = [registries.Sought(*_sought(authenticator, each)) for each in reading.candidates]
         word = registries.ask(request.registry, request.release, sought, request.pins)
         evidence = replace(evidence, found=(*evidence.found, *word.found))
         reading = read_found(evidence, request.pins)
@@ -118,10 +119,10 @@ def _authenticator(request: Request, reading: Reading) -> Authenticator:
     )
 
 
-def _sought(authenticator: Authenticator, candidate: Candidate) -> registries.Sought:
+def _sought(authenticator: Authenticator, candidate: Candidate) -> tuple[str, str, str | None]:
     found = authenticator.found(candidate)
     root = candidate.statement.subjects[0].sha256
-    return registries.Sought(root, candidate.bundle.statement_digest, found.id or None)
+    return root, candidate.bundle.statement_digest, found.id or None
 
 
 def _judge_envelope(case: Case) -> bool:

@@ -14,7 +14,6 @@ from weighbridge.verdict import Result
 from weighbridge.weighing import README
 
 from .case import Case
-from .hubs import judge_hub
 
 __all__ = ["judge_files", "judge_statement"]
 
@@ -47,6 +46,8 @@ def judge_files(case: Case) -> bool:
             case.put(n, Result.SKIPPED, "not read: nothing unauthenticated may say which files to open")
         return False
     if case.remote is not None:
+        from .hubs import judge_hub
+
         return judge_hub(case, case.remote, manifest)
     try:
         comparison = compare(

@@ -11,7 +11,6 @@ from weighbridge.verdict import Result
 
 from .case import Case
 from .contents import compare_readme, compare_with_files, compare_with_manifest
-from .hubs import compare_with_hub
 from .ownership import read_ownership
 from .releases import FoundRelease, names_of
 
@@ -53,6 +52,8 @@ def _judge_found(case: Case, found: FoundRelease) -> bool:
         "signer": _authorised(case, found),
     }
     if case.remote is not None and case.matched:
+        from .hubs import compare_with_hub
+
         return case.put(6, Result.REPORTED, compare_with_hub(found, case.remote, case.manifest), evidence)
     compare_with_manifest(found, case.manifest)
     weighed = case.comparison.weighed if case.comparison is not None else None

@@ -12,7 +12,6 @@
 
 from __future__ import annotations
 
-from .compared import ComparedModels, Differences, compare_models
 from .names import DEFAULT_IGNORES, README
 from .scale import Progress, weigh
 from .weighed import (
@@ -31,13 +30,10 @@ __all__ = [
     "DEFAULT_IGNORES",
     "README",
     "ChatTemplate",
-    "ComparedModels",
-    "Differences",
     "Progress",
     "Tensor",
     "WeighedFile",
     "WeighedModel",
-    "compare_models",
     "model_digest",
     "read_tensor_table",
     "root_digest",

@@ -31,6 +31,7 @@ _LFS_POINTER: Final = b"version https://git-lfs.github.com/spec/"
 
 
 _WITH_TENSORS: Final = frozenset({"gguf", "safetensors"})
+_NO_KIND: Final = Kind("other", "unknown", unsafe=False)
 _NO_LAYOUT: Final = Layout()
 _NO_SEGMENTS: Final = SegmentHash(())
 
@@ -54,6 +55,7 @@ class Found:
 class FileReader:
     """How to read: which digests, with or without tensors and shards, how many cores one file may use.
 
+    `kinds` tells what each file is; who only compares digests does not ask.
     All that is asked for comes from the same read. Where nothing but shards is, a file may be read in
     several parts at once (`in_parts`).
     """
@@ -63,6 +65,7 @@ class FileReader:
     git: bool = True
     tensors: bool = True
     sharding: Sharding | None = None
+    kinds: bool = True
     threads: int = 1
     chunk: int = SMALL
 
@@ -97,7 +100,7 @@ class FileReader:
             raise changed(file.path, "changed its size")
         if file.size > SMALL:  # those up to it are counted by the job
             self.watch.add(file.size)
-        kind = recognise(file.path, content[:_HEAD])
+        kind = recognise(file.path, content[:_HEAD]) if self.kinds else _NO_KIND
         layout, segments = _NO_LAYOUT, _NO_SEGMENTS
         if self.tensors and kind.format in _WITH_TENSORS:
             layout = self._layout(kind.format, Prefix(content, file.size, lambda _: b""))

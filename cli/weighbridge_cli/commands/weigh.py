@@ -12,7 +12,8 @@ import click
 from weighbridge_cli.options import EXISTING, ignore_option, json_option, model_argument
 
 if TYPE_CHECKING:
-    from weighbridge.weighing import ComparedModels, Differences, WeighedModel
+    from weighbridge.weighing import WeighedModel
+    from weighbridge.weighing.compared import ComparedModels, Differences
 
 
 @click.command("weigh")
@@ -38,7 +39,7 @@ def command(
         else:
             _show(weighed, tensors=tensors)
         return
-    from weighbridge.weighing import compare_models
+    from weighbridge.weighing.compared import compare_models
 
     found = compare_models(weighed, _weigh(compare, ignore))
     if as_json:

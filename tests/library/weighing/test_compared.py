@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.models import safetensors, sharded_model, tensor, tiny_model, tiny_tensors, write
-from weighbridge.weighing import compare_models, weigh
+from weighbridge.weighing import weigh
+from weighbridge.weighing.compared import compare_models
 
 
 def test_a_copy_is_equal_to_the_last_byte(tmp_path: Path) -> None:
