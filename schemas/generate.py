@@ -35,7 +35,7 @@ import bundle_vectors  # noqa: E402 - beside this script
 from weighbridge import canonical, dsse, identities, leaves, tlog, weighing  # noqa: E402
 from weighbridge.errors import StatementError  # noqa: E402
 from weighbridge.statements import PAYLOAD_TYPE, abstract_subject, parse_statement  # noqa: E402
-from weighbridge_schemas import api, base  # noqa: E402
+from weighbridge_schemas import api, base, reports  # noqa: E402
 from weighbridge_schemas.kinds import PREDICATES, kind_of  # noqa: E402
 from weighbridge_schemas.names import STATEMENT_TYPE, predicate_type  # noqa: E402
 
@@ -99,6 +99,7 @@ def _schema_files() -> Iterator[tuple[Path, str]]:
         schema = {"$schema": DIALECT, "$id": type_, **model.model_json_schema()}
         yield PACKAGE / "schema" / f"{kind}.schema.json", _pretty(schema)
     yield PACKAGE / "schema" / "api.schema.json", _pretty(_api_schema())
+    yield PACKAGE / "schema" / "reports.schema.json", _pretty(_report_schema())
 
 
 def _api_models() -> list[type[BaseModel]]:
@@ -112,6 +113,15 @@ def _api_schema() -> dict[str, Any]:
         [(model, "serialization") for model in _api_models()], title="Documents of the API"
     )
     return {"$schema": DIALECT, "$id": "https://weighbridge/api/v1", **schema}
+
+
+def _report_schema() -> dict[str, Any]:
+    """Return one schema with every report of the command line under `$defs`."""
+    models = [getattr(reports, name) for name in reports.__all__]
+    _, schema = models_json_schema(
+        [(model, "validation") for model in models], title="Reports of the command line"
+    )
+    return {"$schema": DIALECT, "$id": "https://weighbridge/reports/v1", **schema}
 
 
 def _pretty(value: Any) -> str:
@@ -299,7 +309,7 @@ def _models(page: str) -> dict[str, type[BaseModel]]:
         for name, value in vars(module).items()
         if inspect.isclass(value) and issubclass(value, base.Document) and value.__module__ == module.__name__
     }
-    return {name: model for name, model in found.items() if model is not base.Document}
+    return {name: model for name, model in found.items() if model not in (base.Document, reports.Report)}
 
 
 def _object_tables(page: str) -> Iterator[str]:
@@ -372,7 +382,7 @@ def _named(schema: dict[str, Any]) -> str:
 
 
 def _object_link(page: str, name: str) -> str:
-    for module in ("base", *KINDS, "api"):
+    for module in ("base", *KINDS, "api", "reports"):
         target = "types" if module == "base" else module
         if name in _models(target):
             return f"[{name}]({'' if target == page else f'{target}.md'}#{name.lower()})"

@@ -13,7 +13,6 @@ line in a text file must never be able to widen what `verify` believes.
 from __future__ import annotations
 
 import os
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,6 +87,8 @@ def _read_file(path: Path) -> dict[str, str]:
         raise ConfigurationError(f"{path} can't be read: {error.strerror}.") from error
     if len(data) > _MAX_BYTES:
         raise ConfigurationError(f"{path} is longer than {_MAX_BYTES} bytes: that is no configuration.")
+    import tomllib
+
     try:
         values = tomllib.loads(data.decode("utf-8"))
     except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:

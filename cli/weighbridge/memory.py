@@ -20,16 +20,19 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
+from weighbridge import tlog
 from weighbridge.atomic import write_atomically
 from weighbridge.errors import ForkError, InputError, LogError, NoteError, SignerError
 from weighbridge.stores import JsonFolder, UnwritableError, make_private_folder
-from weighbridge.tlog.checkpoints import SignedCheckpoint, parse_checkpoint
 
 __all__ = ["LoggedRelease", "Memory", "Prove", "RememberedNamespace"]
 
-Prove = Callable[[SignedCheckpoint, SignedCheckpoint], object]
+if TYPE_CHECKING:
+    from weighbridge.tlog import SignedCheckpoint
+
+Prove: TypeAlias = "Callable[[SignedCheckpoint, SignedCheckpoint], object]"
 """Shows that the second, larger checkpoint extends the first, or raises: `ForkError` if the
 second's own tree refutes it, any other error if it could not be shown (`RegistryClient.consistency`)."""
 
@@ -225,7 +228,7 @@ class Memory:
         """
         try:
             texts = [value["head"], *value["waiting"]]
-            return [parse_checkpoint(text.encode(), [value["vkey"]]) for text in texts]
+            return [tlog.parse_checkpoint(text.encode(), [value["vkey"]]) for text in texts]
         except (KeyError, TypeError, AttributeError, NoteError) as error:
             raise self._checkpoints.spoilt(name, f"not the checkpoints of a log ({error})") from error
 

@@ -16,8 +16,6 @@ from typing import Any
 from weighbridge.canonical import decode, encode
 from weighbridge.errors import BundleError, LogError
 from weighbridge.tlog.encodings import decode_base64, encode_base64
-from weighbridge.tlog.receipts import MAX_RECEIPT_SIZE
-from weighbridge.tlog.tiles import MAX_ENTRY_SIZE
 
 __all__ = ["MAX_RECORD_BYTES", "MAX_RECORD_LINES", "RecordLine", "format_record", "parse_record"]
 
@@ -87,6 +85,9 @@ def _read(value: Any) -> RecordLine:
     if type(value["v"]) is not int or value["v"] != 1:
         raise ValueError("its version is not 1; a newer weighbridge may read it")
     bundle = _base64(value, "bundle", _MAX_BUNDLE)
+    from weighbridge.tlog.receipts import MAX_RECEIPT_SIZE
+    from weighbridge.tlog.tiles import MAX_ENTRY_SIZE
+
     leaf = _base64(value, "leaf", MAX_ENTRY_SIZE)
     if not isinstance(value["receipt"], str):
         raise ValueError("its receipt is not text")  # noqa: TRY004 - bad input, not a bad call

@@ -12,10 +12,11 @@ import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, Self, runtime_checkable
 
 from weighbridge import bundles, dsse, keys
 from weighbridge.atomic import write_atomically
+from weighbridge.certificates import load_certificates
 from weighbridge.errors import InputError
 from weighbridge.identities import CertificateIdentity, Identity, KeyIdentity
 
@@ -54,6 +55,11 @@ class KeySigner:
         self._key = private_key
         self.public_key: PublicKey = keys.require_supported(private_key.public_key())
 
+    @classmethod
+    def load(cls, path: str | os.PathLike[str], password: bytes | None = None) -> Self:
+        """Take a PEM file of a private key, encrypted or not; raises `InputError`."""
+        return cls(keys.load_private_key(Path(path), password))
+
     @property
     def identity(self) -> KeyIdentity:
         """The key's own identity."""
@@ -88,6 +94,20 @@ class CertificateSigner:
         self._chain = [item.public_bytes(Encoding.DER) for item in (certificate, *chain)]
         self._anchor_pem = (certificate, *chain)[-1].public_bytes(Encoding.PEM)
         self._subject = certificate.subject.rfc4514_string()
+
+    @classmethod
+    def load(
+        cls,
+        key: str | os.PathLike[str],
+        certificate: str | os.PathLike[str],
+        chain: Sequence[str | os.PathLike[str]] = (),
+        password: bytes | None = None,
+    ) -> Self:
+        """Take PEM files: the key, its certificate, the issuers' in order; raises `InputError`."""
+        read = [
+            found for path in (certificate, *chain) for found in load_certificates(Path(path).read_bytes())
+        ]
+        return cls(keys.load_private_key(Path(key), password), read[0], read[1:])
 
     @property
     def identity(self) -> CertificateIdentity:

@@ -12,12 +12,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from weighbridge import tlog
 from weighbridge.config import config_folder
 from weighbridge.errors import ConfigurationError, NoteError
 from weighbridge.stores import JsonFolder
-from weighbridge.tlog.notes import Verifier
+
+if TYPE_CHECKING:
+    from weighbridge.tlog import Verifier
 
 __all__ = ["TrustStore", "TrustedLog", "config_folder", "fingerprint"]
 
@@ -41,7 +44,7 @@ class TrustedLog:
     @property
     def verifier(self) -> Verifier:
         """The key, ready to open checkpoints with."""
-        return Verifier.from_vkey(self.vkey)
+        return tlog.Verifier.from_vkey(self.vkey)
 
     @property
     def fingerprint(self) -> str:
@@ -77,7 +80,7 @@ class TrustStore:
         origin raises `ConfigurationError` unless `replace`: a log that changes its key is what
         an impostor looks like. Raises `NoteError` for text that is no log key.
         """
-        verifier = Verifier.from_vkey(vkey)
+        verifier = tlog.Verifier.from_vkey(vkey)
         if not verifier.algorithm.for_logs:
             raise NoteError(
                 f"the key of {verifier.name} is a witness's, not a log's",

@@ -16,7 +16,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from weighbridge.errors import ConfigurationError, NoteError, WitnessError
-from weighbridge.tlog.cosignatures import Cosignature, cosignatures
+from weighbridge.tlog.cosigning import Cosignature, cosignatures
 from weighbridge.tlog.encodings import decode_decimal
 from weighbridge.tlog.notes import Note, Verifier
 

@@ -10,24 +10,17 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import Enum
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
+from weighbridge import tlog
 from weighbridge.bundles import Bundle, parse_bundle
 from weighbridge.errors import LogError, ProofError
 from weighbridge.leaves import Leaf, parse_leaf
 from weighbridge.records import RecordLine
 from weighbridge.statements import Statement, parse_statement
-from weighbridge.tlog import (
-    Receipt,
-    SignedCheckpoint,
-    Verifier,
-    leaf_hash,
-    parse_checkpoint_text,
-    parse_receipt,
-    split_note,
-    verify_inclusion,
-    verify_receipt,
-)
+
+if TYPE_CHECKING:
+    from weighbridge.tlog import Receipt, SignedCheckpoint, Verifier
 
 __all__ = ["Entry", "Pins", "Proof", "read_entry"]
 
@@ -101,7 +94,7 @@ def read_entry(source: str, line: RecordLine, pins: Pins) -> Entry:
     bundle = parse_bundle(line.bundle)
     entry = Entry(source, bundle, parse_statement(bundle.payload), Proof.OPEN)
     try:
-        leaf, receipt = parse_leaf(line.leaf), parse_receipt(line.receipt)
+        leaf, receipt = parse_leaf(line.leaf), tlog.parse_receipt(line.receipt)
         _require_nameable(source, receipt.origin)
         entry = replace(entry, origin=receipt.origin, index=receipt.index, received=leaf.received)
         checkpoint = _prove(entry, line.leaf, leaf, receipt, pins)
@@ -125,9 +118,9 @@ def _prove(entry: Entry, data: bytes, leaf: Leaf, receipt: Receipt, pins: Pins) 
     _require_meant_for(entry)
     verifiers = pins.of(entry.origin)
     if verifiers:
-        return verify_receipt(receipt, data, verifiers)
-    claimed = parse_checkpoint_text(split_note(receipt.checkpoint)[0])
-    verify_inclusion(receipt.index, claimed.size, leaf_hash(data), receipt.proof, claimed.root)
+        return tlog.verify_receipt(receipt, data, verifiers)
+    claimed = tlog.parse_checkpoint_text(tlog.split_note(receipt.checkpoint)[0])
+    tlog.verify_inclusion(receipt.index, claimed.size, tlog.leaf_hash(data), receipt.proof, claimed.root)
     return None
 
 

@@ -5,18 +5,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from weighbridge.errors import ForkError, LogError, UnavailableError, WeighbridgeError
 from weighbridge.identities import signer_id
-from weighbridge.memory import Memory, Prove
-from weighbridge.tlog import SignedCheckpoint
 from weighbridge.verdict import Result
 
 from .case import Case
 from .entries import Entry, Proof
 from .signatures import Candidate
 from .witnesses import freshness
+
+if TYPE_CHECKING:
+    from weighbridge.memory import Memory, Prove
+    from weighbridge.tlog import SignedCheckpoint
 
 __all__ = ["entry_of", "judge_recorded"]
 

@@ -11,11 +11,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict, TypeVar, cast
 
+from weighbridge import tlog
 from weighbridge.config import config_folder
 from weighbridge.errors import InputError, NoteError
 from weighbridge.memory import Memory
 from weighbridge.timestamps import TimestampAuthority
-from weighbridge.tlog import Verifier, WitnessPolicy
 from weighbridge.trust import TrustStore
 from weighbridge_schemas.names import fold_name
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from weighbridge.authentication import SigstoreTrust
     from weighbridge.client import RegistryClient
+    from weighbridge.tlog import Verifier, WitnessPolicy
 
 __all__ = ["Options", "Request", "WantedRelease"]
 
@@ -174,7 +175,7 @@ class Request:
         if now.tzinfo is None:
             raise InputError("The time to verify at has no time zone.", hint="Give an aware datetime.")
         policy_text = options.get("witness_policy")
-        policy = None if policy_text is None else WitnessPolicy.parse(policy_text)
+        policy = None if policy_text is None else tlog.WitnessPolicy.parse(policy_text)
         trust = options.get("trust") or TrustStore(config_folder())
         return cls(
             wanted=_wanted(options),
@@ -285,7 +286,7 @@ def _pins(log_keys: Sequence[str], policy: WitnessPolicy | None, trust: TrustSto
 
 def _verifier(vkey: str) -> Verifier:
     try:
-        return Verifier.from_vkey(vkey)
+        return tlog.Verifier.from_vkey(vkey)
     except NoteError as error:
         raise InputError(
             f"This is not a log key: {error.message}",

@@ -21,7 +21,6 @@ from weighbridge.errors import InputError, LogError, SignerError, WeighbridgeErr
 from weighbridge.identities import Identity, describe, signer_id, to_json
 from weighbridge.statements import Statement, parse_statement
 from weighbridge.timestamps import TimestampAuthority
-from weighbridge.tlog import WitnessPolicy
 from weighbridge.verdict import FoundSigner
 
 from .entries import Entry, Pins, read_entry
@@ -30,6 +29,8 @@ from .evidence import Evidence, Spoilt
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey as PublicKey
     from cryptography.x509 import Certificate
+
+    from weighbridge.tlog import WitnessPolicy
 
 __all__ = ["Authenticator", "Candidate", "Reading", "read_found", "unproved_stamps"]
 

@@ -4,12 +4,15 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from weighbridge.errors import LogError, WitnessError
-from weighbridge.tlog import Cosignature, SignedCheckpoint
 from weighbridge.verdict import Result
 
 from .case import Case
+
+if TYPE_CHECKING:
+    from weighbridge.tlog import Cosignature, SignedCheckpoint
 
 __all__ = ["judge_witnesses"]
 

@@ -1,0 +1,324 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What `weigh`, `sign` and `verify` print with `--json`, and what every command prints for an error.
+
+A report is for programs on the same machine: it is not signed and proves nothing to anybody else. `v` counts
+up when a member changes its meaning; members may be added at any time, so a reader ignores what it does not
+know. The command line makes these documents by hand, because pydantic would double its start-up time; tests
+hold its real output against the schema.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import ConfigDict, Field
+
+from .base import Count, Digest, Document, Flag, Hex256
+
+__all__ = [
+    "CachedReport",
+    "CompareReport",
+    "ErrorReport",
+    "SignReport",
+    "VerifyReport",
+    "WeighReport",
+]
+
+VersionOne = Literal[1]
+"""Version of a report's form."""
+
+Text = Annotated[str, Field(max_length=1_000_000)]
+"""Text for people; it may change."""
+
+
+class Report(Document):
+    """Base of reports: members that are not known here are allowed."""
+
+    model_config = ConfigDict(extra="allow")
+
+
+class FileReport(Report):
+    """A file that was read."""
+
+    path: str
+    """Path inside the model."""
+    size: Count
+    """Bytes."""
+    sha256: Hex256
+    """SHA-256 of its content."""
+    git_sha1: str = ""
+    """Git's blob id, for comparing with a hub; files of at most 10 MB."""
+    role: str
+    """What it is for: weights, tokenizer, config, code and so on."""
+    format: str
+    """What it is: safetensors, gguf, pytorch and so on."""
+    unsafe_to_load: Flag
+    """The usual loader of this format runs code that the file brings."""
+
+
+class TensorReport(Report):
+    """A tensor."""
+
+    name: str
+    """Its name."""
+    dtype: str
+    """Type of its elements."""
+    shape: tuple[Count, ...]
+    """Dimensions, outermost first."""
+    nbytes: Count
+    """Bytes."""
+
+
+class TensorsReport(Report):
+    """The tensors of a model."""
+
+    count: Count
+    """How many there are."""
+    bytes: Count
+    """Their bytes."""
+    list: tuple[TensorReport, ...] | None = None
+    """All of them, with `--tensors`."""
+
+
+class TemplateReport(Report):
+    """A chat template."""
+
+    path: str
+    """The file that holds it."""
+    name: str | None
+    """Its name where a file holds several."""
+    sha256: Digest
+    """SHA-256 of its text."""
+
+
+class WeighReport(Report):
+    """`weigh --json`."""
+
+    v: VersionOne
+    """Version of this form."""
+    name: str
+    """Name of the folder or file."""
+    size: Count
+    """Bytes of all files but README.md."""
+    model_digest: Digest
+    """Fingerprint of all files."""
+    root_digest: Digest
+    """What the OMS signature that `publish` makes is of."""
+    weights_digest: Digest | None
+    """Fingerprint of the weights; null without tensors."""
+    files: tuple[FileReport, ...]
+    """The files in the order of their paths' code points, without README.md."""
+    readme: FileReport | None
+    """README.md, which the card binds."""
+    tensors: TensorsReport
+    """The tensors."""
+    chat_templates: tuple[TemplateReport, ...]
+    """The chat templates, also those inside configuration and GGUF files."""
+    ignored: tuple[str, ...]
+    """Paths that were left out."""
+    warnings: tuple[Text, ...]
+    """What a person should know."""
+
+
+class PairReport(Report):
+    """An item of the first model beside what it is in the second."""
+
+    first: dict[str, Any]
+    """In the first model."""
+    second: dict[str, Any]
+    """In the second."""
+
+
+class BytesReport(Report):
+    """Bytes of both models."""
+
+    first: Count
+    """Of the first."""
+    second: Count
+    """Of the second."""
+
+
+class DifferencesReport(Report):
+    """What became of the files, or of the tensors, of the first model in the second."""
+
+    equal: Count
+    """How many have the same name and content."""
+    equal_bytes: Count
+    """Their bytes."""
+    percent_equal: Annotated[float, Field(ge=0, le=100)]
+    """Share of the first model's bytes that is in the second too, under whatever name."""
+    changed: tuple[PairReport, ...]
+    """Same name, other content, dtype or shape."""
+    moved: tuple[PairReport, ...]
+    """Same content under another name."""
+    removed: tuple[dict[str, Any], ...]
+    """Only in the first."""
+    added: tuple[dict[str, Any], ...]
+    """Only in the second."""
+    bytes: BytesReport
+    """Bytes of both."""
+
+
+class CompareReport(Report):
+    """`weigh --compare --json`."""
+
+    v: VersionOne
+    """Version of this form."""
+    same: Flag
+    """Both are the same model: all files but README.md are equal."""
+    same_weights: Flag
+    """Both have the same tensors, however they are spread over files."""
+    model_digests: tuple[Digest, Digest]
+    """Of the first and of the second."""
+    weights_digests: tuple[Digest | None, Digest | None]
+    """Of the first and of the second."""
+    files: DifferencesReport
+    """Files by path."""
+    tensors: DifferencesReport
+    """Tensors by name."""
+
+
+class SignReport(Report):
+    """`sign --json`."""
+
+    v: VersionOne
+    """Version of this form."""
+    signature: str
+    """Where the signature was written."""
+    root_digest: Digest
+    """What was signed."""
+    model_digest: Digest | None
+    """Fingerprint of all files; null where no SHA-256 of whole files was computed."""
+    files: Count
+    """How many files were read."""
+    size: Count
+    """Their bytes."""
+    hash_type: Literal["sha256", "blake2b", "blake3"]
+    """Hash of the files or shards."""
+    shard_size: Count | None
+    """Bytes of a shard; null for whole files."""
+    signer: Text
+    """Who signed, in words."""
+    warnings: tuple[Text, ...]
+    """What a person should know."""
+
+
+class StepReport(Report):
+    """One of the eleven steps of a verification."""
+
+    n: Annotated[int, Field(ge=1, le=11)]
+    """Its number."""
+    name: str
+    """Its name."""
+    result: Literal["pass", "reported", "warn", "fail", "skipped", "unknown"]
+    """Only `pass` means proved."""
+    reason: Text
+    """Why, in a sentence."""
+    evidence: dict[str, Any]
+    """What it rests on."""
+
+
+class TimeReport(Report):
+    """A time that somebody else than the signer vouches for."""
+
+    source: Literal["rekor", "timestamp", "witness"]
+    """Sigstore's log, a time-stamp authority, or a witness of the policy."""
+    time: str
+    """RFC 3339, with its zone."""
+
+
+class SignerReport(Report):
+    """A signature that was found."""
+
+    id: Hex256 | None
+    """The signer's id; null where the signature could not be checked."""
+    description: Text
+    """Who signed, in words; only a claim where it could not be checked."""
+    authenticated: Flag
+    """The signature holds, under whatever identity."""
+    wanted: Flag
+    """It is by a wanted signer."""
+    statement: str
+    """Kind of the signed statement."""
+    source: str
+    """Where it was found."""
+    type: Literal["key", "certificate", "sigstore"]
+    """Kind of the signer."""
+    times: tuple[TimeReport, ...]
+    """When others saw the signature."""
+
+
+class VerifyReport(Report):
+    """`verify --json`."""
+
+    v: VersionOne
+    """Version of this form."""
+    verdict: Literal["verified", "subset", "failed", "untrusted", "undecided", "matches"]
+    """The conclusion."""
+    steps: Annotated[tuple[StepReport, ...], Field(min_length=11, max_length=11)]
+    """All eleven, in the order of their numbers."""
+    signers: tuple[SignerReport, ...]
+    """Every signature that was found."""
+
+
+class CachedModelReport(Report):
+    """A snapshot in the hub's cache."""
+
+    repo: str
+    """Its repository."""
+    commit: Annotated[str, Field(pattern="^[0-9a-f]{40}$")]
+    """Its commit."""
+    refs: tuple[str, ...]
+    """Branches and tags that mean it."""
+    path: str
+    """Its folder."""
+    result: Literal[
+        "verified", "subset", "failed", "untrusted", "undecided", "matches", "unsigned", "unreadable"
+    ]
+    """The verdict's word, or why there is none."""
+    reason: Text
+    """Why, in a sentence."""
+    verdict: VerifyReport | None
+    """The whole verdict."""
+
+
+class CachedReport(Report):
+    """`verify --all-cached --json`."""
+
+    v: VersionOne
+    """Version of this form."""
+    models: tuple[CachedModelReport, ...]
+    """Every snapshot in the cache."""
+
+
+class ErrorStep(Report):
+    """The step of a verification that failed."""
+
+    n: Annotated[int, Field(ge=1, le=11)]
+    """Its number."""
+    name: str
+    """Its name."""
+
+
+class ErrorDetail(Report):
+    """What went wrong."""
+
+    type: str
+    """Class of the error in `weighbridge.errors`."""
+    message: Text
+    """What, and where."""
+    hint: Text | None
+    """What to do."""
+    step: ErrorStep | None
+    """The step that failed, if it was one."""
+    evidence: dict[str, Any]
+    """What it rests on."""
+
+
+class ErrorReport(Report):
+    """What any command prints with `--json` where it cannot do what it was asked."""
+
+    v: VersionOne
+    """Version of this form."""
+    error: ErrorDetail
+    """The error."""
