@@ -212,7 +212,7 @@ class Transport:
             return target
         raise UnavailableError(
             f"{self.url} redirects to {target[:200]!r}, which is not followed",
-            hint="if that is where the registry now is, give its address instead",
+            hint=f"if that is where the {self._what} now is, give its address instead",
             evidence={"url": self.url, "location": target[:200]},
         )
 
@@ -220,7 +220,7 @@ class Transport:
         pause = "" if error.pause is None else f" (it asks to wait {error.pause:g} seconds)"
         return UnavailableError(
             f"{self.url} does not answer: {error}{pause}",
-            hint=f"check that {self.url} is the registry's address and that it runs, then try again",
+            hint=f"check that {self.url} is the {self._what}'s address and that it runs, then try again",
             evidence={"url": self.url, "retry_after": error.pause},
         )
 
@@ -247,7 +247,7 @@ def _checked(url: str, what: str) -> str:
         why = f" ({error})"
     raise InputError(
         f"not the address of a {what}: {_without_secret(url)[:200]!r}{why}",
-        hint="give one like https://registry.example or http://127.0.0.1:8484",
+        hint="give one like https://server.example or http://127.0.0.1:8484",
     )
 
 

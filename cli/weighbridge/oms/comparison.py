@@ -11,11 +11,12 @@ from __future__ import annotations
 import os
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from weighbridge.errors import DigestError, EnumerationError
 from weighbridge.weighing import README, Progress, WeighedModel
+from weighbridge.weighing.copying import ModelCopy
 from weighbridge.weighing.hashing import Watch
 from weighbridge.weighing.names import IgnoreRules, shown
 from weighbridge.weighing.reading import FileReader, Found
@@ -118,6 +119,7 @@ def compare(
     allow_subset: bool = False,
     identify: bool = False,
     algorithms: Sequence[str] = (),
+    copy: ModelCopy | None = None,
     progress: Progress | None = None,
     workers: int | None = None,
 ) -> Comparison:
@@ -126,7 +128,8 @@ def compare(
     Ignored are the signed ignore paths, the defaults that are never weighed, and `ignore`; a
     signed file is compared even where one of them covers it. With `identify` the same read also
     gives the digests that name the model (`weighed`), as step 6 needs them; `algorithms` are
-    computed in addition.
+    computed in addition. `copy` takes the bytes of the signed files as they are read; whether they are
+    the signed ones is known afterwards.
 
     Raises InputError if something cannot be read, and EnumerationError if something does not
     belong in a model or changed while it was read.
@@ -152,10 +155,13 @@ def compare(
             tensors=identify,
             sharding=serialization.sharding,
             kinds=identify,
+            copy=copy,
         )
         changed = [change for file in here if (change := _size_differs(file, signed))]
         read = [file for file in here if not _size_differs(file, signed)]
-        found = read_all(tree, [*read, *readme], reader, progress=progress, workers=workers)
+        found = read_all(tree, read, reader, progress=progress, workers=workers)
+        if readme:
+            found += read_all(tree, readme, replace(reader, copy=None, sharding=None), workers=workers)
         tree.relist(listed, lambda path: path != apart and skip(path))
         unsigned = _unsigned(tree, [*skipped, *empty, *(file.path for file in readme)])
         weighed = assemble(model_read(tree, found, apart, rules)) if identify and read else None

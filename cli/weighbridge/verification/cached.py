@@ -69,9 +69,11 @@ def check_cached(**options: Unpack[Options]) -> Iterator[CachedVerdict]:
     `release` and `signature` name one model and are refused. Raises `InputError` (exit 2) for wrong options,
     or if there is no cache or nothing in it.
     """
-    for name in ("release", "signature", "record", "remote"):
+    for name in ("release", "signature", "record", "remote", "copy_to"):
         if options.get(name):
-            raise InputError(f"--{name} is about one model; --all-cached is about all in the hub's cache.")
+            raise InputError(
+                f"--{name.replace('_', '-')} is about one model; --all-cached is about all in the hub's cache."
+            )
     snapshots = cached_snapshots()
     if not snapshots:
         raise InputError("There is no model in the hub's cache.", hint="HF_HUB_CACHE says where it is.")

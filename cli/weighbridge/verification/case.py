@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from weighbridge.hub import CachedSnapshot
     from weighbridge.hub.remote import RemoteModel
     from weighbridge.oms import Comparison, Manifest
+    from weighbridge.weighing.copying import ModelCopy
 
     from .registries import RegistryWord
 
@@ -42,6 +43,7 @@ class Case:
     # where the model is, if a hub has to do with it
     snapshot: CachedSnapshot | None = None
     remote: RemoteModel | None = None
+    copy: ModelCopy | None = None
     # set by step 4
     chosen: Candidate | None = None
     signer: Identity | None = None

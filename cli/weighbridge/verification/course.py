@@ -56,7 +56,22 @@ def check(path: str | os.PathLike[str], **options: Unpack[Options]) -> Verdict:
 
     Raises `InputError` (exit 2) only: wrong options, or a model or a named file that is not there.
     """
-    case = _open(path, Request.read(options))
+    request = Request.read(options)
+    case = _open(path, request)
+    if request.copy_to is None:
+        return _judge(case)
+    from weighbridge.weighing.copying import ModelCopy
+
+    with ModelCopy(request.copy_to) as copy:
+        case.copy = copy
+        verdict = _judge(case)
+        if verdict.exit_code == 0:
+            copy.keep()
+        return verdict
+
+
+def _judge(case: Case) -> Verdict:
+    """Run the steps in their order and draw the conclusion."""
     if _judge_envelope(case) and judge_signer(case):
         judge_statement(case)
     judge_files(case)

@@ -31,9 +31,11 @@ def judge_statement(case: Case) -> bool:
     except StatementError as error:
         return case.put_error(5, error)
     case.manifest = manifest
-    files = _count(len(manifest.resources), "file")
+    files = _count(len(manifest.files()), "file")
+    if manifest.serialization.sharding is not None:
+        files += f" in {_count(len(manifest.resources), 'shard')}"
     what = f"OpenSSF Model Signing v1.0, {files}, root sha256:{manifest.root_digest[:12]}…"
-    evidence = {"root_digest": f"sha256:{manifest.root_digest}", "files": len(manifest.resources)}
+    evidence = {"root_digest": f"sha256:{manifest.root_digest}", "files": len(manifest.files())}
     result = Result.WARN if warnings else Result.PASS
     return case.put(5, result, "; ".join([what, *warnings]), evidence)
 
@@ -58,6 +60,7 @@ def judge_files(case: Case) -> bool:
             allow_subset=request.allow_subset,
             identify=request.release is not None,
             algorithms=_EVERY_ALGORITHM if request.all_digests else (),
+            copy=case.copy,
             progress=request.progress,
         )
     except (EnumerationError, DigestError) as error:

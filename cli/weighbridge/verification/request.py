@@ -86,6 +86,8 @@ class Options(TypedDict, total=False):
     """Accept that signed files are missing; a warning, and the conclusion is `subset`."""
     all_digests: bool
     """With `release`: recompute every digest that the release holds, not only SHA-256."""
+    copy_to: str | os.PathLike[str] | None
+    """Write the very bytes that were verified into this new folder; only if the verdict is good."""
     remote: bool
     """Ask the hub what it holds, before anything is downloaded: the path is then `hf:ORG/NAME[@REV]`."""
     trust: TrustStore | None
@@ -153,6 +155,7 @@ class Request:
     allow_subset: bool
     all_digests: bool
     remote: bool
+    copy_to: Path | None
     memory: Memory
     now: datetime
     progress: Callable[[int, int], None] | None
@@ -166,6 +169,8 @@ class Request:
             raise InputError(
                 "A trust configuration and --staging name two Sigstore instances.", hint="Give one of them."
             )
+        if options.get("copy_to") and options.get("remote"):
+            raise InputError("--copy-to writes what was verified, and --remote verifies nothing.")
         if all_digests and not release:
             raise InputError(
                 "--all-digests compares with what a release holds.",
@@ -196,6 +201,7 @@ class Request:
             allow_subset=options.get("allow_subset", False),
             all_digests=all_digests,
             remote=options.get("remote", False),
+            copy_to=_path(options.get("copy_to")),
             memory=options.get("memory") or Memory(config_folder()),
             now=now,
             progress=options.get("progress"),

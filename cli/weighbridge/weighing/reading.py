@@ -13,6 +13,7 @@ from typing import Final
 from weighbridge.errors import EnumerationError
 
 from . import gguf, safetensors
+from .copying import ModelCopy
 from .formats import Kind, recognise
 from .hashing import GIT_MAX_BYTES, Hash, SegmentHash, Watch, digest_of, new_hash, stream
 from .shards import Sharding
@@ -56,6 +57,7 @@ class FileReader:
     """How to read: which digests, with or without tensors and shards, how many cores one file may use.
 
     `kinds` tells what each file is; who only compares digests does not ask.
+    `copy` takes the very bytes that are hashed.
     All that is asked for comes from the same read. Where nothing but shards is, a file may be read in
     several parts at once (`in_parts`).
     """
@@ -66,13 +68,15 @@ class FileReader:
     tensors: bool = True
     sharding: Sharding | None = None
     kinds: bool = True
+    copy: ModelCopy | None = None
     threads: int = 1
     chunk: int = SMALL
 
     @property
     def in_parts(self) -> bool:
         """Whether a file's shards can be read apart from each other: nothing is asked of the whole file."""
-        return self.sharding is not None and not (self.algorithms or self.git or self.tensors)
+        whole = self.algorithms or self.git or self.tensors or self.copy
+        return self.sharding is not None and not whole
 
     @property
     def hash_types(self) -> frozenset[str]:
@@ -106,6 +110,10 @@ class FileReader:
             layout = self._layout(kind.format, Prefix(content, file.size, lambda _: b""))
             segments = _tensor_hash(layout)
             segments.update(content)
+        if self.copy is not None:
+            copied = self.copy.open(file.path)
+            copied.update(content)
+            copied.close()
         digests = {algorithm: digest_of(algorithm, content) for algorithm in self.algorithms}
         git = _git_hash(file.size, content).hexdigest() if self.git else ""
         found = _found(file, digests, git, kind, layout, segments)
@@ -134,6 +142,9 @@ class FileReader:
             shards = self._shard_hash(file.size)
             if shards is not None:
                 hashes["shards"] = shards
+            copied = None if self.copy is None else self.copy.open(file.path)
+            if copied is not None:
+                hashes["copy"] = copied
             for one in hashes.values():
                 one.update(prefix.data)
             read = len(prefix.data)
@@ -142,6 +153,8 @@ class FileReader:
             read += stream(
                 source, tuple(hashes.values()), self.watch, chunk=self.chunk, lanes=self.threads > 1
             )
+        if copied is not None:
+            copied.close()
         if read != file.size:
             raise changed(file.path, "changed its size")
         digests = {name: hashes[name].hexdigest() for name in self.algorithms}

@@ -82,6 +82,12 @@ _VKEY = re.compile(r"[^+\s]+\+[0-9a-f]{8}\+[A-Za-z0-9+/]+=*")
 @click.option("--ignore-unsigned-files", is_flag=True, help="Let files pass that nobody signed, and warn.")
 @click.option("--allow-subset", is_flag=True, help="Accept a partial copy: signed files may be missing.")
 @click.option("--all-digests", is_flag=True, help="With --release: recompute every digest that it holds.")
+@click.option(
+    "--copy-to",
+    type=EXISTING,
+    metavar="DIR",
+    help="Write the very bytes that were verified into this new folder.",
+)
 @click.option("--remote", is_flag=True, help="Ask the hub what it holds, before anything is downloaded.")
 @click.option("--all-cached", is_flag=True, help="Check every model in the hub's cache, in one table.")
 @click.option("--offline", is_flag=True, help="Promise no network: refuses --registry and --remote.")
@@ -174,6 +180,7 @@ def _options(given: dict[str, Any], progress: Progress) -> Options:
         allow_subset=given["allow_subset"],
         all_digests=given["all_digests"],
         remote=given["remote"],
+        copy_to=given["copy_to"],
         progress=progress,
     )
 

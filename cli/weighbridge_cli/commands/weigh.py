@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -142,7 +143,8 @@ def _show_differences(title: str, found: Differences[Any], name: Callable[[Any],
     size = terminal.human_size
     terminal.put()
     terminal.put(
-        f"{title}: {found.percent_equal:.2f} % of the first model's {size(found.bytes_first)} is in both",
+        f"{title}: {_percent(found.percent_equal)} % of the first model's "
+        f"{size(found.bytes_first)} is in both",
         bold=True,
     )
     terminal.rows(
@@ -170,6 +172,11 @@ def _show_differences(title: str, found: Differences[Any], name: Callable[[Any],
         terminal.put(f"    {line}")
     if len(lines) > _SHOWN:
         terminal.put(f"    and {len(lines) - _SHOWN} more; --json lists all")
+
+
+def _percent(value: float) -> str:
+    """Two decimals, never rounded up: what is not all is not 100."""
+    return f"{math.floor(value * 100) / 100:.2f}"
 
 
 def _shape(shape: tuple[int, ...]) -> str:
