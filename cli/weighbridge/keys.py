@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 from weighbridge.errors import InputError
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.hashes import HashAlgorithm
 
 __all__ = [
+    "SigningKey",
     "fingerprint",
     "generate_private_key",
     "hash_of",
@@ -42,6 +43,18 @@ __all__ = [
 _MAX_KEY_FILE_BYTES = 64 * 1024
 _CURVE_NAMES = {"P-256": "secp256r1", "P-384": "secp384r1", "P-521": "secp521r1"}
 _NEW_KEY = "make a key with: weighbridge key new FILE"
+
+
+class SigningKey(Protocol):
+    """Whatever signs as a private key of cryptography does: one in memory, or one on a token."""
+
+    def public_key(self) -> PublicKey:
+        """Return the key's public half."""
+        ...
+
+    def sign(self, data: bytes, signature_algorithm: Any, /) -> bytes:
+        """Return the DER signature of a message."""
+        ...
 
 
 def generate_private_key(curve: str = "P-256") -> PrivateKey:
@@ -179,7 +192,7 @@ def hash_of(key: PublicKey) -> HashAlgorithm:
     return pairs[key.curve.name]
 
 
-def sign(key: PrivateKey, message: bytes) -> bytes:
+def sign(key: SigningKey, message: bytes) -> bytes:
     """Return the DER ECDSA signature of a message, with the hash of the key's curve."""
     from cryptography.hazmat.primitives.asymmetric import ec
 

@@ -21,7 +21,6 @@ from weighbridge.errors import InputError
 from weighbridge.identities import CertificateIdentity, Identity, KeyIdentity
 
 if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey as PrivateKey
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey as PublicKey
     from cryptography.x509 import Certificate
 
@@ -51,7 +50,7 @@ class StatementSigner(Protocol):
 class KeySigner:
     """Signs with a bare elliptic curve key; the bundle carries the key's hint only."""
 
-    def __init__(self, private_key: PrivateKey) -> None:
+    def __init__(self, private_key: keys.SigningKey) -> None:
         self._key = private_key
         self.public_key: PublicKey = keys.require_supported(private_key.public_key())
 
@@ -75,7 +74,7 @@ class CertificateSigner:
     """Signs with a certificate's key; the bundle carries the certificate and its chain."""
 
     def __init__(
-        self, private_key: PrivateKey, certificate: Certificate, chain: Sequence[Certificate] = ()
+        self, private_key: keys.SigningKey, certificate: Certificate, chain: Sequence[Certificate] = ()
     ) -> None:
         """Take the key, its certificate, and the issuing certificates up to the anchor, in order.
 

@@ -87,6 +87,7 @@ def signing_options(command: _Command) -> _Command:
             metavar="PEM",
             help="Certificates between --certificate and the anchor; the anchor itself last.",
         ),
+        click.option("--pkcs11-uri", metavar="URI", help="Sign with this key of a token (RFC 7512)."),
         click.option(
             "--keyless", is_flag=True, help="Sign with your online account, even if there is a key."
         ),

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
     from cryptography.x509 import Certificate
 
+    from weighbridge.keys import SigningKey
     from weighbridge.signing import StatementSigner
 
 __all__ = ["SigningOptions", "choose_signer", "default_key"]
@@ -47,6 +48,7 @@ class SigningOptions:
     password_env: str | None = None
     certificate: Path | None = None
     chain: tuple[Path, ...] = ()
+    pkcs11_uri: str | None = None
     keyless: bool = False
     identity_token: str | None = None
     trust_config: Path | None = None
@@ -75,18 +77,19 @@ def choose_signer(options: SigningOptions) -> StatementSigner:
     Raises `InputError` if they contradict each other or amount to nobody.
     """
     if options.wants_keyless:
-        if options.key or options.certificate:
-            raise InputError("--key and a keyless option contradict each other", hint="leave one of them out")
+        if options.key or options.certificate or options.pkcs11_uri:
+            raise InputError("a key and a keyless option contradict each other", hint="leave one of them out")
         return _keyless(options)
+    if options.pkcs11_uri and options.key:
+        raise InputError("--key and --pkcs11-uri name two keys", hint="leave one of them out")
     if options.certificate:
         return _with_certificate(options)
     if options.chain:
         raise InputError("--chain means nothing without --certificate")
-    key = _key_path(options)
-    if key is not None:
+    if (key := _key(options)) is not None:
         from weighbridge.signing import KeySigner
 
-        return KeySigner(_load_key(key, options.password_env))
+        return KeySigner(key)
     if _in_ci():
         from weighbridge.sigstore_signing import ambient_token
 
@@ -103,6 +106,32 @@ def _key_path(options: SigningOptions) -> Path | None:
     if configured is not None:
         return configured
     return default_key() if default_key().is_file() else None
+
+
+def _key(options: SigningOptions) -> SigningKey | None:
+    """Load the key: of a token, or of a file; None if there is none."""
+    if options.pkcs11_uri:
+        return _hardware_key(options.pkcs11_uri, options.password_env)
+    path = _key_path(options)
+    return None if path is None else _load_key(path, options.password_env)
+
+
+def _hardware_key(text: str, password_env: str | None) -> SigningKey:
+    """Log in to a token: the PIN is in the URI, in the file that it names, in a variable, or is asked for."""
+    from weighbridge.pkcs11_keys import HardwareKey
+    from weighbridge.pkcs11_uris import KeyUri
+
+    uri = KeyUri.parse(text)
+    pin = uri.pin
+    if pin is None and uri.pin_source is not None:
+        pin = read_small_file(Path(uri.pin_source.removeprefix("file:"))).decode(errors="replace").strip()
+    if pin is None and password_env is not None:
+        pin = os.environ.get(password_env)
+        if pin is None:
+            raise InputError(f"the environment variable {password_env} is not set")
+    if pin is None and sys.stdin.isatty():
+        pin = str(click.prompt("PIN of the token", hide_input=True, err=True))
+    return HardwareKey(uri, pin)
 
 
 def _load_key(path: Path, password_env: str | None) -> EllipticCurvePrivateKey:
@@ -131,12 +160,12 @@ def _is_encrypted(path: Path) -> bool:
 def _with_certificate(options: SigningOptions) -> StatementSigner:
     from weighbridge.signing import CertificateSigner
 
-    key = _key_path(options)
+    key = _key(options)
     if key is None or options.certificate is None:
         raise InputError("--certificate needs the private key that it is for: --key PEM")
     certificate, *more = _certificates(options.certificate)
     chain = [item for path in options.chain for item in _certificates(path)]
-    return CertificateSigner(_load_key(key, options.password_env), certificate, [*more, *chain])
+    return CertificateSigner(key, certificate, [*more, *chain])
 
 
 def _certificates(path: Path) -> list[Certificate]:

@@ -71,9 +71,8 @@ def check_cached(**options: Unpack[Options]) -> Iterator[CachedVerdict]:
     """
     for name in ("release", "signature", "record", "remote", "copy_to"):
         if options.get(name):
-            raise InputError(
-                f"--{name.replace('_', '-')} is about one model; --all-cached is about all in the hub's cache."
-            )
+            option = f"--{name.replace('_', '-')}"
+            raise InputError(f"{option} is about one model; --all-cached is about all in the hub's cache.")
     snapshots = cached_snapshots()
     if not snapshots:
         raise InputError("There is no model in the hub's cache.", hint="HF_HUB_CACHE says where it is.")
