@@ -26,6 +26,11 @@ demo: run ## the whole way on a real model: sign, publish, log, verify, look (MO
 test: setup ## run the whole test suite
 	@$(BIN)/python -m pytest -n auto --maxprocesses 8 --dist loadfile
 
+.PHONY: fuzz
+fuzz: setup ## feed mutated bytes to every parser, 100 times as long as the suite does (FUZZ=1000: longer)
+	@WEIGHBRIDGE_FUZZ=$${FUZZ:-100} $(BIN)/python -m pytest -n auto --timeout=0 tests/library/test_hostile_bytes.py \
+	  tests/library/test_hostile_signatures.py tests/library/weighing/test_safetensors.py tests/library/weighing/test_gguf.py
+
 .PHONY: check
 check: setup ## linters, types, layers, generated files, the lock
 	$(BIN)/ruff check .

@@ -8,6 +8,7 @@ import contextlib
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from tests.fuzzing import examples, mutations
 from weighbridge.errors import WeighbridgeError
 from weighbridge.leaves import encode_leaf, parse_leaf
 from weighbridge.records import RecordLine, format_record, parse_record
@@ -39,36 +40,22 @@ RECEIPT = format_receipt(Receipt(2, (bytes(32),), CHECKPOINT, b"extra"))
 RECORD = format_record([RecordLine(b"{}", LEAF, RECEIPT)] * 2)
 POLICY = f"log {LOG.verifier.vkey}\nwitness W {WITNESS}\ngroup G any W\nquorum G\n".encode()
 GOOD = [LEAF, CHECKPOINT, RECEIPT, RECORD, POLICY, LOG.verifier.vkey.encode(), entry_bundle([LEAF] * 3)]
-PIECES = st.sampled_from(
-    [
-        b"\n",
-        b"\n\n",
-        b" ",
-        b"\x00",
-        "— ".encode(),
-        b"+",
-        b"=",
-        b"index ",
-        b"extra ",
-        b"-1",
-        b"9" * 30,
-        b'"',
-        b"{",
-        b"\xff",
-    ]
-)
-
-
-@st.composite
-def mutated(draw: st.DrawFn) -> bytes:
-    """Something genuine with a few places cut, doubled, replaced or filled with grammar."""
-    data = draw(st.sampled_from(GOOD))
-    for _ in range(draw(st.integers(1, 4))):
-        start = draw(st.integers(0, len(data)))
-        end = draw(st.integers(start, min(len(data), start + 40)))
-        middle = draw(st.one_of(st.binary(max_size=8), PIECES, st.just(data[start:end] * 2)))
-        data = data[:start] + middle + data[end:]
-    return data
+PIECES = [
+    b"\n",
+    b"\n\n",
+    b" ",
+    b"\x00",
+    "— ".encode(),
+    b"+",
+    b"=",
+    b"index ",
+    b"extra ",
+    b"-1",
+    b"9" * 30,
+    b'"',
+    b"{",
+    b"\xff",
+]
 
 
 def feed(data: bytes) -> None:
@@ -94,8 +81,8 @@ def feed(data: bytes) -> None:
             read()
 
 
-@settings(max_examples=400)
-@given(st.one_of(mutated(), st.binary(max_size=200)))
+@settings(max_examples=examples(400))
+@given(st.one_of(mutations(GOOD, PIECES), st.binary(max_size=200)))
 @example(b"")
 @example(b"\n\n")
 @example(b"[" * 10_000)

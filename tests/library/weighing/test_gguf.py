@@ -12,9 +12,10 @@ from typing import Any
 import gguf as reference
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.fuzzing import examples
 from tests.models import write
 from weighbridge.errors import EnumerationError
 from weighbridge.weighing import gguf as ours
@@ -228,6 +229,7 @@ def test_what_is_newer_or_rarer_costs_the_weights_digest_and_not_the_weighing(
     assert words in weighed.warnings[0]
 
 
+@settings(max_examples=examples(100))
 @given(st.data())
 def test_no_changed_byte_makes_the_parser_fail_otherwise(data: st.DataObject) -> None:
     pairs = [

@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors import SafetensorError, deserialize
 
+from tests.fuzzing import examples
 from tests.models import safetensors, tensor, tiny_tensors, write
 from weighbridge.errors import EnumerationError
 from weighbridge.weighing import weigh
@@ -203,6 +204,7 @@ def test_the_reference_reader_refuses_the_same(attack: str) -> None:
     assert attack in REFERENCE_ACCEPTS | {"many dimensions", "metadata of nothing"}
 
 
+@settings(max_examples=examples(100))
 @given(st.data())
 def test_no_changed_byte_of_a_header_makes_the_parser_fail_otherwise(data: st.DataObject) -> None:
     content = bytearray(safetensors(tiny_tensors()))
@@ -220,6 +222,7 @@ def test_no_changed_byte_of_a_header_makes_the_parser_fail_otherwise(data: st.Da
     assert position == len(content)
 
 
+@settings(max_examples=examples(100))
 @given(st.binary(max_size=64))
 def test_any_header_text_is_read_or_refused(text: bytes) -> None:
     with contextlib.suppress(SpanError):
