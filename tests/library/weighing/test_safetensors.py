@@ -215,6 +215,8 @@ def test_no_changed_byte_of_a_header_makes_the_parser_fail_otherwise(data: st.Da
         spans = header_of(bytes(content))
     except SpanError:
         return
+    if not spans:
+        return  # a dtype that is not known: no tensors, which the reader says in a note
     position = 8 + int.from_bytes(content[:8], "little")
     for span in spans:
         assert span.start == position
