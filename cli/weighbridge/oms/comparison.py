@@ -161,7 +161,8 @@ def compare(
         read = [file for file in here if not _size_differs(file, signed)]
         found = read_all(tree, read, reader, progress=progress, workers=workers)
         if readme:
-            found += read_all(tree, readme, replace(reader, copy=None, sharding=None), workers=workers)
+            beside = replace(reader, watch=Watch(), copy=None, sharding=None)
+            found += read_all(tree, readme, beside, workers=workers)
         tree.relist(listed, lambda path: path != apart and skip(path))
         unsigned = _unsigned(tree, [*skipped, *empty, *(file.path for file in readme)])
         weighed = assemble(model_read(tree, found, apart, rules)) if identify and read else None

@@ -239,3 +239,14 @@ def test_files_of_another_place_do_not_matter(tmp_path: Path, model: Path, manif
     found = compare(manifest, copy)
     assert found.enumeration_error() is None
     assert found.digest_error() is None
+
+
+def test_a_readme_is_read_beside_a_model_that_takes_all_threads(model: Path) -> None:
+    """What stops the threads when a large model is read must not stop the reading of its README."""
+    write(model / "weights.dat", bytes(6 * 1024 * 1024))
+    weighed = weigh(model)
+    found = compare(manifest_of(weighed), model, identify=True)
+    assert found.digest_error() is None
+    assert found.weighed is not None
+    assert found.weighed.readme is not None
+    assert found.weighed.model_digest == weighed.model_digest
