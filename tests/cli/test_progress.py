@@ -45,7 +45,13 @@ def start(*arguments: str | Path, stderr: int, **env: str) -> subprocess.Popen[b
         stdout=subprocess.DEVNULL,
         stderr=stderr,
         env=environment(**env),
+        preexec_fn=_hear_ctrl_c,  # noqa: PLW1509 - no threads are started before; see there
     )
+
+
+def _hear_ctrl_c() -> None:
+    """Undo what a shell does to whatever it starts in the background: it makes it deaf to Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def read_until(terminal: int, pattern: bytes, seconds: float = 60) -> bytes:
