@@ -67,13 +67,15 @@ def read_until(terminal: int, pattern: bytes, seconds: float = 60) -> bytes:
 
 def test_a_terminal_shows_rate_and_time_left_and_ctrl_c_clears_it(large: Path, key: Path) -> None:
     ours, theirs = pty.openpty()
+    process = start("sign", large, "--key", key, stderr=theirs, TERM="xterm")
     try:
-        process = start("sign", large, "--key", key, stderr=theirs, TERM="xterm")
         seen = read_until(ours, rb"of 214\.7 GB  \d+ %  [\d.]+ [kMG]B/s  [\d:]+ left")
         process.send_signal(signal.SIGINT)
         assert process.wait(30) == 130
         seen = read_until(ours, rb"interrupted")
     finally:
+        process.kill()
+        process.wait()
         os.close(ours)
         os.close(theirs)
     assert b"\r\x1b[K" in seen.partition(b"interrupted")[0], "the line is cleared first"
@@ -86,9 +88,12 @@ def test_an_interruption_leaves_the_old_signature_and_nothing_else(
 ) -> None:
     (large / "model.sig").write_bytes(b"old")
     process = start("sign", large, "--key", key, stderr=subprocess.PIPE)
-    time.sleep(1.5)
-    process.send_signal(interruption)
-    _, told = process.communicate(timeout=30)
+    try:
+        time.sleep(1.5)
+        process.send_signal(interruption)
+        _, told = process.communicate(timeout=30)
+    finally:
+        process.kill()
     assert process.returncode in {130, -interruption}
     assert b"Traceback" not in told
     assert sorted(path.name for path in large.iterdir()) == ["model.sig", "weights.bin"]
