@@ -7,7 +7,7 @@ BIN := .venv/bin
 
 .PHONY: help
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1|\2/p' Makefile | while IFS='|' read -r name text; do \
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1|\2/p' Makefile | while IFS='|' read -r name text; do \
 	  printf '  %-12s %s\n' "$$name" "$$text"; done
 
 .PHONY: setup
@@ -25,6 +25,10 @@ demo: run ## the whole way on a real model: sign, publish, log, verify, look (MO
 .PHONY: test
 test: setup ## run the whole test suite
 	@$(BIN)/python -m pytest -n auto --maxprocesses 8 --dist loadfile
+
+.PHONY: test-faults
+test-faults: setup ## kill, starve and cheat the registry for a long time; `make test` runs a short selection
+	@$(BIN)/python -m pytest -n auto --maxprocesses 8 --timeout=0 -m faults
 
 .PHONY: fuzz
 fuzz: setup ## feed mutated bytes to every parser, 100 times as long as the suite does (FUZZ=1000: longer)

@@ -5,7 +5,7 @@
     lock.py --check  no network: same requirements as when they were made, every one of them satisfied,
                      every package with hashes, no index address, and the environment is the locks'
 
-requirements.lock holds what runs (with the registry and PostgreSQL) and what builds the wheel;
+requirements.lock holds what runs (with the registry, PostgreSQL and S3) and what builds the wheel;
 requirements-dev.lock adds the tools, in the same versions where they meet. Both for every platform.
 """
 
@@ -28,7 +28,7 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).resolve().parent.parent
 RUN = ROOT / "requirements.lock"
 DEV = ROOT / "requirements-dev.lock"
-EXTRAS = ("registry", "postgres", "pkcs11")
+EXTRAS = ("registry", "postgres", "s3", "pkcs11")
 EDITABLE = "editables>=0.5"  # what hatchling asks for when it installs a folder in place
 MARK = "# made from: sha256:"
 HEADER = """\
