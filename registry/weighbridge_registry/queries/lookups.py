@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from sqlalchemy import Row, select
+from sqlalchemy import Row, Select, bindparam, literal, null, select
 from sqlmodel import col
 
 from weighbridge_registry.store import tables
@@ -20,97 +20,106 @@ _MATCHES: Final = 100
 """Matches shown for one digest; a licence text is in thousands of models."""
 _MATCHES_OF_MANY: Final = 10
 """Matches shown for each digest of a question about many."""
+_AT_ONCE: Final = 500
+"""Digests in one query."""
 
 _ENTRY: Final = tables.Entry.__table__  # type: ignore[attr-defined]  # SQLModel does not declare it
 _RELEASE: Final = tables.Release.__table__  # type: ignore[attr-defined]  # SQLModel does not declare it
+_RELEASES: Final = _ENTRY.outerjoin(_RELEASE, col(tables.Release.number) == _ENTRY.c.release)
+_SHOWN: Final = (
+    *_ENTRY.c,
+    col(tables.Release.namespace).label("of_namespace"),
+    col(tables.Release.name).label("of_name"),
+    col(tables.Release.version).label("of_version"),
+    col(tables.Release.model_digest).label("of_model"),
+)
 
-
-def digest(reader: Reader, sha256: str, limit: int = _MATCHES) -> DigestAnswer:
-    """Say what has a digest, oldest first."""
-    found = _occurrences(reader, sha256, limit + 1)
-    if len(found) <= limit:
-        found += _tensors(reader, sha256, limit + 1 - len(found))
-    if len(found) <= limit:
-        found += _statements(reader, sha256, limit + 1 - len(found))
-    found.sort(key=lambda match: match.index)
-    return DigestAnswer(
-        digest=f"sha256:{sha256}",
-        matches=tuple(found[:limit]),
-        truncated=len(found) > limit,
-        as_of=reader.as_of(),
+# One question to each place where a digest can occur: role and path of the occurrence, its entry, and the
+# release that the entry is of. Built once; a digest is asked for thousands of times.
+_IN_RELEASES: Final = (
+    select(col(tables.Digest.role).label("role"), col(tables.Digest.name).label("path"), *_SHOWN)
+    .select_from(_RELEASES.join(tables.Digest, col(tables.Digest.number) == _ENTRY.c.number))
+    .where(col(tables.Digest.sha256) == bindparam("sha256"))
+    .order_by(col(tables.Digest.number), col(tables.Digest.role), col(tables.Digest.position))
+    .limit(bindparam("most"))
+)
+_IN_TABLES: Final = (
+    select(literal("tensor").label("role"), col(tables.Tensor.name).label("path"), *_SHOWN)
+    .select_from(
+        _RELEASES.join(tables.Digest, col(tables.Digest.number) == _ENTRY.c.number).join(
+            tables.Tensor,
+            (col(tables.Digest.sha256) == col(tables.Tensor.table)) & (col(tables.Digest.role) == "table"),
+        )
     )
+    .where(col(tables.Tensor.sha256) == bindparam("sha256"))
+    .order_by(_ENTRY.c.number, col(tables.Tensor.position))
+    .limit(bindparam("most"))
+)
+
+
+def _of_entries(role: MatchKind) -> Select[Any]:
+    """Return the question for the entries whose statement or bundle has a digest."""
+    return (
+        select(literal(role).label("role"), null().label("path"), *_SHOWN)
+        .select_from(_RELEASES)
+        .where(_ENTRY.c[role] == bindparam("sha256"))
+        .order_by(_ENTRY.c.number)
+        .limit(bindparam("most"))
+    )
+
+
+_PLACES: Final[tuple[tuple[Any, Select[Any]], ...]] = (
+    (col(tables.Digest.sha256), _IN_RELEASES),
+    (col(tables.Tensor.sha256), _IN_TABLES),
+    (_ENTRY.c.statement, _of_entries("statement")),
+    (_ENTRY.c.bundle, _of_entries("bundle")),
+)
+"""The column that says whether a digest occurs in a place, and the question for its occurrences there."""
+
+
+def digest(reader: Reader, sha256: str) -> DigestAnswer:
+    """Say what has a digest, oldest first."""
+    return _answer(reader, sha256, [question for _, question in _PLACES], _MATCHES)
 
 
 def digests(reader: Reader, asked: Sequence[str]) -> DigestsAnswer:
     """Say what is known of many digests, those that are known only."""
     different = list(dict.fromkeys(asked))
-    known = set().union(*(_known(reader, different[i : i + 500]) for i in range(0, len(different), 500)))
-    answers = tuple(digest(reader, one, _MATCHES_OF_MANY) for one in different if one in known)
+    questions: dict[str, list[Select[Any]]] = {}
+    for column, question in _PLACES:
+        for start in range(0, len(different), _AT_ONCE):
+            query = select(column).where(column.in_(different[start : start + _AT_ONCE])).distinct()
+            for sha256 in reader.connection.execute(query).scalars():
+                questions.setdefault(sha256, []).append(question)
+    answers = tuple(
+        _answer(reader, one, questions[one], _MATCHES_OF_MANY) for one in different if one in questions
+    )
     return DigestsAnswer(answers=answers, unknown=len(different) - len(answers), as_of=reader.as_of())
 
 
-def _known(reader: Reader, asked: Sequence[str]) -> set[str]:
-    known: set[str] = set()
-    for column in (
-        col(tables.Digest.sha256),
-        col(tables.Tensor.sha256),
-        col(tables.Entry.statement),
-        col(tables.Entry.bundle),
-    ):
-        known.update(reader.connection.execute(select(column).where(column.in_(asked)).distinct()).scalars())
-    return known
-
-
-def _occurrences(reader: Reader, sha256: str, limit: int) -> list[DigestMatch]:
-    rows = reader.connection.execute(
-        select(col(tables.Digest.role), col(tables.Digest.name).label("path"), _ENTRY)
-        .join(tables.Entry, col(tables.Entry.number) == col(tables.Digest.number))
-        .where(col(tables.Digest.sha256) == sha256)
-        .order_by(col(tables.Digest.number), col(tables.Digest.role), col(tables.Digest.position))
-        .limit(limit)
-    ).all()
-    return [_match(reader, row, row.role, row.path) for row in rows]
-
-
-def _tensors(reader: Reader, sha256: str, limit: int) -> list[DigestMatch]:
-    """Tensors of stored tables, in every release that names such a table."""
-    rows = reader.connection.execute(
-        select(col(tables.Tensor.name).label("path"), _ENTRY)
-        .join(
-            tables.Digest,
-            (col(tables.Digest.sha256) == col(tables.Tensor.table)) & (col(tables.Digest.role) == "table"),
-        )
-        .join(tables.Entry, col(tables.Entry.number) == col(tables.Digest.number))
-        .where(col(tables.Tensor.sha256) == sha256)
-        .order_by(col(tables.Entry.number), col(tables.Tensor.position))
-        .limit(limit)
-    ).all()
-    return [_match(reader, row, "tensor", row.path) for row in rows]
-
-
-def _statements(reader: Reader, sha256: str, limit: int) -> list[DigestMatch]:
-    found: list[DigestMatch] = []
-    kinds: tuple[tuple[MatchKind, Any], ...] = (
-        ("statement", col(tables.Entry.statement)),
-        ("bundle", col(tables.Entry.bundle)),
+def _answer(reader: Reader, sha256: str, questions: Sequence[Select[Any]], limit: int) -> DigestAnswer:
+    rows: list[Row[Any]] = []
+    for question in questions:
+        if len(rows) <= limit:
+            asked = {"sha256": sha256, "most": limit + 1 - len(rows)}
+            rows += reader.connection.execute(question, asked).all()
+    rows.sort(key=lambda row: row.number)
+    return DigestAnswer(
+        digest=f"sha256:{sha256}",
+        matches=tuple(_match(reader, row) for row in rows[:limit]),
+        truncated=len(rows) > limit,
+        as_of=reader.as_of(),
     )
-    for kind, column in kinds:
-        rows = reader.connection.execute(
-            select(_ENTRY).where(column == sha256).order_by(col(tables.Entry.number)).limit(limit)
-        ).all()
-        found += [_match(reader, row, kind, None) for row in rows]
-    return found
 
 
-def _match(reader: Reader, row: Row[Any], kind: MatchKind, path: str | None) -> DigestMatch:
-    release = _release(reader, row.release)
+def _match(reader: Reader, row: Row[Any]) -> DigestMatch:
     return DigestMatch(
-        kind=kind,
-        namespace=release.namespace if release else None,
-        name=release.name if release else None,
-        version=release.version if release else None,
-        model_digest=f"sha256:{release.model_digest}" if release else None,
-        path=path,
+        kind=row.role,
+        namespace=row.of_namespace,
+        name=row.of_name,
+        version=row.of_version,
+        model_digest=f"sha256:{row.of_model}" if row.of_model else None,
+        path=row.path,
         statement=f"sha256:{row.statement}",
         statement_kind=row.kind,
         signer=reader.signer(row.signer),
@@ -118,9 +127,3 @@ def _match(reader: Reader, row: Row[Any], kind: MatchKind, path: str | None) -> 
         received=row.received,
         url=reader.url(row.release_page) if row.release_page else reader.entry_url(row.number),
     )
-
-
-def _release(reader: Reader, number: int | None) -> Row[Any] | None:
-    if number is None:
-        return None
-    return reader.connection.execute(select(_RELEASE).where(col(tables.Release.number) == number)).one()

@@ -106,10 +106,13 @@ class Reader:
         self.state = SqlState(connection)
         self._base_url = base_url.rstrip("/")
         self._signers: dict[str, SignerSummary] = {}
+        self._as_of: AsOf | None = None
 
     def as_of(self) -> AsOf:
         """Return the state of the log that this snapshot shows."""
-        return AsOf(size=get_applied(self.connection), origin=self.published.verifier.name)
+        if self._as_of is None:
+            self._as_of = AsOf(size=get_applied(self.connection), origin=self.published.verifier.name)
+        return self._as_of
 
     def url(self, path: str) -> str:
         """Return the address of a path of this registry."""
