@@ -8,7 +8,7 @@
     5 database      facts and views are those of the replay; checkpoint and sizes agree
     6 attachments   each stored file has its digest; tensors listed are those of its table
 
-Steps 1to4 are for a data folder and for any registry's address; 5 and 6 for a data folder. The
+Steps 1 to 4 are for a data folder and for any registry's address; 5 and 6 for a data folder. The
 state digest of step 4 can be compared with anybody else's replay of the same log.
 """
 
@@ -16,46 +16,38 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any, Final, Protocol, TypeAlias, cast
+from typing import Any, Final, TypeAlias
 
 from sqlalchemy import Connection, create_engine, select
 from sqlmodel import SQLModel, col
 
 from weighbridge import tlog, weighing
 from weighbridge.client import RegistryClient
-from weighbridge.errors import (
-    BundleError,
-    ConfigurationError,
-    InputError,
-    LogError,
-    NoteError,
-    RefusedError,
-    WeighbridgeError,
-)
-from weighbridge.leaves import parse_leaf
+from weighbridge.errors import BundleError, ConfigurationError, InputError, NoteError
 
 from .authentication import Authentication
 from .log.writing import get_applied
-from .state import Admitted, Authenticator, MemoryState, apply, digest, read_candidate
+from .replaying import FolderSource, Replay, Source, write_batch
+from .state import Authenticator, digest
 from .store import tables
 from .store.database import Database, open_database
 from .store.files import DataFolder
-from .store.state import all_facts
-from .store.views import project, shown_name
+from .store.state import SqlState, all_facts
+from .store.views import shown_name
 
-__all__ = ["Check", "Report", "fsck"]
+__all__ = ["Check", "Report", "fsck", "vkey_of"]
 
 _MAX_PROBLEMS: Final = 20
 _SNAPSHOTS: Final = 50
 _SNAPSHOT_SECONDS: Final = 0.1
 _LONGEST: Final = 300
-_PROJECTED: Final = 256
 
 Progress: TypeAlias = Callable[[str, int, int], None]
 """Called with the step's name, what is done of it, and its total."""
@@ -99,16 +91,6 @@ class Report:
                 for one in self.checks
             ],
         }
-
-
-class _Source(Protocol):
-    """Where a log is read from; nothing of what it gives is believed."""
-
-    def tile(self, level: int, index: int, width: int) -> bytes: ...
-
-    def entries(self, index: int, width: int) -> bytes: ...
-
-    def bundle(self, sha256: str, /) -> bytes: ...
 
 
 @dataclass
@@ -156,72 +138,54 @@ def fsck(
                 hint="trust the log's key first: weighbridge log trust add URL",
             )
         client = RegistryClient(source)
-        run = _Run(client, vkey, authentication, tell)
-        run.replay(client.checkpoint())
-        return run.report()
+        with _scratch() as fresh:
+            run = _Run(vkey, fresh, tell)
+            run.replay(client, client.checkpoint(), authentication)
+            return run.report()
     folder = DataFolder(Path(source))
     if folder.log.published() is None:
         raise InputError(f"there is no registry in {folder.path}", hint="give its data folder with --data")
     database = open_database(database_url or f"sqlite:///{folder.path / 'registry.db'}")
-    fresh = create_engine("sqlite://")
     try:
-        with _snapshot(database) as (connection, note), fresh.begin() as views:
-            SQLModel.metadata.create_all(views)
-            run = _Run(_FolderSource(folder), vkey or _vkey_of(folder), authentication, tell, views)
-            run.replay(note)
+        with _snapshot(database) as (connection, note), _scratch() as fresh:
+            run = _Run(vkey or vkey_of(folder), fresh, tell)
+            run.replay(FolderSource(folder), note, authentication)
             run.published(folder.log.published() or b"")
             run.compare(connection)
             run.attachments(connection, folder)
+            return run.report()
     finally:
-        fresh.dispose()
         database.close()
-    return run.report()
-
-
-class _FolderSource:
-    """A data folder as a source."""
-
-    def __init__(self, folder: DataFolder) -> None:
-        self.tile = folder.log.read_tile
-        self.entries = folder.log.read_entries
-        self.bundle = folder.bundles.read
 
 
 class _Run:
-    """One check of one log."""
+    """One check of one log; `fresh` is an empty database for what the replay gives."""
 
-    def __init__(
-        self,
-        source: _Source,
-        vkey: str,
-        authenticate: Authenticator,
-        tell: Progress,
-        views: Connection | None = None,
-    ) -> None:
-        self._source = source
+    def __init__(self, vkey: str, fresh: Connection, tell: Progress) -> None:
         self._verifier = tlog.Verifier.from_vkey(vkey)
-        self._authenticate = authenticate
+        self._fresh = fresh
         self._tell = tell
-        self._state = MemoryState()
         self._checks: list[Check] = []
-        self._checkpoint: tlog.SignedCheckpoint | None = None
         self._complete = True
-        self._views = views
-        self._waiting: list[Admitted] = []
+        self._state_digest = ""
 
-    @property
-    def checkpoint(self) -> tlog.SignedCheckpoint:
-        if self._checkpoint is None:
-            raise LogError("the checkpoint was not read yet")
-        return self._checkpoint
-
-    def replay(self, note: bytes) -> None:
+    def replay(self, source: Source, note: bytes, authenticate: Authenticator) -> None:
         """Run steps 1 to 4."""
-        self._checkpoint = tlog.parse_checkpoint(note, [self._verifier])
-        self._checks.append(Check("checkpoint", 1))
-        reader = tlog.TileReader(self._source.tile, self.checkpoint.size, self.checkpoint.root)
-        self._tiles(reader)
-        self._read_entries(reader)
+        self.checkpoint = tlog.parse_checkpoint(note, [self._verifier])
+        problems = {step: _Problems(step) for step in ("tiles", "entries", "replay")}
+
+        def fault(step: str, where: str, error: Exception) -> None:
+            problems[step].add(f"{where}: {error}")
+
+        replay = Replay(source, self.checkpoint, authenticate, SqlState(self._fresh), fault=fault)
+        problems["tiles"].looked_at = replay.check_tiles()
+        for batch in replay.batches():
+            write_batch(self._fresh, batch)
+            self._tell("entries", batch.entries[-1].index + 1, self.checkpoint.size)
+        problems["entries"].looked_at, problems["replay"].looked_at = replay.looked_at, replay.applied
+        self._checks += [Check("checkpoint", 1), *(one.check() for one in problems.values())]
+        self._complete = replay.complete
+        self._state_digest = digest(all_facts(self._fresh))
 
     def published(self, note: bytes) -> None:
         """Check that the checkpoint shown to the world is of the same log; it may have grown since."""
@@ -244,75 +208,9 @@ class _Run:
             self.checkpoint.origin,
             self.checkpoint.size,
             self.checkpoint.root.hex(),
-            self._state.digest(),
+            self._state_digest,
             tuple(self._checks),
         )
-
-    def _tiles(self, reader: tlog.TileReader) -> None:
-        problems = _Problems("tiles")
-        for level, index, width in tlog.tiles_of(self.checkpoint.size):
-            problems.looked_at += 1
-            try:
-                reader.tile(level, index)
-            except (OSError, WeighbridgeError) as error:
-                problems.add(f"{tlog.tile_path(level, index, width)}: {error}")
-        self._checks.append(problems.check())
-
-    def _read_entries(self, reader: tlog.TileReader) -> None:
-        entries, replayed = _Problems("entries"), _Problems("replay")
-        size = self.checkpoint.size
-        for index in range(0, size, tlog.TILE_WIDTH):
-            place = index // tlog.TILE_WIDTH
-            width = tlog.tile_width(0, place, size)
-            try:
-                leaves = reader.entries(place, self._source.entries(place, width))
-            except (OSError, WeighbridgeError) as error:
-                entries.add(f"{tlog.entries_path(place, width)}: {error}")
-                self._complete = False
-                continue
-            for number, leaf in enumerate(leaves, start=index):
-                self._entry(number, leaf, entries, replayed)
-            self._tell("entries", index + width, size)
-        genesis = self._state.get("log/genesis") or {}
-        if self._complete and genesis.get("vkey") != self._verifier.vkey:
-            replayed.add(f"its genesis names the log key {genesis.get('vkey')}")
-        self._checks += [entries.check(), replayed.check()]
-
-    def _entry(self, number: int, data: bytes, entries: _Problems, replayed: _Problems) -> None:
-        entries.looked_at += 1
-        try:
-            leaf = parse_leaf(data)
-            raw = self._source.bundle(leaf.bundle_sha256)
-            found = hashlib.sha256(raw).hexdigest()
-        except (OSError, WeighbridgeError) as error:
-            entries.add(f"entry {number}: its bundle cannot be read: {error}")
-            self._complete = False
-            return
-        if found != leaf.bundle_sha256:
-            entries.add(f"entry {number}: the bundle stored for it has the digest {found}")
-            self._complete = False
-            return
-        if not self._complete:
-            return  # the facts before it are not known, so nothing can be said of it
-        replayed.looked_at += 1
-        try:
-            admitted = apply(self._state, number, leaf, read_candidate(raw), self._authenticate)
-        except RefusedError as error:
-            replayed.add(f"entry {number}: {error}")
-            self._complete = False
-            return
-        self._state.update(admitted.facts)
-        self._project(admitted)
-
-    def _project(self, admitted: Admitted | None) -> None:
-        """Write the views of replayed entries into a fresh database, some at a time; None ends it."""
-        if self._views is None:
-            return
-        if admitted is not None:
-            self._waiting.append(admitted)
-        if len(self._waiting) >= _PROJECTED or admitted is None:
-            project(self._views, self._waiting)
-            self._waiting = []
 
     def compare(self, connection: Connection) -> None:
         """Step 5: the database holds what the replay gave."""
@@ -324,16 +222,15 @@ class _Run:
             problems.add("facts and views cannot be compared: the replay did not reach the end")
             self._checks.append(problems.check())
             return
-        if digest(all_facts(connection)) != self._state.digest():
-            problems.add(_first_fact(connection, self._state))
+        if digest(all_facts(connection)) != self._state_digest:
+            problems.add(_first_fact(self._fresh, connection))
         self._compare_views(connection, problems)
         self._checks.append(problems.check())
 
     def _compare_views(self, connection: Connection, problems: _Problems) -> None:
         """Compare every row with the views of the replay; of each table the first difference is told."""
-        self._project(None)
-        for view in tables.VIEWS if self._views is not None else ():
-            wanted, found = _rows(cast("Connection", self._views), view), _rows(connection, view)
+        for view in tables.VIEWS:
+            wanted, found = _rows(self._fresh, view), _rows(connection, view)
             for one, other in zip_longest(wanted, found):
                 problems.looked_at += 1
                 if one != other:
@@ -375,7 +272,21 @@ def _snapshot(database: Database) -> Iterator[tuple[Connection, bytes]]:
     )
 
 
-def _vkey_of(folder: DataFolder) -> str:
+@contextmanager
+def _scratch() -> Iterator[Connection]:
+    """Give an empty database on disk, for a log of any size; it goes when the block ends."""
+    with tempfile.TemporaryDirectory(prefix="weighbridge-fsck-") as folder:
+        engine = create_engine(f"sqlite:///{folder}/replay.db")
+        try:
+            with engine.begin() as connection:
+                connection.exec_driver_sql("PRAGMA synchronous=OFF")
+                SQLModel.metadata.create_all(connection)
+                yield connection
+        finally:
+            engine.dispose()
+
+
+def vkey_of(folder: DataFolder) -> str:
     """Return the verifier key that belongs to the data folder's own log key."""
     try:
         return tlog.Signer.from_private_key((folder.keys / "log.key").read_text()).verifier.vkey
@@ -394,10 +305,9 @@ def _rows(connection: Connection, view: type[SQLModel]) -> Iterator[tuple[Any, .
         yield tuple(row)
 
 
-def _first_fact(connection: Connection, state: MemoryState) -> str:
+def _first_fact(fresh: Connection, connection: Connection) -> str:
     """Say which fact is the first that differs."""
-    wanted = ((key, state.facts[key]) for key in sorted(state.facts, key=str.encode))
-    for one, other in zip_longest(wanted, all_facts(connection)):
+    for one, other in zip_longest(all_facts(fresh), all_facts(connection)):
         if one != other:
             return f"its fact {_shown(other)} should be {_shown(one)}"
     return "its facts differ from those of the replay"
