@@ -75,9 +75,10 @@ class Service:
             head = required(overlay, "log/head")
             received = max(int(time.time()), head["received"])
             places, _ = decide(overlay, head["size"], received, candidates, self.authentication)
-        for candidate, place in zip(candidates, places, strict=True):
-            if place.created:
-                self.folder.bundles.put(candidate.bundle.sha256, candidate.bundle.raw)
+        placed = zip(candidates, places, strict=True)
+        self.folder.bundles.put_all(
+            {one.bundle.sha256: one.bundle.raw for one, place in placed if place.created}
+        )
         return tuple(candidates)
 
     def submit(self, bundles: Sequence[bytes]) -> Future[tuple[Placed, ...]]:
@@ -92,6 +93,7 @@ class Service:
         """Finish what is queued, then let go of everything. May be called twice."""
         self.sequencer.close()
         self.database.close()
+        self.folder.close()
         self._lock.release()
 
 
@@ -110,6 +112,7 @@ def open_service(settings: Settings, hook: Callable[[str], None] | None = None) 
         registry_keys = open_keys(folder, settings.origin)
         database = open_database(settings.database)
     except BaseException:
+        folder.close()
         lock.release()
         raise
     try:
@@ -131,6 +134,7 @@ def open_service(settings: Settings, hook: Callable[[str], None] | None = None) 
         )
     except BaseException:
         database.close()
+        folder.close()
         lock.release()
         raise
     sequencer.start()

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The log as static files (C2SP tlog-tiles): checkpoint, tiles, entries, bundles.
 
-Served from disk only, and nothing beyond the published checkpoint: a tree that was staged but
+Served as stored, and nothing beyond the published checkpoint: a tree that was staged but
 not published is not shown to anybody.
 """
 
@@ -43,7 +43,8 @@ def tile(path: str, request: Request, service: Open) -> Response:
         level, index, width = tlog.parse_tile_path(f"tile/{path}")
     except ProofError as error:
         raise NotKnownError("that is not the name of a tile", hint="see C2SP tlog-tiles") from error
-    size = service.queries.checkpoint().size
+    last = (index * tlog.TILE_WIDTH + width) * tlog.TILE_WIDTH ** (level or 0) - 1
+    size = service.queries.checkpoint(holding=last).size
     if width > tlog.tile_width(level or 0, index, size):
         raise NotKnownError(f"the published tree of {size} entries has no such tile")
     files = service.folder.log

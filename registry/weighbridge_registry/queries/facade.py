@@ -51,9 +51,9 @@ class Queries:
         self._statements = Statements(folder)
         self._base_url = base_url
 
-    def checkpoint(self) -> tlog.SignedCheckpoint:
-        """Return the published checkpoint."""
-        return self._published.checkpoint()
+    def checkpoint(self, *, holding: int = 0) -> tlog.SignedCheckpoint:
+        """Return the published checkpoint, and not one of a second ago that lacks the entry `holding`."""
+        return self._published.checkpoint(holding=holding)
 
     def bundle(self, sha256: str) -> bytes | None:
         """Return a logged bundle's bytes by their SHA-256."""

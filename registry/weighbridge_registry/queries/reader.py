@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Row, select
 from sqlmodel import col
 
 from weighbridge import identities, tlog
-from weighbridge.errors import LogError
+from weighbridge.errors import LogError, ProofError
 from weighbridge.identities import CertificateIdentity, Identity, KeyIdentity, SigstoreIdentity
 from weighbridge_registry.log.writing import get_applied
 from weighbridge_registry.state import Candidate, read_candidate
@@ -65,26 +65,42 @@ class Published:
         self._checkpoint: tlog.SignedCheckpoint | None = None
         self._tiles: tlog.TileReader | None = None
 
-    def checkpoint(self) -> tlog.SignedCheckpoint:
-        """Return the published checkpoint; raises `LogError` before the first."""
+    def checkpoint(self, *, holding: int = 0) -> tlog.SignedCheckpoint:
+        """Return the published checkpoint; raises `LogError` before the first.
+
+        It may be a second old, but not if the entry `holding` is not in it: the views have only
+        entries that were published, so whoever found one there finds it here.
+        """
         with self._lock:
-            return self._refresh()
+            return self._refresh(holding)
 
     def receipt(self, index: int) -> str:
         """Return the receipt of an entry in the published tree, every tile verified."""
         with self._lock:
-            checkpoint = self._refresh()
-            if self._tiles is None:
-                self._tiles = tlog.TileReader(self._files.read_tile, checkpoint.size, checkpoint.root)
-            proof = self._tiles.inclusion_proof(index)
+            checkpoint = self._refresh(index)
+            try:
+                proof = self._reader(checkpoint).inclusion_proof(index)
+            except ProofError:
+                self._files.forget()
+                self._tiles = None
+                proof = self._reader(checkpoint).inclusion_proof(index)
         return tlog.format_receipt(tlog.Receipt(index, tuple(proof), checkpoint.data)).decode()
 
     def leaf(self, index: int) -> bytes:
         """Return the bytes of an entry's leaf."""
-        return self._files.read_entry(index, self.checkpoint().size)
+        return self._files.read_entry(index, self.checkpoint(holding=index).size)
 
-    def _refresh(self) -> tlog.SignedCheckpoint:
-        data = self._files.published()
+    def _reader(self, checkpoint: tlog.SignedCheckpoint) -> tlog.TileReader:
+        if self._tiles is None:
+            self._tiles = tlog.TileReader(self._files.read_tile, checkpoint.size, checkpoint.root)
+        return self._tiles
+
+    def _refresh(self, holding: int = 0) -> tlog.SignedCheckpoint:
+        checkpoint = self._read(newest=False)
+        return checkpoint if holding < checkpoint.size else self._read(newest=True)
+
+    def _read(self, *, newest: bool) -> tlog.SignedCheckpoint:
+        data = self._files.published(newest=newest)
         if data is None:
             raise LogError("this log has not published a checkpoint yet")
         if data != self._data or self._checkpoint is None:
