@@ -23,32 +23,35 @@ from weighbridge_registry.store.database import open_database
 from weighbridge_registry.store.files import DataFolder
 from weighbridge_registry.store.views import write_facts
 
-__all__ = ["PROGRAMS", "build_checker", "grow", "peer", "run", "saved_checkpoint"]
+__all__ = ["PROGRAMS", "append", "build_checker", "grow", "peer", "run", "saved_checkpoint"]
 
 PROGRAMS = Path(__file__).parent / "programs"
 _ROOT = Path(__file__).parent.parent.parent
 
 
 def grow(registry: Registry, size: int) -> None:
-    """Append entries to a registry's log, through the writer of logs itself, while the registry serves it.
+    """Append entries to a registry's log while it serves it."""
+    folder = DataFolder(registry.data)
+    database = open_database(f"sqlite:///{registry.data / 'registry.db'}")
+    try:
+        append(Log(database, folder.log, open_keys(folder, None).log), size)
+    finally:
+        database.close()
+
+
+def append(log: Log, size: int) -> None:
+    """Append entries to a log up to a size, through the writer of logs itself.
 
     The entries are leaves of bundles that do not exist: who reads tiles and entries needs none, and a
     hundred thousand signed statements would take minutes.
     """
-    folder = DataFolder(registry.data)
-    database = open_database(f"sqlite:///{registry.data / 'registry.db'}")
-    try:
-        log = Log(database, folder.log, open_keys(folder, None).log)
-        start, received = log.size(), int(time.time())
-        leaves = [encode_leaf(f"{number:064x}", received) for number in range(start, size)]
+    start, received = log.size(), int(time.time())
+    leaves = [encode_leaf(f"{number:064x}", received) for number in range(start, size)]
 
-        def apply(connection: Connection, start: int, leaves: Sequence[bytes]) -> None:
-            head = {"size": start + len(leaves), "received": received}
-            write_facts(connection, {"log/head": head})
+    def apply(connection: Connection, start: int, leaves: Sequence[bytes]) -> None:
+        write_facts(connection, {"log/head": {"size": start + len(leaves), "received": received}})
 
-        log.append(start, leaves, apply)
-    finally:
-        database.close()
+    log.append(start, leaves, apply)
 
 
 def saved_checkpoint(registry: Registry, folder: Path) -> Path:
