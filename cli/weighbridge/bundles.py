@@ -51,7 +51,7 @@ MAX_BUNDLE_BYTES = 16 * 1024 * 1024
 
 _MEDIA_TYPES = frozenset({MEDIA_TYPE, "application/vnd.dev.sigstore.bundle+json;version=0.3"})
 _MEDIA_TYPE_PREFIX = "application/vnd.dev.sigstore.bundle"
-_ENTRY_KINDS = frozenset({("dsse", "0.0.1"), ("hashedrekord", "0.0.2")})
+_ENTRY_KINDS = frozenset({("dsse", "0.0.1"), ("dsse", "0.0.2"), ("hashedrekord", "0.0.2")})
 _MAX_DEPTH = 32
 _MAX_SIGNATURE_BYTES = 1024
 _MAX_CERTIFICATES = 8

@@ -10,7 +10,9 @@ Around it stand checks of our own, because it leaves them out (each tried with 4
   time that counts (`validFor` in the trusted root);
 - the log's id must be one that the trusted root names.
 
-It is handed a bundle re-encoded from the values that the strict parser read, never the raw bytes.
+An entry of the kind `dsse` 0.0.2, which it no longer knows, is compared with the bundle by `rekor`; all
+else is still its work. It is handed a bundle re-encoded from the values that the strict parser read, never
+the raw bytes.
 """
 
 from __future__ import annotations
@@ -18,13 +20,13 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
-from weighbridge import bundles, canonical, certificates, tlog
+from weighbridge import bundles, canonical, certificates, rekor, tlog
 from weighbridge.bundles import Bundle, InclusionProof, LogEntry, SigstoreMaterial
 from weighbridge.errors import BundleError, ConfigurationError, LogError, SignerError
 from weighbridge.identities import CiClaims, SigstoreIdentity
@@ -32,10 +34,13 @@ from weighbridge.timestamps import TimeEvidence, TimestampAuthority, stamped_tim
 
 if TYPE_CHECKING:
     from cryptography.x509 import Certificate
+    from sigstore.models import Bundle as ForeignBundle
     from sigstore.models import ClientTrustConfig
     from sigstore.verify import Verifier
 
 __all__ = ["SigstoreTrust", "identity_of"]
+
+_T = TypeVar("_T")
 
 _MAX_CONFIG_BYTES = 4 * 1024 * 1024
 _CLOCK_SKEW = timedelta(hours=1)
@@ -158,7 +163,7 @@ class SigstoreTrust:
         _check_proof(entry.proof, entry.body)
         if bundle.strict:
             _check_unsigned(entry)
-        self._run_verifier(bundle)
+        self._run_verifier(bundle, material)
         certificate = certificates.load_certificate(material.certificate)
         times = self._times(bundle, entry, logs)
         for evidence in times:
@@ -171,24 +176,33 @@ class SigstoreTrust:
         domain = certificates.anchor_sha256(authority.certificates[-1])
         return identity_of(certificate, domain), times
 
-    def _run_verifier(self, bundle: Bundle) -> None:
+    def _run_verifier(self, bundle: Bundle, material: SigstoreMaterial) -> None:
         """Let sigstore-python verify what the strict parser understood, and nothing else."""
-        from sigstore.models import Bundle as ForeignBundle
+        entry = material.entry
+        if (entry.kind, entry.version) == rekor.DSSE_V2:
+            certificate = certificates.load_certificate(material.certificate)
+            self._ask_verifier(bundle, _verify_all_but_entry)
+            rekor.check_dsse_v2(bundle, certificate, entry.body)
+            return
+        verified = self._ask_verifier(bundle, _verify_all)
+        if verified != (bundle.payload_type, bundle.payload):
+            raise SignerError("Sigstore verified another statement than the one in the bundle")
+
+    def _ask_verifier(self, bundle: Bundle, verify: Callable[[Verifier, ForeignBundle], _T]) -> _T:
+        """Hand the re-encoded bundle to sigstore-python; whatever it raises on hostile bytes is a refusal."""
+        from sigstore.models import Bundle as Foreign
 
         encoded = bundles.encode_bundle(
             bundle.payload, bundle.signature, bundle.material, timestamps=bundle.timestamps
         )
         verifier = self._verifier = self._verifier or _new_verifier(self._config)
         try:
-            payload_type, payload = verifier.verify_dsse(ForeignBundle.from_json(encoded), _AnyIdentity())
+            return verify(verifier, Foreign.from_json(encoded))
         except Exception as error:
-            # A foreign verifier on hostile bytes: whatever it raises is a refusal.
             raise SignerError(
                 f"Sigstore refuses the signature: {_reason(error)}",
                 hint="the bundle was changed, or is for another Sigstore instance (--trust-config)",
             ) from error
-        if (payload_type, payload) != (bundle.payload_type, bundle.payload):
-            raise SignerError("Sigstore verified another statement than the one in the bundle")
 
     def _logs_of(self, entry: LogEntry) -> list[_Service]:
         logs = [log for log in self._logs if entry.log_id in log.ids]
@@ -345,6 +359,18 @@ class _AnyIdentity:
 
     def verify(self, cert: Certificate) -> None:
         """Accept; the certificate's own checks come before."""
+
+
+def _verify_all(verifier: Verifier, bundle: ForeignBundle) -> tuple[str, bytes]:
+    return verifier.verify_dsse(bundle, _AnyIdentity())
+
+
+def _verify_all_but_entry(verifier: Verifier, bundle: ForeignBundle) -> None:
+    """Verify certificate, times, SCT, promise and proof, as `verify_dsse` begins.
+
+    There is no public way to these steps alone. Should this one go, every `dsse` 0.0.2 bundle is refused.
+    """
+    verifier._verify_common_signing_cert(bundle, _AnyIdentity())  # noqa: SLF001
 
 
 def _new_verifier(config: bytes) -> Verifier:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""HTTP to a registry that may be down, slow, broken or hostile.
+"""HTTP to a registry, or a hub of models, that may be down, slow, broken or hostile.
 
 Every answer is bounded in size and time before it is looked at, must be of the expected content
 type, and comes from the address that the user named: redirects to elsewhere are not followed.
@@ -14,8 +14,8 @@ import random
 import time
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
 from urllib.parse import SplitResult, urljoin, urlsplit
 
 from weighbridge.errors import InputError, UnavailableError
@@ -23,7 +23,10 @@ from weighbridge.errors import InputError, UnavailableError
 if TYPE_CHECKING:
     from urllib3 import BaseHTTPResponse, PoolManager
 
-__all__ = ["Answer", "Request", "Transport"]
+__all__ = ["ANY_TYPE", "Answer", "Request", "Transport", "is_loopback"]
+
+ANY_TYPE: Final = ("*/*",)
+"""`Request.accept` where the content type says nothing: a file is whatever its bytes are."""
 
 _CHUNK = 1 << 16
 _MAX_ERROR_BODY = 1 << 18
@@ -53,12 +56,16 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A complete answer: status, content type without parameters, body, and where it came from."""
+    """A complete answer: status, content type without parameters, body, and where it came from.
+
+    `headers` are as the server wrote them, by names that ignore case; nothing in them is checked.
+    """
 
     status: int
     content_type: str
     data: bytes
     url: str
+    headers: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def ok(self) -> bool:
@@ -110,12 +117,12 @@ class Transport:
         """Give the whole URL of an address that the registry wrote, for people to open."""
         return urljoin(f"{self.url}/", address)
 
-    def broken(self, why: str) -> UnavailableError:
+    def broken(self, why: str, **evidence: object) -> UnavailableError:
         """Make the error for an answer that no working registry gives."""
         return UnavailableError(
             f"{self.url} {why}",
             hint=f"check that this is the address of a {self._what}, and tell its operator",
-            evidence={"url": self.url},
+            evidence={"url": self.url, **evidence},
         )
 
     def _once(self, request: Request) -> Answer:
@@ -173,7 +180,7 @@ class Transport:
         """Read a body within its limit and deadline, and check its type."""
         content_type = response.headers.get("Content-Type", "").split(";")[0].strip().lower()
         answer = Answer(response.status, content_type, b"", url)
-        if answer.ok and content_type not in request.accept:
+        if answer.ok and request.accept != ANY_TYPE and content_type not in request.accept:
             raise self.broken(
                 f"answers with {content_type[:80] or 'no content type'}, not {request.accept[0]}"
             )
@@ -190,13 +197,13 @@ class Transport:
             data += self._unpacked(chunk, unpack, limit + 1 - len(data)) if unpack else chunk
             if len(data) > limit:
                 if answer.ok:
-                    raise self.broken(f"answers with more than {limit:,} bytes")
+                    raise self.broken(f"answers with more than {limit:,} bytes", limit=limit)
                 break
             if time.monotonic() > deadline:
                 raise self.broken(f"needs more than {4 * self._timeout:g} seconds for one answer")
         if unpack is not None and not unpack.eof and answer.ok:
             raise _TransientError("its answer was cut off")
-        return Answer(response.status, content_type, bytes(data), url)
+        return Answer(response.status, content_type, bytes(data), url, response.headers)
 
     def _unpacked(self, chunk: bytes, unpack: zlib._Decompress, room: int) -> bytes:
         """Decompress no more than there is room for: a small answer may unpack to gigabytes."""
@@ -272,11 +279,21 @@ def _proxy(parts: SplitResult, environment: Mapping[str, str]) -> str | None:
     from urllib.request import getproxies, proxy_bypass
 
     host = parts.hostname or ""
-    if host == "localhost" or host.startswith("127.") or host == "::1":
+    if is_loopback(host):
         return None
     if not any(name.lower().endswith("_proxy") for name in environment) or proxy_bypass(host):
         return None
     return getproxies().get(parts.scheme)
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether a host is this very machine: `localhost` or a loopback address (RFC 6761, RFC 5735)."""
+    from ipaddress import ip_address
+
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _retry_after(value: str) -> float | None:

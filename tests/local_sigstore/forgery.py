@@ -28,7 +28,16 @@ from tests.local_sigstore import LocalSigstore
 from weighbridge import bundles, canonical, dsse, tlog
 from weighbridge.bundles import Bundle, InclusionProof, LogEntry, SigstoreMaterial
 
-__all__ = ["TimeStamper", "entry_of", "hashedrekord", "in_tree", "rewrap", "sign_time"]
+__all__ = [
+    "TimeStamper",
+    "dsse_v2",
+    "entry_of",
+    "hashedrekord",
+    "in_tree",
+    "json_body",
+    "rewrap",
+    "sign_time",
+]
 
 _ORIGIN = "rekor.local"
 
@@ -89,6 +98,24 @@ def hashedrekord(bundle: Bundle) -> bytes:
     data = {"algorithm": "SHA2_256", "digest": base64.b64encode(digest).decode()}
     spec = {"hashedRekordV002": {"data": data, "signature": signature}}
     return canonical.encode({"apiVersion": "0.0.2", "kind": "hashedrekord", "spec": spec})
+
+
+def dsse_v2(bundle: Bundle) -> dict[str, Any]:
+    """Return the body that the first Rekor v2 logged for a DSSE bundle; encode it with `json_body`."""
+    assert isinstance(bundle.material, SigstoreMaterial)
+    certificate = {"rawBytes": base64.b64encode(bundle.material.certificate).decode()}
+    verifier = {"keyDetails": "PKIX_ECDSA_P256_SHA_256", "x509Certificate": certificate}
+    payload = base64.b64encode(hashlib.sha256(bundle.payload).digest()).decode()
+    logged = {
+        "payloadHash": {"algorithm": "SHA2_256", "digest": payload},
+        "signatures": [{"content": base64.b64encode(bundle.signature).decode(), "verifier": verifier}],
+    }
+    return {"apiVersion": "0.0.2", "kind": "dsse", "spec": {"dsseV002": logged}}
+
+
+def json_body(document: Any) -> bytes:
+    """Encode a body as Rekor does (RFC 8785; all names and values here are ASCII)."""
+    return json.dumps(document, sort_keys=True, separators=(",", ":")).encode()
 
 
 @dataclass(frozen=True)

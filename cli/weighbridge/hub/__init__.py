@@ -3,7 +3,7 @@
 
 - `names` reads `hf:ORG/NAME[@REV]`;
 - `cache` finds snapshots in the local cache, without the network and without huggingface_hub;
-- `remote` asks a hub what it holds, before anything is downloaded.
+- `remote` asks a hub what it holds, before anything is downloaded; `access` is how it is asked.
 """
 
 from __future__ import annotations

@@ -26,6 +26,8 @@ __all__ = [
     "cache_folder",
     "cached_snapshots",
     "find_snapshot",
+    "first_bytes",
+    "hub_home",
     "located",
     "snapshot_at",
 ]
@@ -55,10 +57,15 @@ def cache_folder() -> Path:
     for name in ("HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"):
         if value := os.environ.get(name):
             return _expanded(value)
+    return hub_home() / "hub"
+
+
+def hub_home() -> Path:
+    """Return the folder of all that the hub's programs keep: the cache, unless it is elsewhere, the token."""
     if home := os.environ.get("HF_HOME"):
-        return _expanded(home) / "hub"
+        return _expanded(home)
     base = os.environ.get("XDG_CACHE_HOME")
-    return (_expanded(base) if base else Path.home() / ".cache") / "huggingface" / "hub"
+    return (_expanded(base) if base else Path.home() / ".cache") / "huggingface"
 
 
 def _expanded(text: str) -> Path:
@@ -145,12 +152,17 @@ def _refs(folder: Path) -> Iterator[tuple[str, str]]:
     for root, _, names in os.walk(folder):
         for name in names:
             path = Path(root, name)
-            try:
-                if not stat.S_ISREG(path.lstat().st_mode):
-                    continue
-                with path.open("rb") as file:
-                    commit = file.read(_MAX_REF_BYTES).decode("ascii", "replace").strip()
-            except OSError:
-                continue
+            commit = first_bytes(path, _MAX_REF_BYTES).decode("ascii", "replace").strip()
             if _COMMIT.fullmatch(commit):
                 yield path.relative_to(folder).as_posix(), commit
+
+
+def first_bytes(path: Path, limit: int) -> bytes:
+    """Return the beginning of a small file, nothing if there is none or it is no regular file."""
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            return b""
+        with path.open("rb") as file:
+            return file.read(limit)
+    except OSError:
+        return b""

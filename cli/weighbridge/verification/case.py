@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from weighbridge.errors import WeighbridgeError
 from weighbridge.identities import Identity, signer_id
 from weighbridge.verdict import REQUIRED, Result, Step
+from weighbridge.weighing.names import README
 
 from .entries import Entry
 from .evidence import Evidence
@@ -78,6 +79,17 @@ class Case:
             return False
         wanted = self.request.wanted
         return signer_id(identity) == signer_id(self.signer) if wanted is None else wanted.accepts(identity)
+
+    def unexpected(self, unsigned: Sequence[str]) -> list[str]:
+        """Name the unsigned files that deserve a warning.
+
+        Those that everybody expects beside a model deserve none: README.md (the card binds it, step 6) and
+        what is never weighed. The rest was hidden by a signed ignore path, --ignore or
+        --ignore-unsigned-files.
+        """
+        expected = {README, ".gitignore", ".gitattributes", *self.evidence.inside}
+        folders = (".git/", ".github/", ".cache/huggingface/")
+        return [each for each in unsigned if each not in expected and not each.startswith(folders)]
 
     @property
     def matched(self) -> bool:

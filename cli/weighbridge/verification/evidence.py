@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from weighbridge.bundle_files import MAX_BUNDLES, MAX_SIGNATURE_FILE_BYTES, split_bundles
-from weighbridge.errors import BundleError, InputError, LogError, WeighbridgeError
+from weighbridge.errors import BundleError, DigestError, InputError, LogError, WeighbridgeError
 from weighbridge.records import MAX_RECORD_BYTES, RecordLine, parse_record
 
 if TYPE_CHECKING:
@@ -135,14 +135,14 @@ def gather_remote(
     elif RECORD_NAME in remote.files:
         try:
             lines = parse_record(remote.fetch(RECORD_NAME, MAX_RECORD_BYTES))
-        except (InputError, LogError) as error:
+        except (DigestError, LogError) as error:
             spoilt.append(Spoilt(RECORD_NAME, error, named=False, record=True))
         else:
             found.extend(lines_found(RECORD_NAME, lines, named=False))
     if not signatures and SIGNATURE_NAME in remote.files:
         try:
             data = remote.fetch(SIGNATURE_NAME, MAX_SIGNATURE_FILE_BYTES)
-        except InputError as error:
+        except DigestError as error:
             spoilt.append(Spoilt(SIGNATURE_NAME, error, named=False, record=False))
         else:
             _take_content(SIGNATURE_NAME, data, found, spoilt, named=False)

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from weighbridge.errors import ReleaseError
+from weighbridge.errors import DigestError, ReleaseError
 from weighbridge.hub.remote import MAX_SMALL_FILE, RemoteFile, RemoteModel
 from weighbridge.oms import Manifest
 from weighbridge.verdict import Result
@@ -22,6 +22,7 @@ from weighbridge.weighing.names import IgnoreRules
 
 from .case import Case
 from .contents import compare_with_manifest
+from .evidence import RECORD_NAME, SIGNATURE_NAME
 from .releases import FoundRelease
 
 __all__ = ["compare_with_hub", "judge_hub"]
@@ -43,18 +44,16 @@ class _Found:
 
 def judge_hub(case: Case, remote: RemoteModel, manifest: Manifest) -> bool:
     """Conclude steps 1 and 2 from the hub's list of files and digests."""
-    rules = IgnoreRules([*DEFAULT_IGNORES, *case.request.ignore, *manifest.serialization.ignore_paths])
     signed = manifest.files()
     here = {path: file for path, file in remote.files.items() if path in signed}
     missing = sorted(signed.keys() - here.keys())
-    extra = sorted(remote.listed(rules).keys() - here.keys())
-    if case.request.ignore_unsigned_files:
-        extra = []
+    extra, unsigned = _not_signed(case, remote, manifest)
     evidence = {
         "hub": remote.name.repo,
         "commit": remote.commit,
         "missing": missing[:_LISTED],
         "extra": extra[:_LISTED],
+        "unsigned": unsigned[:_LISTED],
     }
     faults = [
         f"{what}: {_listed(names)}"
@@ -70,8 +69,28 @@ def judge_hub(case: Case, remote: RemoteModel, manifest: Manifest) -> bool:
             evidence,
         )
         return case.put(2, Result.SKIPPED, "not compared: step 1 failed")
-    case.put(1, Result.REPORTED, f"the hub lists exactly the {len(signed)} signed files at {where}", evidence)
+    told = [f"the hub lists the {len(signed)} signed files at {where}"]
+    if let_through := case.unexpected(unsigned):
+        told.append(f"NOT SIGNED, let through: {_listed(let_through)}")
+    elif unsigned:
+        told.append(f"not signed, as agreed: {_listed(unsigned)}")
+    case.put(1, Result.REPORTED, "; ".join(told), evidence)
     return _judge_digests(case, _compare(remote, manifest, here))
+
+
+def _not_signed(case: Case, remote: RemoteModel, manifest: Manifest) -> tuple[list[str], list[str]]:
+    """Return the files that nobody signed: those that fail step 1, and those that are let through."""
+    rules = IgnoreRules([*DEFAULT_IGNORES, *case.request.ignore, *manifest.serialization.ignore_paths])
+    signed, sharded = manifest.files(), manifest.serialization.sharding is not None
+    extra: list[str] = []
+    unsigned: list[str] = []
+    for path, file in sorted(remote.files.items()):
+        if path in signed or path in {SIGNATURE_NAME, RECORD_NAME}:
+            continue
+        # A manifest of shards cannot name a file of no bytes.
+        is_let = rules.covers(path) or case.request.ignore_unsigned_files or (sharded and file.size == 0)
+        (unsigned if is_let else extra).append(path)
+    return extra, unsigned
 
 
 def _compare(remote: RemoteModel, manifest: Manifest, here: dict[str, RemoteFile]) -> _Found:
@@ -89,11 +108,21 @@ def _compare(remote: RemoteModel, manifest: Manifest, here: dict[str, RemoteFile
                 (found.told if file.sha256 == wanted.digests[0] else found.changed).append(path)
         elif file.size is not None and file.size <= min(MAX_SMALL_FILE, left):
             left -= file.size
-            content = remote.fetch(path, MAX_SMALL_FILE)
-            (found.fetched if _digests(manifest, content) == wanted.digests else found.changed).append(path)
+            is_signed = _digests_there(remote, manifest, file, file.size) == wanted.digests
+            (found.fetched if is_signed else found.changed).append(path)
         else:
             found.open.append(path)
     return found
+
+
+def _digests_there(
+    remote: RemoteModel, manifest: Manifest, file: RemoteFile, size: int
+) -> tuple[str, ...] | None:
+    """Fetch a small file and digest it as the manifest does; None if it is longer than the hub says."""
+    try:
+        return _digests(manifest, remote.fetch(file.path, size))
+    except DigestError:
+        return None
 
 
 def _digests(manifest: Manifest, content: bytes) -> tuple[str, ...]:
@@ -156,11 +185,16 @@ def compare_with_hub(found: FoundRelease, remote: RemoteModel, manifest: Manifes
         )
     readme = found.document.card.readme if found.document.card is not None else None
     changed = ""
-    if readme is not None and README in remote.files:
-        content = remote.fetch(README, MAX_SMALL_FILE)
-        if hashlib.sha256(content).hexdigest() != readme.sha256:
-            changed = "; README.md was edited after the release"
+    if readme is not None and README in remote.files and not _is_readme(remote, readme.sha256):
+        changed = "; README.md was edited after the release"
     return f"the hub says that it has exactly the files of {found.title}{changed}"
+
+
+def _is_readme(remote: RemoteModel, sha256: str) -> bool:
+    try:
+        return hashlib.sha256(remote.fetch(README, MAX_SMALL_FILE)).hexdigest() == sha256
+    except DigestError:
+        return False
 
 
 def _listed(paths: Sequence[str]) -> str:

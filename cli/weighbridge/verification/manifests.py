@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from weighbridge.errors import DigestError, EnumerationError, StatementError
 from weighbridge.oms import Comparison, compare, parse_manifest
 from weighbridge.verdict import Result
-from weighbridge.weighing import README
 
 from .case import Case
 
@@ -73,7 +72,7 @@ def judge_files(case: Case) -> bool:
 
 def _judge_enumeration(case: Case, comparison: Comparison) -> bool:
     error = comparison.enumeration_error()
-    let_through = _let_through(case, comparison)
+    let_through = case.unexpected(comparison.unsigned)
     evidence = {
         "missing": list(comparison.missing[:_LISTED]),
         "extra": list(comparison.extra[:_LISTED]),
@@ -110,18 +109,6 @@ def _judge_digests(case: Case, comparison: Comparison) -> bool:
     )
     what = f"{_count(comparison.checked, 'file')} ({comparison.size:,} bytes) as signed, by {algorithm}"
     return case.put(2, Result.PASS, what, {"algorithm": comparison.algorithm, "bytes": comparison.size})
-
-
-def _let_through(case: Case, comparison: Comparison) -> Sequence[str]:
-    """Name the unsigned files that deserve a warning.
-
-    Those that everybody expects beside a model deserve none: README.md (the card binds it, step 6) and
-    what is never weighed. The rest was hidden by a signed ignore path, --ignore or
-    --ignore-unsigned-files.
-    """
-    expected = {README, ".gitignore", ".gitattributes", *case.evidence.inside}
-    folders = (".git/", ".github/", ".cache/huggingface/")
-    return [each for each in comparison.unsigned if each not in expected and not each.startswith(folders)]
 
 
 def _count(number: int, what: str) -> str:

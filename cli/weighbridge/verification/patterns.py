@@ -13,18 +13,12 @@ from typing import Any, Final, Self
 
 from weighbridge.errors import InputError
 
+from .strangers import anybody, lookalikes
+
 __all__ = ["SubjectPattern"]
 
 _MAX_PATTERN: Final = 1000
 _MAX_MEMORY: Final = 1024 * 1024  # bytes that RE2 may take for a pattern and for matching it
-
-_NOBODY: Final = (
-    "nobody-7f3a@nobody.invalid",  # a domain that is never given to anybody (RFC 6761 section 6.4)
-    "https://nobody.invalid/7f3a",
-    "https://github.com/-nobody-/7f3a/.github/workflows/7f3a.yml@refs/heads/7f3a",  # no name there has a -
-    "https://gitlab.com/-nobody-/7f3a//.gitlab-ci.yml@refs/heads/7f3a",  # at either end
-    "7f3a-nobody",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +59,15 @@ class SubjectPattern:
         """Tell whether the whole subject fits. A part never does: that is what a search would accept."""
         return self._compiled.fullmatch(subject) is not None
 
-    @property
-    def accepts_anybody(self) -> bool:
-        """True if it fits names that nobody can have, and so the names of people whom nobody meant.
-
-        Whether a pattern fits everything takes too long to decide in general; these names are tried.
-        """
-        return any(self.matches(each) for each in _NOBODY)
+    def caution(self, subject: str) -> str:
+        """Say why accepting this subject proves little: strangers whom nobody meant fit too. Else ""."""
+        others = (each for each in anybody() if each != subject and self.matches(each))
+        if (stranger := next(others, None)) is not None:
+            return f"The pattern fits anybody whom the issuer knows ({stranger}): name the signer"
+        alike = (each for each in lookalikes(subject) if each != subject and self.matches(each))
+        if (stranger := next(alike, None)) is not None:
+            return f"The pattern fits strangers too, who can have such a name ({stranger}): make it narrower"
+        return ""
 
 
 def _words(error: Exception) -> str:

@@ -174,13 +174,15 @@ class Wanted:
         return " or ".join(each.describe() for each in self.signers)
 
     def caution(self, identity: Identity) -> str:
-        """Say why accepting a signer proves little: only a pattern accepts it, and fits anybody. Else ""."""
-        accepting = [each for each in self.signers if each.accepts(identity)]
-        if accepting and all(
-            isinstance(each, _Pattern) and each.pattern.accepts_anybody for each in accepting
-        ):
-            return "The pattern fits anybody whom the issuer knows: name the signer"
-        return ""
+        """Say why accepting a signer proves little: only patterns that fit strangers accept it. Else ""."""
+        cautions = [
+            each.pattern.caution(identity.subject)
+            if isinstance(each, _Pattern) and isinstance(identity, SigstoreIdentity)
+            else ""
+            for each in self.signers
+            if each.accepts(identity)
+        ]
+        return cautions[0] if cautions and all(cautions) else ""
 
     def named_by_ids(self, identity: Identity) -> bool:
         """Tell whether a CI run was named by the ids of its repository, which nobody can register again."""

@@ -135,7 +135,8 @@ def test_no_such_model_no_such_revision_and_no_hub(hub: Hub, monkeypatch: pytest
         hub.check("hf:acme/tiny@v9", remote=True)
     with pytest.raises(InputError, match="not the name"):
         hub.check(hub.published.model, remote=True)
-    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setattr("weighbridge.hub.access._RETRY_SECONDS", 0.0)
     with pytest.raises(UnavailableError) as caught:
         hub.check(remote=True)
     assert caught.value.exit_code == 3

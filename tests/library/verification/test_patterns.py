@@ -7,11 +7,15 @@ import time
 from typing import Any
 
 import pytest
+import re2
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.records import Publisher
 from weighbridge.errors import InputError
 from weighbridge.identities import CiClaims, KeyIdentity, SigstoreIdentity
 from weighbridge.verification.patterns import SubjectPattern
+from weighbridge.verification.strangers import lookalikes
 from weighbridge.verification.wanted import Ci, Wanted, ci_options, wanted_signers
 
 ISSUER = "https://login.example"
@@ -95,17 +99,110 @@ def test_a_bad_or_too_large_pattern_is_a_wrong_command(
     assert capfd.readouterr().err == ""
 
 
+WORKFLOW = "https://github.com/acme/m/.github/workflows/release.yml@refs/tags/v1"
+
+
 @pytest.mark.parametrize(
     "pattern",
-    [".*", ".+", "(?s).*", ".*@.*", "https://.*", "https://github.com/.*", "[^x]*", "|.*", ".{0,200}"],
+    [
+        *(
+            ".*",
+            ".+",
+            "^.*$",
+            "(?s).*",
+            "(?i).*",
+            ".*?",
+            "(.*)",
+            "(|.*)",
+            "(a|.*)",
+            "|.*",
+            ".{0,}",
+            ".{0,200}",
+        ),
+        *(
+            r"[\s\S]+",
+            r"[\w\W]*",
+            r"\C*",
+            r"[^x]*",
+            r"[\x00-\x{10FFFF}]*",
+            r"\PN*\PL*.*",
+            r"(?:.|\n)*",
+            r"\S+",
+            "..*",
+        ),
+        *(".*@.*", r"\S+@\S+", r".+@.+\..+", "[a-z]+@.*", r"[a-z0-9._-]+@[a-z0-9.-]+", r"\w+@\w+\.\w+"),
+        *(r".*\.com", ".*@gmail[.]com", r"[a-z]+@(gmail|outlook)\.com", r"[A-Z]\w+@.*", r"[0-9]+@.*"),
+        *("https://.*", "https?://.*", "https://github.com/.*", r"https://github\.com/\w+/\w+/.*"),
+        *(
+            r"https://github\.com/[^/]+/[^/]+/\.github/workflows/release\.yml@refs/tags/v[0-9.]+",
+            ".*refs/heads/.*",
+        ),
+        *(r"https://gitlab\.com/.*", "spiffe://.*", "[^@]*", r"[a-z]{1,5}", r"\pL+", r"[[:alpha:]]+"),
+    ],
 )
 def test_a_pattern_that_accepts_anybody_is_known(pattern: str) -> None:
-    assert SubjectPattern.read(pattern).accepts_anybody
+    """However it is spelt: the pattern itself is not looked at, it is tried."""
+    assert "fits anybody" in SubjectPattern.read(pattern).caution("someone@else.example")
 
 
-@pytest.mark.parametrize("pattern", [r".*@acme\.example", "https://github.com/acme/.*", "alice|bob"])
-def test_a_pattern_that_names_somebody_is_not_called_too_wide(pattern: str) -> None:
-    assert not SubjectPattern.read(pattern).accepts_anybody
+@pytest.mark.parametrize(
+    ("pattern", "signer", "stranger"),
+    [
+        (r".*acme\.example", "bob@acme.example", "@q7f3aacme.example"),
+        (r"bob@acme\.example.*", "bob@acme.example", "bob@acme.example.q7f3a.com"),
+        (r"bob@acme\.[a-z0-9]*", "bob@acme.example", "bob@acme.q7f3a"),
+        (r"bob@mail.acme\.example", "bob@mail.acme.example", "bob@mailxacme.example"),
+        (r"bob@mail.acme\.co\.uk", "bob@mail.acme.co.uk", "bob@mailxacme.co.uk"),
+        (r"bob@.*", "bob@acme.example", "bob@nobody-q7f3a.com"),
+        (r"https://github.com/acme.*", WORKFLOW, "https://github.com/acme-q7f3a/m/"),
+        (r"https://github\.com/.*acme/.*", WORKFLOW, "https://github.com/q7f3a-acme/m/"),
+        (r"https://[a-z.]+/acme/.*", WORKFLOW, "https://nobodyqf.org/acme/m"),
+        (r"https://github\.com.*/acme/m/.*", WORKFLOW, "https://github.com.q7f3a.com/acme/m/"),
+        (r"b.*@gmail\.com", "bob@gmail.com", "bob-q7f3a@gmail.com"),
+        (r"b.b@gmail\.com", "b.b@gmail.com", "bxb@gmail.com"),
+        (r"build.*", "build-bot", "build-bot-q7f3a"),
+    ],
+)
+def test_a_pattern_that_fits_a_lookalike_of_the_signer_is_known(
+    pattern: str, signer: str, stranger: str
+) -> None:
+    caution = SubjectPattern.read(pattern).caution(signer)
+    assert "fits strangers too" in caution
+    assert stranger in caution
+
+
+@pytest.mark.parametrize(
+    ("pattern", "signer"),
+    [
+        (r".*@acme\.example", "bob@acme.example"),
+        (r"[a-z]+@(eu|us)\.acme\.example", "bob@eu.acme.example"),
+        (r".*@(.*\.)?acme\.example", "bob@a.b.c.acme.example"),
+        (r"(alice|bob)@gmail\.com", "bob@gmail.com"),
+        ("alice|bob", "bob"),
+        (r"https://github\.com/acme/.*", WORKFLOW),
+        (r"https://github\.com/acme/[^/]+/\.github/workflows/release\.yml@refs/tags/.*", WORKFLOW),
+        (r"https://git\.acme\.example/.*", "https://git.acme.example/team/m//.gitlab-ci.yml@refs/heads/main"),
+    ],
+)
+def test_a_pattern_that_names_somebody_is_not_called_too_wide(pattern: str, signer: str) -> None:
+    compiled = SubjectPattern.read(pattern)
+    assert compiled.matches(signer)
+    assert compiled.caution(signer) == ""
+
+
+@given(subject=st.text(max_size=40))
+@settings(max_examples=25)
+def test_a_name_as_it_is_never_fits_a_stranger(subject: str) -> None:
+    """No name is cautioned against when it is asked for exactly, and no subject of a stranger breaks this."""
+    if subject:
+        assert SubjectPattern.read(re2.escape(subject)).caution(subject) == ""
+
+
+@pytest.mark.parametrize(
+    "subject", ["." * 30_000, "a@" + "x." * 15_000, "https://" + "/" * 30_000, "@", "://"]
+)
+def test_a_long_or_odd_subject_is_tried_in_bounded_work(subject: str) -> None:
+    assert sum(map(len, lookalikes(subject))) < 10_000_000
 
 
 def test_who_is_named_exactly_is_never_called_a_chance_match_of_a_pattern() -> None:
