@@ -118,6 +118,7 @@ def fsck(
     *,
     vkey: str | None = None,
     database_url: str | None = None,
+    storage: str | None = None,
     trust_configs: Sequence[bytes] = (),
     public_sigstore: bool = True,
     progress: Progress | None = None,
@@ -125,7 +126,8 @@ def fsck(
     """Check the log of a data folder, or of a registry's address.
 
     `vkey` is the log's verifier key; it is needed for an address, where nothing else could be
-    believed, and read from the data folder otherwise. A registry may go on running meanwhile.
+    believed, and read from the data folder otherwise. `database_url` and `storage` are those of the
+    registry, if it has not both in the data folder. A registry may go on running meanwhile.
     Raises `InputError` if there is no registry, `NoteError` if the checkpoint is not the log's,
     `UnavailableError` if an address does not answer; what else is wrong is in the report.
     """
@@ -142,7 +144,7 @@ def fsck(
             run = _Run(vkey, fresh, tell)
             run.replay(client, client.checkpoint(), authentication)
             return run.report()
-    folder = DataFolder(Path(source))
+    folder = DataFolder.open(Path(source), storage, write=False)
     if folder.log.published() is None:
         raise InputError(f"there is no registry in {folder.path}", hint="give its data folder with --data")
     database = open_database(database_url or f"sqlite:///{folder.path / 'registry.db'}")
@@ -156,6 +158,7 @@ def fsck(
             return run.report()
     finally:
         database.close()
+        folder.close()
 
 
 class _Run:

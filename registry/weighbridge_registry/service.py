@@ -105,9 +105,13 @@ def open_service(settings: Settings, hook: Callable[[str], None] | None = None) 
     `ConfigurationError` if settings, keys, files and database do not belong together, and
     `InputError` if another process has the data folder.
     """
-    folder = DataFolder(settings.data)
-    folder.make()
-    lock = _lock(folder)
+    folder = DataFolder.open(settings.data, settings.storage)
+    try:
+        folder.make()
+        lock = _lock(folder)
+    except BaseException:
+        folder.close()
+        raise
     try:
         registry_keys = open_keys(folder, settings.origin)
         database = open_database(settings.database)

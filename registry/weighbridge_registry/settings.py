@@ -52,8 +52,9 @@ class Limits:
 class Settings:
     """How to start a registry.
 
-    `data` holds the keys, the tiles, the bundles and, unless `database_url` names a PostgreSQL
-    database (`postgresql+psycopg://…`), the SQLite database. `origin` and `admission` are read at
+    `data` holds the keys; the tiles, the bundles and the attachments, unless `storage` names a
+    bucket (`s3://BUCKET/PREFIX`); and, unless `database_url` names a PostgreSQL database
+    (`postgresql+psycopg://…`), the SQLite database. `origin` and `admission` are read at
     the first start only; later starts with another value are refused, since both are in the
     genesis entry. `trust_configs` are Sigstore ClientTrustConfig JSON documents of private
     instances that are admitted beside the public one. `base_url` is the address that clients
@@ -64,6 +65,7 @@ class Settings:
     host: str = "127.0.0.1"
     port: int = 8484
     database_url: str | None = None
+    storage: str | None = None
     origin: str | None = None
     admission: Literal["open", "restricted"] | None = None
     trust_configs: tuple[bytes, ...] = ()

@@ -145,6 +145,7 @@ def _ask(vkey: str, fingerprint: str) -> None:
 @click.option(
     "--database-url", metavar="U", help="The registry's database, if it is not SQLite in the folder."
 )
+@click.option("--storage", metavar="U", help="The registry's bucket, s3://…, if it has one.")
 @click.option(
     "--trust-config",
     "trust_configs",
@@ -160,6 +161,7 @@ def fsck(
     data: str | None,
     log_key: str | None,
     database_url: str | None,
+    storage: str | None,
     trust_configs: tuple[Path, ...],
     as_json: bool,
 ) -> None:
@@ -183,6 +185,7 @@ def fsck(
         place,
         vkey=log_key or _trusted_vkey(place),
         database_url=database_url,
+        storage=storage,
         trust_configs=tuple(read_small_file(path) for path in trust_configs),
     )
     if as_json:

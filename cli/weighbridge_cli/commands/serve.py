@@ -20,6 +20,7 @@ from weighbridge_cli.options import EXISTING, INSTALL_REGISTRY, read_small_file
     "--port", metavar="N", type=click.IntRange(0, 65535), default=8484, show_default=True, help="0: any."
 )
 @click.option("--database-url", metavar="U", help="PostgreSQL, postgresql+psycopg://… (else: SQLite in DIR).")
+@click.option("--storage", metavar="U", help="Bucket for log and files, s3://BUCKET/PREFIX (else: in DIR).")
 @click.option("--origin", metavar="O", help="Name of the log, at the first start only (else: random).")
 @click.option(
     "--trust-config",
@@ -36,6 +37,7 @@ def command(
     host: str,
     port: int,
     database_url: str | None,
+    storage: str | None,
     origin: str | None,
     trust_configs: tuple[Path, ...],
     base_url: str,
@@ -57,6 +59,7 @@ def command(
         host=host,
         port=port,
         database_url=database_url,
+        storage=storage,
         origin=origin,
         trust_configs=tuple(_trust_config(path) for path in trust_configs),
         base_url=base_url.rstrip("/"),

@@ -24,10 +24,12 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlmodel import col
 
 from weighbridge import tlog
-from weighbridge.errors import ConfigurationError, LogError
+from weighbridge.errors import ConfigurationError, LogError, ProofError
 from weighbridge_registry.store.database import Database
 from weighbridge_registry.store.files import LogFiles
 from weighbridge_registry.store.tables import Checkpoint, Meta, Staged
+
+from .edges import Edge, Growth
 
 __all__ = ["STEPS", "ApplyBatch", "Log", "LostRaceError"]
 
@@ -56,6 +58,7 @@ class Log:
         self._files = files
         self._signer = signer
         self._hook = hook or (lambda _step: None)
+        self._edge: Edge | None = None
 
     @property
     def origin(self) -> str:
@@ -75,21 +78,24 @@ class Log:
         """
         try:
             with self._database.write() as connection:
-                if _current(connection, lock=True)[0] != start:
+                size, root = _current(connection, lock=True)
+                if size != start:
                     raise _lost(start)
                 connection.execute(insert(Staged).values(start=start, leaves=tlog.entry_bundle(leaves)))
         except IntegrityError as error:
             raise _lost(start) from error
         self._hook("staged")
-        self._finish(start, list(leaves), apply)
+        self._finish(start, root, list(leaves), apply)
 
     def heal(self, apply: ApplyBatch) -> None:
         """Finish what a crash left undone, and check that disk and database are of one log.
 
         Raises `ConfigurationError` if they are not: a part was restored from another backup.
         """
+        self._edge = None
+        self._files.forget()
         with self._database.read() as connection:
-            size, _ = _current(connection)
+            size, root = _current(connection)
             staged = connection.execute(select(col(Staged.start), col(Staged.leaves))).all()
         if len(staged) > 1:
             raise _disagree("the database has two staged batches")
@@ -97,24 +103,27 @@ class Log:
         for start, data in staged:
             leaves = _entries(data)
             if start == size:
-                self._finish(start, leaves, apply)
+                self._finish(start, root, leaves, apply)
             elif start + len(leaves) == size:
-                self._write(start, leaves, apply)
+                growth = self._edge_of(start, None).grow(leaves)
+                if growth.after.root.hex() != root:
+                    raise _disagree(f"the tiles stored are not those of the tree of {size} entries")
+                self._write(growth, leaves, apply)
             else:
                 raise _disagree(f"a batch is staged at {start}, but the log has {size} entries")
         self._check_tree()
 
-    def _finish(self, start: int, leaves: list[bytes], apply: ApplyBatch) -> None:
-        """Sign and swap, then write."""
-        size = start + len(leaves)
-        root = self._root(start, leaves)
-        note = tlog.sign_checkpoint(tlog.Checkpoint(self.origin, size, root), self._signer)
+    def _finish(self, start: int, root: str, leaves: list[bytes], apply: ApplyBatch) -> None:
+        """Sign and swap, then write. What is signed grows from the tree with the current root."""
+        growth = self._edge_of(start, root).grow(leaves)
+        size, new_root = growth.after.size, growth.after.root
+        note = tlog.sign_checkpoint(tlog.Checkpoint(self.origin, size, new_root), self._signer)
         try:
             with self._database.write() as connection:
                 swapped = connection.execute(
                     update(Checkpoint)
                     .where(col(Checkpoint.id) == 1, col(Checkpoint.size) == start)
-                    .values(size=size, root=root.hex(), note=note)
+                    .values(size=size, root=new_root.hex(), note=note)
                 )
                 if swapped.rowcount != 1:
                     raise _lost(start)
@@ -123,11 +132,12 @@ class Log:
                 raise
             raise _lost(start) from error  # PostgreSQL: could not serialize access
         self._hook("swapped")
-        self._write(start, leaves, apply)
+        self._write(growth, leaves, apply)
 
-    def _write(self, start: int, leaves: list[bytes], apply: ApplyBatch) -> None:
+    def _write(self, growth: Growth, leaves: list[bytes], apply: ApplyBatch) -> None:
         """Tiles, checkpoint file, views: what the current checkpoint promises."""
-        self._files.append(start, leaves, self._tiles(start, leaves))
+        start = growth.before.size
+        self._files.append(start, leaves, growth.tiles, growth.before.entries)
         self._hook("tiles")
         with self._database.read() as connection:
             note = connection.execute(select(col(Checkpoint.note))).scalar_one()
@@ -136,19 +146,21 @@ class Log:
         with self._database.write() as connection:
             apply(connection, start, leaves)
             connection.execute(delete(Staged).where(col(Staged.start) == start))
-            set_applied(connection, start + len(leaves))
+            set_applied(connection, growth.after.size)
+        self._edge = growth.after
         self._hook("applied")
 
-    def _tiles(self, start: int, leaves: list[bytes]) -> dict[tlog.Tile, bytes]:
-        return tlog.new_tiles(start, [tlog.leaf_hash(leaf) for leaf in leaves], self._files.read_tile)
-
-    def _root(self, start: int, leaves: list[bytes]) -> bytes:
-        tiles = self._tiles(start, leaves)
-
-        def read(level: int, index: int, width: int) -> bytes:
-            return tiles.get((level, index, width)) or self._files.read_tile(level, index, width)
-
-        return tlog.edge_root(start + len(leaves), read)
+    def _edge_of(self, size: int, root: str | None) -> Edge:
+        """Return the edge of the tree of `size` entries: as this process left it, or read and proved."""
+        if self._edge is not None and (self._edge.size, self._edge.root.hex()) == (size, root):
+            return self._edge
+        wanted = bytes.fromhex(root) if root is not None else None
+        try:
+            return Edge.read(size, wanted, self._files.read_tile, self._files.read_entries)
+        except FileNotFoundError as error:
+            raise _disagree(f"the tile {error.filename} is missing") from error
+        except ProofError as error:
+            raise _disagree(error.message) from error
 
     def _check_published(self, size: int) -> None:
         """Refuse to go on below a checkpoint that was already published."""
@@ -169,14 +181,9 @@ class Log:
             raise _disagree(f"the views hold {applied} of {size} entries")
         if size == 0:
             return
-        try:
-            found = tlog.edge_root(size, self._files.read_tile).hex()
-        except FileNotFoundError as error:
-            raise _disagree(f"the tile {error.filename} is missing") from error
-        if found != root:
-            raise _disagree(f"the tiles on disk are not those of the tree of {size} entries")
+        self._edge = self._edge_of(size, root)
         if self._files.reaches_beyond(size):
-            raise _disagree(f"the data folder holds entries after the {size} of the database")
+            raise _disagree(f"the storage holds entries after the {size} of the database")
         self._check_shown(size, root)
 
     def _check_shown(self, size: int, root: str) -> None:
@@ -227,6 +234,7 @@ def _lost(start: int) -> LostRaceError:
 
 def _disagree(what: str) -> ConfigurationError:
     return ConfigurationError(
-        f"database and data folder do not belong together: {what}",
-        hint="restore both from the same backup, not older than the last published checkpoint",
+        f"database and storage do not belong together: {what}",
+        hint="give the --data, --database-url and --storage of one registry, or restore all from one backup "
+        "that is not older than the last published checkpoint",
     )

@@ -54,6 +54,23 @@ class DataFolder:
         self.blobs = DigestFiles(self.objects, "blobs")
         self.log = LogFiles(self.objects)
 
+    @classmethod
+    def open(cls, path: Path, storage: str | None = None, *, write: bool = True) -> DataFolder:
+        """Open a data folder whose objects lie in `storage`, an s3:// address, or in files.
+
+        Raises `ConfigurationError` if that storage can't be used, or, with `write`, not be written.
+        """
+        if storage is None:
+            return cls(path)
+        try:
+            from .buckets import open_bucket  # noqa: PLC0415 - the extra s3: loaded only where it is used
+        except ImportError as error:
+            raise ConfigurationError(
+                f"storage in S3 is not installed: {error}",
+                hint="pip install 'weighbridge[registry,s3]'",
+            ) from error
+        return cls(path, open_bucket(storage, write=write))
+
     def make(self) -> None:
         """Make the folders. Raises `ConfigurationError` if that is not allowed."""
         try:
