@@ -39,7 +39,8 @@ _PORTS = {"http": 80, "https": 443}
 class Request:
     """One request: `limit` bounds the answer's bytes after decompression, `accept` its content type.
 
-    `retry_for` is in seconds from the first attempt; 0 tries once. `path` is below the registry's URL.
+    An empty `accept` takes any type: of what is verified whatever it is called. `retry_for` is in seconds
+    from the first attempt; 0 tries once. `path` is below the registry's URL.
     """
 
     path: str
@@ -142,7 +143,7 @@ class Transport:
                 url,
                 body=request.body,
                 headers={
-                    "Accept": ", ".join((*request.accept, "application/problem+json")),
+                    "Accept": ", ".join((*(request.accept or ("*/*",)), "application/problem+json")),
                     "Accept-Encoding": "gzip, identity",
                     "User-Agent": _user_agent(),
                     **(request.headers or {}),
@@ -173,7 +174,7 @@ class Transport:
         """Read a body within its limit and deadline, and check its type."""
         content_type = response.headers.get("Content-Type", "").split(";")[0].strip().lower()
         answer = Answer(response.status, content_type, b"", url)
-        if answer.ok and content_type not in request.accept:
+        if answer.ok and request.accept and content_type not in request.accept:
             raise self.broken(
                 f"answers with {content_type[:80] or 'no content type'}, not {request.accept[0]}"
             )
