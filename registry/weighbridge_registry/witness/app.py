@@ -49,7 +49,8 @@ def create_app(witness: Witness) -> FastAPI:
             except CosigningError as error:
                 if error.size is None:
                     raise
-                return Response(tlog.format_size(error.size), error.status, _FRESH, tlog.SIZE_TYPE)
+                headers = _FRESH | {"Content-Type": tlog.SIZE_TYPE}  # exactly that, without a charset
+                return Response(tlog.format_size(error.size), error.status, headers)
         return Response(line, 200, _FRESH, "text/plain; charset=utf-8")
 
     async def checkpoint(request: Request) -> Response:
