@@ -126,10 +126,7 @@ def open_service(settings: Settings, hook: Callable[[str], None] | None = None) 
         if settings.trust_configs:
             authentication.trust()  # a configuration that cannot be read must not wait for its first signer
         verifier = registry_keys.log.verifier
-        policy = read_witness_policy(settings.witness_policy, verifier) if settings.witness_policy else None
-        cosigners = (
-            Cosigners(policy.witnesses, verifier, seconds=settings.witness_seconds) if policy else None
-        )
+        policy, cosigners = _cosigners(settings, verifier)
         log = Log(database, folder.log, registry_keys.log, hook, cosigners)
         replay = Replay(folder, authentication)
         log.heal(replay)

@@ -34,7 +34,10 @@ Prove: TypeAlias = Callable[[int], Sequence[bytes]]
 
 _LOG: Final = logging.getLogger("weighbridge.registry")
 _MAX_WITNESSES: Final = 64
-"""Their lines and the log's own must fit into one note."""
+_MAX_LINES_BYTES: Final = 32 * 1024
+"""Of all cosignatures together, before base64: a checkpoint is at most 64 KiB."""
+_LINE_BYTES: Final = 100
+"""Of a line beside its signature: name and key id."""
 _MAX_ANSWER: Final = 64 * 1024
 _ATTEMPTS: Final = 3
 """Requests to one witness in one round: with the size that is remembered, that it tells, and once more."""
@@ -290,10 +293,16 @@ def read_witness_policy(data: bytes, verifier: tlog.Verifier) -> tlog.WitnessPol
             hint=f"add the line: log {verifier.vkey}",
         )
     reachable = [one for one in policy.witnesses if one.url]
-    if not 1 <= len(reachable) <= _MAX_WITNESSES:
+    if not reachable:
         raise ConfigurationError(
-            f"the witness policy has {len(reachable)} witnesses with an address, not 1 to {_MAX_WITNESSES}",
+            "the witness policy has no witness with an address",
             hint="write the address at which a witness is asked at the end of its line",
+        )
+    lines = sum(one.verifier.algorithm.signature_size + _LINE_BYTES for one in reachable)
+    if len(reachable) > _MAX_WITNESSES or lines > _MAX_LINES_BYTES:
+        raise ConfigurationError(
+            f"the cosignatures of {len(reachable)} witnesses do not fit under one checkpoint",
+            hint=f"give an address to at most {_MAX_WITNESSES} of them, fewer with ML-DSA keys",
         )
     try:
         for one in reachable:

@@ -25,7 +25,7 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlmodel import col
 
 from weighbridge import tlog
-from weighbridge.errors import ConfigurationError, LogError
+from weighbridge.errors import ConfigurationError, ForkError, LogError
 from weighbridge_registry.store.database import Database
 from weighbridge_registry.store.files import LogFiles
 from weighbridge_registry.store.tables import Checkpoint, Meta, Staged
@@ -61,8 +61,6 @@ class Log:
         self._signer = signer
         self._hook = hook or (lambda _step: None)
         self._cosigners = cosigners
-        self._publishing = threading.Lock()
-        """Held while the published checkpoint is compared and replaced."""
 
     @property
     def origin(self) -> str:
@@ -160,14 +158,18 @@ class Log:
         if before is None or self._cosigners is None:
             return
         fresh = self._cosigners.cosign(before, self._prover(before), everybody=True)
-        with self._publishing:
-            if fresh != before and self._files.published() == before:
+        if fresh != before and self._files.published() == before:
+            try:
                 self._files.publish(fresh)
+            except ForkError:
+                raise
+            except LogError:
+                return  # a larger tree was published meanwhile, and stays
 
     def _publish(self, note: bytes) -> None:
         """Show a checkpoint to the world, after its tiles are durable, with the cosignatures to be had.
 
-        Cosignatures that are on the published checkpoint of the same tree stay; a larger tree stays.
+        Cosignatures that are on the published checkpoint of the same tree stay.
         """
         text, _ = tlog.split_note(note)
         shown = self._files.published()
@@ -175,13 +177,7 @@ class Log:
             note = shown
         if self._cosigners is not None:
             note = self._cosigners.cosign(note, self._prover(note))
-        with self._publishing:
-            shown = self._files.published()
-            if shown is None or self._size_of(shown) <= self._size_of(note):
-                self._files.publish(note)
-
-    def _size_of(self, note: bytes) -> int:
-        return tlog.parse_checkpoint(note, [self._signer.verifier]).size
+        self._files.publish(note)
 
     def _prover(self, note: bytes) -> Prove:
         """Give consistency proofs to a checkpoint's tree, to several threads, every tile verified."""
