@@ -17,7 +17,8 @@ Each class says what the caller should do, carries the verification step that fa
     │   ├── LogError               1  step 7: the public record does not prove it
     │   │   ├── NoteError          1  a signed note or checkpoint is malformed or not signed by the log
     │   │   ├── ProofError         1  an inclusion or consistency proof does not hold
-    │   │   └── ForkError          1  the log showed two histories; keep the evidence file
+    │   │   ├── ForkError          1  the log showed two histories; keep the evidence file
+    │   │   └── CosigningError     1  a witness does not cosign this checkpoint (HTTP status inside)
     │   ├── WitnessError           1  step 8: too few independent co-signers
     │   ├── StatusError            1  step 9: the release was withdrawn by its publisher
     │   ├── AdmissionError         1  a registry does not take this statement (HTTP status inside)
@@ -43,6 +44,7 @@ __all__ = [
     "BundleError",
     "ConfigurationError",
     "ConflictError",
+    "CosigningError",
     "DigestError",
     "EnumerationError",
     "ForbiddenError",
@@ -159,6 +161,27 @@ class ProofError(LogError):
 
 class ForkError(LogError):
     """A log showed two histories; `evidence` has both checkpoints. Keep it and tell others."""
+
+
+class CosigningError(LogError):
+    """A witness does not cosign this checkpoint; `status` is the HTTP status that says why.
+
+    400 malformed, 403 not signed by the log, 404 a log that it does not serve, 409 it has cosigned
+    another size, which is in `size`, 422 the tree is not shown to have only grown.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int,
+        size: int | None = None,
+        hint: str = "",
+        evidence: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(message, hint=hint, evidence=evidence)
+        self.status = status
+        self.size = size
 
 
 class WitnessError(RefusedError):

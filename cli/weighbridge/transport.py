@@ -42,7 +42,8 @@ _PORTS = {"http": 80, "https": 443}
 class Request:
     """One request: `limit` bounds the answer's bytes after decompression, `accept` its content type.
 
-    `retry_for` is in seconds from the first attempt; 0 tries once. `path` is below the registry's URL.
+    `ANY_TYPE` takes what is verified whatever it is called. `retry_for` is in seconds from the first attempt;
+    0 tries once. `path` is below the registry's URL.
     """
 
     path: str

@@ -21,6 +21,7 @@ from weighbridge_schemas.operator import Genesis, Operator
 
 from .attachments import Attachments
 from .authentication import Authentication
+from .log.cosigners import Cosigners, Refresher, read_witness_policy
 from .log.keys import RegistryKeys, open_keys
 from .log.sequencer import Placed, Sequencer, decide
 from .log.writing import Log
@@ -50,6 +51,8 @@ class Service:
     queries: Queries
     attachments: Attachments
     sequencer: Sequencer
+    cosigners: Cosigners | None
+    _refresher: Refresher | None
     _lock: filelock.BaseFileLock
 
     @property
@@ -91,6 +94,8 @@ class Service:
 
     def close(self) -> None:
         """Finish what is queued, then let go of everything. May be called twice."""
+        if self._refresher is not None:
+            self._refresher.close()
         self.sequencer.close()
         self.database.close()
         self.folder.close()
@@ -124,17 +129,32 @@ def open_service(settings: Settings, hook: Callable[[str], None] | None = None) 
         authentication = Authentication(settings.trust_configs, public_sigstore=settings.public_sigstore)
         if settings.trust_configs:
             authentication.trust()  # a configuration that cannot be read must not wait for its first signer
-        log = Log(database, folder.log, registry_keys.log, hook)
+        verifier = registry_keys.log.verifier
+        policy, cosigners = _cosigners(settings, verifier)
+        log = Log(database, folder.log, registry_keys.log, hook, cosigners)
         replay = Replay(folder, authentication)
         log.heal(replay)
+        if cosigners is not None:
+            cosigners.check_head(*log.head())
         if log.size() == 0:
             _begin(log, folder, registry_keys, settings, replay)
         _check_admission(database, settings)
-        queries = Queries(database, folder, registry_keys.log.verifier, settings.base_url)
+        queries = Queries(database, folder, verifier, settings.base_url, policy)
         sequencer = Sequencer(log, database, authentication, replay, settings.limits)
         attachments = Attachments(database, folder, authentication, settings.limits)
+        refresher = Refresher(log.refresh, settings.witness_refresh_seconds) if cosigners else None
         service = Service(
-            settings, folder, database, registry_keys, authentication, queries, attachments, sequencer, lock
+            settings,
+            folder,
+            database,
+            registry_keys,
+            authentication,
+            queries,
+            attachments,
+            sequencer,
+            cosigners,
+            refresher,
+            lock,
         )
     except BaseException:
         database.close()
@@ -142,6 +162,8 @@ def open_service(settings: Settings, hook: Callable[[str], None] | None = None) 
         lock.release()
         raise
     sequencer.start()
+    if refresher is not None:
+        refresher.start()
     return service
 
 
@@ -164,6 +186,15 @@ class Replay:
             entries.append(entry)
         write_facts(connection, overlay.facts)
         project(connection, entries)
+
+
+def _cosigners(
+    settings: Settings, verifier: tlog.Verifier
+) -> tuple[tlog.WitnessPolicy, Cosigners] | tuple[None, None]:
+    if settings.witness_policy is None:
+        return None, None
+    policy = read_witness_policy(settings.witness_policy, verifier)
+    return policy, Cosigners(policy.witnesses, verifier, seconds=settings.witness_seconds)
 
 
 def _lock(folder: DataFolder) -> filelock.BaseFileLock:

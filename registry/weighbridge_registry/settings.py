@@ -58,7 +58,9 @@ class Settings:
     the first start only; later starts with another value are refused, since both are in the
     genesis entry. `trust_configs` are Sigstore ClientTrustConfig JSON documents of private
     instances that are admitted beside the public one. `base_url` is the address that clients
-    see, without a trailing slash; empty makes addresses relative.
+    see, without a trailing slash; empty makes addresses relative. `witness_policy` is a C2SP tlog-policy
+    file: its witnesses that have an address are asked to cosign each checkpoint, for at most
+    `witness_seconds` before it is published, and again every `witness_refresh_seconds`.
     """
 
     data: Path
@@ -71,6 +73,9 @@ class Settings:
     trust_configs: tuple[bytes, ...] = ()
     public_sigstore: bool = True
     base_url: str = ""
+    witness_policy: bytes | None = None
+    witness_seconds: float = 2.0
+    witness_refresh_seconds: float = 60.0
     limits: Limits = field(default_factory=Limits)
 
     @property

@@ -206,3 +206,25 @@ def test_what_a_policy_says_is_what_was_written(data: st.DataObject) -> None:
     else:
         with pytest.raises(WitnessError):
             policy.satisfied(note)
+
+
+def test_the_time_by_which_enough_had_witnessed_is_not_one_liar_s_to_choose() -> None:
+    """Two of three are needed: the earliest time of a single witness counts for nothing."""
+    log = Signer("log.example/when", bytes(32))
+    keys = [Signer(f"w{n}", bytes([n] * 32), Algorithm.ED25519_COSIGNATURE) for n in range(1, 4)]
+    lines = [f"witness w{n} {key.verifier.vkey}" for n, key in enumerate(keys, start=1)]
+    text = "\n".join([*lines, "group two 2 w1 w2 w3", "quorum two", ""])
+    note = sign_checkpoint(Checkpoint(log.name, 1, bytes(32)), log)
+
+    def at(*times: int) -> Note:
+        signatures = [cosign(note, key, time) for key, time in zip(keys, times, strict=False)]
+        return parse_checkpoint(add_signatures(note, signatures), [log.verifier]).note
+
+    policy = WitnessPolicy.parse(text)
+    assert policy.witnessed_by(at(5, 900, 700)) == 700
+    assert policy.witnessed_by(at(5, 900)) == 900
+    with pytest.raises(WitnessError):
+        policy.witnessed_by(at(5))
+    anybody = WitnessPolicy.parse(text.replace("quorum two", "quorum none"))
+    assert anybody.witnessed_by(at(5, 900)) == 900
+    assert anybody.witnessed_by(at()) is None

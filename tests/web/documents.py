@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from weighbridge_schemas.api import (
     AsOf,
@@ -236,6 +236,7 @@ class MemoryRecords:
     releases: dict[tuple[str, str, str], ReleaseDocument] = field(default_factory=dict)
     attachments: dict[str, bytes] = field(default_factory=dict)
     witnesses: tuple[WitnessDocument, ...] = ()
+    quorum: Literal["met", "missed"] | None = None
 
     @property
     def as_of(self) -> AsOf:
@@ -250,6 +251,7 @@ class MemoryRecords:
             root=f"sha256:{sha('root')}",
             checkpoint=f"{ORIGIN}\n{self.size}\n{'q' * 43}=\n\n— {ORIGIN} {'s' * 91}=\n",
             witnesses=self.witnesses,
+            quorum=self.quorum,
             admission="open",
         )
 

@@ -6,14 +6,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal
 from xml.etree import ElementTree as ET
 
 import pytest
 
 from tests.web.documents import MemoryRecords, example, files, lineage, release, sha, signer
 from tests.web.serving import Reader, pages_over, served
-from weighbridge_schemas.api import Problem, ReleaseDocument, ReleaseStatus
+from weighbridge_schemas.api import Problem, ReleaseDocument, ReleaseStatus, WitnessDocument
 from weighbridge_schemas.card import Card
 from weighbridge_web.headers import CONTENT_SECURITY_POLICY
 from weighbridge_web.words import GLOSSARY
@@ -325,3 +325,24 @@ def test_a_lineage_of_hundreds_is_capped() -> None:
         reader = Reader(url)
         assert reader.text("/models/tiny/merge/1").count("+ 90 more") == 2
         reader.close()
+
+
+@pytest.mark.parametrize(
+    ("quorum", "words"),
+    [
+        ("met", "as many as this registry itself asks for"),
+        ("missed", "fewer than this registry itself asks for"),
+    ],
+)
+def test_the_log_page_tells_in_words_who_co_signs_and_whether_that_was_all(
+    quorum: Literal["met", "missed"], words: str
+) -> None:
+    seen = WitnessDocument(name=f"w.example{HOSTILE}", vkey="w.example+0a0b0c0d+BA==", time=1_795_423_680)
+    with served(pages_over(MemoryRecords(witnesses=(seen,), quorum=quorum))) as url:
+        reader = Reader(url)
+        page = " ".join(reader.text("/log").split())
+        reader.close()
+    assert "w.example" in page
+    assert "saw this very state on" in page
+    assert words in page
+    assert "<script>alert" not in page

@@ -10,7 +10,7 @@ quorum <name>|none
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -102,11 +102,7 @@ class WitnessPolicy:
         the quorum is not met, `NoteError` if a known witness's signature does not hold.
         """
         found = cosignatures(note, (one.verifier for one in self.witnesses))
-        keys = {one.verifier for one in found}
-        witnessed = {one.name for one in self.witnesses if one.verifier in keys}
-        for group in self.groups:
-            if sum(member in witnessed for member in group.members) >= group.threshold:
-                witnessed.add(group.name)
+        witnessed = self._witnessed(found)
         if self.demands_witnesses and self.quorum not in witnessed:
             names = [one.name for one in self.witnesses]
             raise WitnessError(
@@ -119,6 +115,27 @@ class WitnessPolicy:
                 },
             )
         return found
+
+    def witnessed_by(self, note: Note) -> int | None:
+        """Give the POSIX second by which enough witnesses had cosigned a checkpoint; None without any.
+
+        A minority that names a time too early moves nothing: the quorum has to stand at that time. With
+        `quorum none` all cosignatures have to. Raises as `satisfied` does.
+        """
+        found = self.satisfied(note)
+        times = sorted({one.time for one in found})
+        if not self.demands_witnesses:
+            return times[-1] if times else None
+        return next(t for t in times if self.quorum in self._witnessed(o for o in found if o.time <= t))
+
+    def _witnessed(self, found: Iterable[Cosignature]) -> set[str]:
+        """Name the witnesses that have cosigned, and the groups that have thereby."""
+        keys = {one.verifier for one in found}
+        witnessed = {one.name for one in self.witnesses if one.verifier in keys}
+        for group in self.groups:
+            if sum(member in witnessed for member in group.members) >= group.threshold:
+                witnessed.add(group.name)
+        return witnessed
 
 
 class _Reader:

@@ -100,7 +100,7 @@ class Authenticator:
         self._trusts: Sequence[SigstoreTrust] | None = None
         self._pems = _introduced(entries)
         self._anchor_pems = _introduced_anchors(entries)
-        self._times = _witnessed(entries, policy)
+        self._times = _witnessed(entries, policy, now)
         self._known: dict[str, Authenticated | SignerError] = {}
 
     def __call__(self, bundle: Bundle) -> Identity:
@@ -210,22 +210,25 @@ def unproved_stamps(proved: Authenticated, bundle: Bundle) -> int:
     return len(bundle.timestamps) - sum(1 for each in proved.times if each.source == "timestamp")
 
 
-def _witnessed(entries: Iterable[Entry], policy: WitnessPolicy | None) -> dict[str, list[TimeEvidence]]:
-    """Collect when witnesses of the caller's policy saw bundles recorded: they existed by then.
+def _witnessed(
+    entries: Iterable[Entry], policy: WitnessPolicy | None, now: datetime
+) -> dict[str, list[TimeEvidence]]:
+    """Collect when the quorum of the caller's policy had seen bundles recorded: they existed by then.
 
-    That is evidence of time for a certificate that has expired since; keyed by the bundle's SHA-256.
+    That is evidence of time for a certificate that has expired since; keyed by the bundle's SHA-256. One
+    witness that names an early time is no quorum, and a time that is still to come no evidence.
     """
     times: dict[str, list[TimeEvidence]] = {}
     for entry in entries if policy is not None else ():
         if entry.checkpoint is None or policy is None:
             continue
         try:
-            cosigned = policy.satisfied(entry.checkpoint.note)
+            seen = policy.witnessed_by(entry.checkpoint.note)
         except (WitnessError, LogError):
             continue  # step 8 says so
-        times.setdefault(entry.bundle.sha256, []).extend(
-            TimeEvidence("witness", datetime.fromtimestamp(each.time, UTC)) for each in cosigned
-        )
+        if seen is not None and seen <= now.timestamp():
+            evidence = TimeEvidence("witness", datetime.fromtimestamp(seen, UTC))
+            times.setdefault(entry.bundle.sha256, []).append(evidence)
     return times
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`weighbridge log`: the logs that you trust, and whether a log is whole."""
+"""`weighbridge log`: the logs that you trust, whether a log is whole, cosigning others' logs."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from weighbridge_cli.commands.log_witness import witness
 from weighbridge_cli.options import EXISTING, INSTALL_REGISTRY, json_option, read_small_file
 
 _MAX_KEY_FILE = 4096
@@ -15,7 +16,10 @@ _MAX_KEY_FILE = 4096
 
 @click.group("log")
 def command() -> None:
-    """Choose the logs you trust; prove that a log is whole."""
+    """Choose the logs you trust; prove that a log is whole; cosign the logs of others."""
+
+
+command.add_command(witness)
 
 
 @command.group("trust")

@@ -31,6 +31,28 @@ from weighbridge_cli.options import EXISTING, INSTALL_REGISTRY, read_small_file
     help="Admit signers of this private Sigstore too. May be given again.",
 )
 @click.option("--base-url", metavar="URL", default="", help="Address that others see, behind a proxy.")
+@click.option(
+    "--witness-policy",
+    type=EXISTING,
+    metavar="FILE",
+    help="Have checkpoints cosigned by this policy's witnesses that have an address.",
+)
+@click.option(
+    "--witness-timeout",
+    metavar="S",
+    type=click.FloatRange(0.1, 30),
+    default=2.0,
+    show_default=True,
+    help="Seconds to wait for witnesses before a checkpoint is published without them.",
+)
+@click.option(
+    "--witness-refresh",
+    metavar="S",
+    type=click.FloatRange(1, 86400),
+    default=60.0,
+    show_default=True,
+    help="Seconds after which witnesses are asked to cosign again.",
+)
 def command(
     *,
     data: Path | None,
@@ -41,6 +63,9 @@ def command(
     origin: str | None,
     trust_configs: tuple[Path, ...],
     base_url: str,
+    witness_policy: Path | None,
+    witness_timeout: float,
+    witness_refresh: float,
 ) -> None:
     """Run a registry: its log, its interface and its pages, until Ctrl-C.
 
@@ -63,6 +88,9 @@ def command(
         origin=origin,
         trust_configs=tuple(_trust_config(path) for path in trust_configs),
         base_url=base_url.rstrip("/"),
+        witness_policy=read_small_file(witness_policy) if witness_policy is not None else None,
+        witness_seconds=witness_timeout,
+        witness_refresh_seconds=witness_refresh,
     )
 
     def ready(address: str) -> None:

@@ -12,7 +12,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
-from weighbridge.errors import AdmissionError, InputError, UndecidedError, WeighbridgeError
+from weighbridge.errors import AdmissionError, CosigningError, InputError, UndecidedError, WeighbridgeError
 from weighbridge_schemas.api import Problem
 
 __all__ = ["MEDIA_TYPE", "BadRequestError", "NotKnownError", "install", "problem", "problem_of", "response"]
@@ -112,7 +112,7 @@ def install(app: FastAPI) -> None:
 
 def _status(error: WeighbridgeError) -> int:
     match error:
-        case AdmissionError() | BadRequestError():
+        case AdmissionError() | BadRequestError() | CosigningError():
             return error.status
         case NotKnownError():
             return 404

@@ -4,7 +4,7 @@
     1 stage    the batch's leaves are durable, in a row that only one batch can have at that size
     2 swap     the signed checkpoint replaces the one before, if that is still the current one
     3 tiles    tiles and bundles of entries are durable on disk
-    4 publish  the checkpoint file names the new tree
+    4 publish  the witnesses are asked to cosign, and the checkpoint file names the new tree
     5 apply    facts and views are written and the staged row goes, in one transaction
     6 answer
 
@@ -16,6 +16,7 @@ twice. Two processes cannot both pass 1 for one size, nor both pass 2.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from typing import Final, TypeAlias
 
@@ -24,11 +25,12 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlmodel import col
 
 from weighbridge import tlog
-from weighbridge.errors import ConfigurationError, LogError, ProofError
+from weighbridge.errors import ConfigurationError, ForkError, LogError, ProofError
 from weighbridge_registry.store.database import Database
 from weighbridge_registry.store.files import LogFiles
 from weighbridge_registry.store.tables import Checkpoint, Meta, Staged
 
+from .cosigners import Cosigners, Prove
 from .edges import Edge, Growth
 
 __all__ = ["STEPS", "ApplyBatch", "Log", "LostRaceError"]
@@ -53,11 +55,13 @@ class Log:
         files: LogFiles,
         signer: tlog.Signer,
         hook: Callable[[str], None] | None = None,
+        cosigners: Cosigners | None = None,
     ) -> None:
         self._database = database
         self._files = files
         self._signer = signer
         self._hook = hook or (lambda _step: None)
+        self._cosigners = cosigners
         self._edge: Edge | None = None
 
     @property
@@ -67,8 +71,13 @@ class Log:
 
     def size(self) -> int:
         """Entries in the current checkpoint, as the database has it."""
+        return self.head()[0]
+
+    def head(self) -> tuple[int, bytes]:
+        """Size and root hash of the current checkpoint, as the database has it."""
         with self._database.read() as connection:
-            return _current(connection)[0]
+            size, root = _current(connection)
+        return size, bytes.fromhex(root)
 
     def append(self, start: int, leaves: Sequence[bytes], apply: ApplyBatch) -> None:
         """Add a batch at `start`, which must be the current size; returns when it is published.
@@ -141,7 +150,7 @@ class Log:
         self._hook("tiles")
         with self._database.read() as connection:
             note = connection.execute(select(col(Checkpoint.note))).scalar_one()
-        self._files.publish(note)
+        self._publish(note)
         self._hook("published")
         with self._database.write() as connection:
             apply(connection, start, leaves)
@@ -161,6 +170,48 @@ class Log:
             raise _disagree(f"the tile {error.filename} is missing") from error
         except ProofError as error:
             raise _disagree(error.message) from error
+
+    def refresh(self) -> None:
+        """Ask every witness to cosign the published checkpoint again, and publish what came of it.
+
+        Only the process that sequences may do so. A tree that was published in the meantime stays.
+        """
+        before = self._files.published()
+        if before is None or self._cosigners is None:
+            return
+        fresh = self._cosigners.cosign(before, self._prover(before), everybody=True)
+        if fresh != before and self._files.published() == before:
+            try:
+                self._files.publish(fresh)
+            except ForkError:
+                raise
+            except LogError:
+                return  # a larger tree was published meanwhile, and stays
+
+    def _publish(self, note: bytes) -> None:
+        """Show a checkpoint to the world, after its tiles are durable, with the cosignatures to be had.
+
+        Cosignatures that are on the published checkpoint of the same tree stay.
+        """
+        text, _ = tlog.split_note(note)
+        shown = self._files.published()
+        if shown is not None and tlog.split_note(shown)[0] == text:
+            note = shown
+        if self._cosigners is not None:
+            note = self._cosigners.cosign(note, self._prover(note))
+        self._files.publish(note)
+
+    def _prover(self, note: bytes) -> Prove:
+        """Give consistency proofs to a checkpoint's tree, to several threads, every tile verified."""
+        checkpoint = tlog.parse_checkpoint(note, [self._signer.verifier])
+        reader = tlog.TileReader(self._files.read_tile, checkpoint.size, checkpoint.root)
+        lock = threading.Lock()
+
+        def prove(old_size: int) -> Sequence[bytes]:
+            with lock:
+                return reader.consistency_proof(old_size)
+
+        return prove
 
     def _check_published(self, size: int) -> None:
         """Refuse to go on below a checkpoint that was already published."""
@@ -192,7 +243,8 @@ class Log:
         shown = tlog.parse_checkpoint(data, [self._signer.verifier]) if data is not None else None
         if shown is None or shown.size < size:
             with self._database.read() as connection:
-                self._files.publish(connection.execute(select(col(Checkpoint.note))).scalar_one())
+                note = connection.execute(select(col(Checkpoint.note))).scalar_one()
+            self._publish(note)
         elif shown.root.hex() != root:
             raise _disagree("the published checkpoint is not the one in the database")
 

@@ -43,11 +43,17 @@ class Queries:
     """
 
     def __init__(
-        self, database: Database, folder: DataFolder, verifier: tlog.Verifier, base_url: str = ""
+        self,
+        database: Database,
+        folder: DataFolder,
+        verifier: tlog.Verifier,
+        base_url: str = "",
+        policy: tlog.WitnessPolicy | None = None,
     ) -> None:
         self._database = database
         self._folder = folder
         self._published = Published(folder, verifier)
+        self._policy = policy
         self._statements = Statements(folder)
         self._base_url = base_url
 
@@ -65,7 +71,7 @@ class Queries:
     def log(self) -> LogDocument:
         """Describe the log."""
         with self._reader() as reader:
-            return logs.log(reader)
+            return logs.log(reader, self._policy)
 
     def entry(self, index: int) -> EntryDocument | None:
         """Describe one entry."""

@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from sqlalchemy import Row, select
 from sqlmodel import col
 
 from weighbridge import tlog
+from weighbridge.errors import WitnessError
 from weighbridge_registry.state import required
 from weighbridge_registry.store import tables
 from weighbridge_schemas.api import (
@@ -19,6 +20,7 @@ from weighbridge_schemas.api import (
     LogDocument,
     StatementDocument,
     SubmissionResult,
+    WitnessDocument,
 )
 
 from .reader import Reader, text64
@@ -31,8 +33,8 @@ _LARGEST_PREDICATE: Final = 256 * 1024
 _ENTRY: Final = tables.Entry.__table__  # type: ignore[attr-defined]  # SQLModel does not declare it
 
 
-def log(reader: Reader) -> LogDocument:
-    """Describe the log by its published checkpoint."""
+def log(reader: Reader, policy: tlog.WitnessPolicy | None = None) -> LogDocument:
+    """Describe the log by its published checkpoint; `policy` says which co-signers are known here."""
     checkpoint = reader.published.checkpoint()
     vkey = reader.published.verifier.vkey
     genesis = required(reader.state, "log/genesis")
@@ -43,8 +45,27 @@ def log(reader: Reader) -> LogDocument:
         size=checkpoint.size,
         root=f"sha256:{checkpoint.root.hex()}",
         checkpoint=checkpoint.data.decode(),
+        witnesses=tuple(
+            WitnessDocument(name=one.name, vkey=one.verifier.vkey, time=one.time)
+            for one in tlog.cosignatures(checkpoint.note, _witnesses(policy))
+        ),
+        quorum=_quorum(checkpoint.note, policy),
         admission=genesis["admission"],
     )
+
+
+def _witnesses(policy: tlog.WitnessPolicy | None) -> tuple[tlog.Verifier, ...]:
+    return tuple(one.verifier for one in policy.witnesses) if policy is not None else ()
+
+
+def _quorum(note: tlog.Note, policy: tlog.WitnessPolicy | None) -> Literal["met", "missed"] | None:
+    if policy is None or not policy.demands_witnesses:
+        return None
+    try:
+        policy.satisfied(note)
+    except WitnessError:
+        return "missed"
+    return "met"
 
 
 def entry(reader: Reader, index: int) -> EntryDocument | None:

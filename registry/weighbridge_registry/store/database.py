@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_url, select
+from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, make_url, select
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry
 from sqlmodel import SQLModel, col
@@ -22,7 +22,7 @@ from weighbridge.errors import ConfigurationError
 
 from .tables import SCHEMA_VERSION, Meta
 
-__all__ = ["Database", "open_database"]
+__all__ = ["Database", "open_database", "sqlite_engine"]
 
 _CONNECTIONS = 48
 """More than the threads that answer requests, so that none waits for a connection."""
@@ -77,14 +77,19 @@ def open_database(url: str) -> Database:
     return database
 
 
+def sqlite_engine(url: URL | str) -> Engine:
+    """Open a SQLite file whose commits survive a power cut, and whose writers wait for each other."""
+    engine = create_engine(url, pool_size=_CONNECTIONS, max_overflow=0)
+    event.listen(engine, "connect", _configure_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
 def _engine(url: str) -> Engine:
     try:
         parsed = make_url(url)
         if parsed.get_backend_name() == "sqlite":
-            engine = create_engine(parsed, pool_size=_CONNECTIONS, max_overflow=0)
-            event.listen(engine, "connect", _configure_sqlite)
-            event.listen(engine, "begin", _begin_sqlite)
-            return engine
+            return sqlite_engine(parsed)
         if parsed.get_backend_name() != "postgresql":
             raise ConfigurationError(
                 f"{parsed.get_backend_name()} is no database that weighbridge knows",

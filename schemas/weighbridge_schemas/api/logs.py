@@ -40,6 +40,8 @@ class LogDocument(Document):
     """The signed checkpoint, with cosignatures."""
     witnesses: tuple[WitnessDocument, ...] = ()
     """Co-signers of that checkpoint."""
+    quorum: Literal["met", "missed"] | None = None
+    """Whether they are enough for this registry's own witness policy; null if it asks for none."""
     admission: Literal["open", "restricted"]
     """Who may claim a namespace."""
     read_only: Flag = False

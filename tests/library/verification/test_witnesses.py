@@ -3,15 +3,28 @@
 
 from __future__ import annotations
 
+import socket
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from tests.library.verification.conftest import Check
-from tests.library.verification.expectations import assert_refused, assert_verified
+from tests.library.verification.expectations import assert_refused, assert_verified, assert_warned
 from tests.models import tiny_model
-from tests.records import Published, TinyLog, published
-from weighbridge.tlog import Algorithm, Signer
+from tests.records import RECEIVED, Published, TinyLog, published
+from weighbridge.records import format_record, parse_record
+from weighbridge.tlog import (
+    Algorithm,
+    Signer,
+    add_signatures,
+    cosign,
+    format_note,
+    format_receipt,
+    parse_receipt,
+    split_note,
+)
 from weighbridge.verdict import Result
 
 
@@ -95,3 +108,85 @@ def test_co_signers_are_asked_for_even_where_the_record_is_gone(
     )
     assert verdict.exit_code == 3
     assert verdict.step(8).result is Result.UNKNOWN
+
+
+def signed_ahead(tmp_path: Path, *times: int) -> Published:
+    """A record whose first witnesses name these times."""
+    log = TinyLog.new()
+    honest = TinyLog.checkpoint
+
+    def checkpoint(size: int | None = None) -> bytes:
+        note = honest(log, size)
+        lines = [cosign(note, each, time) for each, time in zip(WITNESSES, times, strict=False)]
+        return add_signatures(note, lines)
+
+    log.checkpoint = checkpoint  # type: ignore[method-assign]  # this log's witnesses have odd clocks
+    return published(tiny_model(tmp_path / "m"), log=log)
+
+
+YEAR_2100 = 4_102_444_800
+
+
+def test_a_witness_from_the_future_does_not_make_an_old_record_fresh(
+    tmp_path: Path, verify_it: Check
+) -> None:
+    """An old receipt, kept by somebody who hides what came later, with one lying witness among two."""
+    release = signed_ahead(tmp_path, RECEIVED, YEAR_2100)
+    verdict = verify_it(release.model, release=release.title, witness_policy=policy(release.log))
+    assert_warned(verdict, 8, "as fresh as 2026-11-23", "w1.example names a time that is still to come")
+    assert "2100" not in verdict.step(7).reason
+    assert verdict.step(8).evidence["fresh"] == RECEIVED
+    assert verdict.step(8).evidence["ahead"] == ["w1.example"]
+
+
+def test_only_times_to_come_tell_nothing(tmp_path: Path, verify_it: Check) -> None:
+    release = signed_ahead(tmp_path, YEAR_2100, 2**62)
+    verdict = verify_it(release.model, release=release.title, witness_policy=policy(release.log))
+    assert_warned(verdict, 8, "freshness unknown")
+    assert "freshness unknown" in verdict.step(7).reason
+
+
+def test_a_slightly_fast_clock_is_no_lie(tmp_path: Path, verify_it: Check) -> None:
+    release = signed_ahead(tmp_path, RECEIVED + 200, RECEIVED + 200)
+    now = datetime.fromtimestamp(RECEIVED, UTC)
+    verdict = verify_it(release.model, release=release.title, witness_policy=policy(release.log), now=now)
+    assert verdict.step(8).result is Result.PASS, verdict.step(8)
+
+
+def test_the_whole_record_is_checked_without_any_network(
+    cosigned: Published, verify_it: Check, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pinned log key and policy, record beside the model: not one socket is opened or name resolved."""
+
+    def forbidden(*_arguments: object, **_more: object) -> None:
+        raise AssertionError("the network was used")
+
+    monkeypatch.setattr(socket, "socket", forbidden)
+    monkeypatch.setattr(socket, "create_connection", forbidden)
+    monkeypatch.setattr(socket, "getaddrinfo", forbidden)
+    verdict = verify_it(cosigned.model, release=cosigned.title, witness_policy=policy(cosigned.log))
+    assert_verified(verdict)
+    assert [verdict.step(n).result for n in (7, 8)] == [Result.PASS, Result.PASS]
+    pinned = policy(cosigned.log).replace(f"log {cosigned.log.vkey}\n", "")
+    verdict = verify_it(
+        cosigned.model, release=cosigned.title, witness_policy=pinned, log_keys=[cosigned.log.vkey]
+    )
+    assert_verified(verdict)
+    assert verdict.step(8).result is Result.PASS
+
+
+def test_a_cosignature_moved_from_another_checkpoint_refuses_the_record(
+    cosigned: Published, verify_it: Check
+) -> None:
+    """Somebody makes up for a missing witness with its line from an older tree: a known key that fails."""
+    older = cosigned.log.checkpoint(2).decode().splitlines()[-1]
+    lines = []
+    for one in parse_record(cosigned.record.read_bytes()):
+        receipt = parse_receipt(one.receipt)
+        text, signatures = split_note(receipt.checkpoint)
+        kept = [line for line in signatures if line.name != "w1.example"]
+        forged = format_note(text, kept) + f"{older}\n".encode()
+        lines.append(replace(one, receipt=format_receipt(replace(receipt, checkpoint=forged))))
+    cosigned.record.write_bytes(format_record(lines))
+    verdict = verify_it(cosigned.model, release=cosigned.title, witness_policy=policy(cosigned.log))
+    assert_refused(verdict, 8, "does not hold")
