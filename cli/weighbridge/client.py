@@ -32,6 +32,7 @@ from weighbridge.errors import (
     UndecidedError,
     UnprocessableError,
     WeighbridgeError,
+    WithheldError,
 )
 from weighbridge.records import MAX_RECORD_BYTES, RecordLine, parse_record
 from weighbridge.tlog import (
@@ -48,6 +49,7 @@ from weighbridge.tlog.merkle import HASH_SIZE
 from weighbridge.tlog.notes import MAX_NOTE_SIZE
 from weighbridge.tlog.tiles import MAX_ENTRY_SIZE
 from weighbridge.transport import Answer, Request, Transport
+from weighbridge.withholding import read_withheld
 
 if TYPE_CHECKING:
     from weighbridge_schemas.api import (
@@ -75,6 +77,8 @@ _MAX_DOCUMENT = 16 << 20
 _MAX_RELEASE = 64 << 20
 _MAX_BUNDLE = 16 << 20
 _MAX_PREDICATE_DEPTH = 64
+_MAX_PROBLEM = 1 << 18
+_MAX_WITHHELD = 8 << 20
 _READERS = 4
 _JSON = ("application/json",)
 _JSON_LINES = ("application/jsonl", "application/x-ndjson", "application/jsonlines")
@@ -100,8 +104,8 @@ class RegistryClient:
     `timeout` (seconds) is the longest silence that is borne, `retry_for` (seconds) how long a
     question is asked again while there is no answer. Look-ups give None for what the registry
     does not know. Everything else that is not answered raises: `UnavailableError` (try later, or
-    another address), `UndecidedError` (withheld or unknown), a subclass of `AdmissionError` for
-    refused statements.
+    another address), `WithheldError` (451, with the operator's decision, to be proved), `UndecidedError`
+    (unknown), a subclass of `AdmissionError` for refused statements.
     """
 
     def __init__(self, url: str, *, timeout: float = 30.0, retry_for: float = 3.0) -> None:
@@ -376,9 +380,18 @@ class RegistryClient:
             return kind(detail, hint=hint, evidence=evidence, step=problem.get("step"))
         if answer.status == _NOT_FOUND and not sent:
             return _NotFoundError(f"{self.url} does not know {request.path}", hint=hint, evidence=evidence)
+        if answer.status == _WITHHELD and problem.get("withheld") is not None:
+            return WithheldError(
+                f"{self.url} withholds {request.path}: {detail}",
+                withheld=read_withheld(problem["withheld"]),
+                hint=hint,
+                evidence=evidence,
+            )
         if answer.status == _WITHHELD:
             return UndecidedError(
-                f"{self.url} withholds {request.path}: {detail}", hint=hint, evidence=evidence
+                f"{self.url} withholds {request.path} and names no logged decision: {detail}",
+                hint=hint,
+                evidence=evidence,
             )
         return self._transport.broken(f"answers {request.path} with status {answer.status}: {detail}")
 
@@ -396,10 +409,11 @@ def _problem(answer: Answer) -> dict[str, Any]:
     from weighbridge_schemas.api import Problem
 
     try:
-        problem = Problem.model_validate(decode(answer.data, max_bytes=1 << 18))
+        limit = _MAX_WITHHELD if answer.status == _WITHHELD else _MAX_PROBLEM
+        problem = Problem.model_validate(decode(answer.data, max_bytes=limit, max_depth=_MAX_PREDICATE_DEPTH))
     except (BundleError, ValidationError):
         return {}
-    return problem.model_dump()
+    return problem.model_dump(exclude={"withheld"}) | {"withheld": problem.withheld}
 
 
 def _printable(text: str) -> str:

@@ -29,7 +29,8 @@ Each class says what the caller should do, carries the verification step that fa
     │   │   └── UnprocessableError 1  422: well formed, but refused at the named step
     │   └── NotVerifiedError       1  a whole verdict: carries every step
     └── UndecidedError             3  nothing was refuted, but something asked for could not be checked
-        └── UnavailableError       3  a registry does not answer; try again later
+        ├── UnavailableError       3  a registry does not answer; try again later
+        └── WithheldError          3  451: an operator's logged decision withholds it; ask others for it
 
 `RefusedError` is never raised for want of information, and `UndecidedError` is never a pass.
 """
@@ -65,6 +66,7 @@ __all__ = [
     "UndecidedError",
     "UnprocessableError",
     "WeighbridgeError",
+    "WithheldError",
     "WitnessError",
 ]
 
@@ -261,3 +263,25 @@ class UndecidedError(WeighbridgeError):
 
 class UnavailableError(UndecidedError):
     """A registry, log or Sigstore service does not answer now: try again later."""
+
+
+class WithheldError(UndecidedError):
+    """451 (RFC 7725): the operator of a log withholds these bytes, by a decision that is logged.
+
+    `withheld` (a `weighbridge.withholding.Withheld`) is that decision with its proof. From a client it
+    is what the registry *says*: `weighbridge.withholding.prove` holds it against a pinned log key, and
+    only then is the refusal more than an answer that did not come. Whoever has the bytes from elsewhere
+    may use them: they are still what the log's leaf names.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        withheld: Any,
+        hint: str = "",
+        evidence: Mapping[str, Any] | None = None,
+        step: int | None = None,
+    ) -> None:
+        super().__init__(message, hint=hint, evidence=evidence, step=step)
+        self.withheld = withheld

@@ -30,6 +30,9 @@ ANY_TYPE: Final = ("*/*",)
 
 _CHUNK = 1 << 16
 _MAX_ERROR_BODY = 1 << 18
+_WITHHELD = 451
+_MAX_WITHHELD_BODY = 8 << 20
+"""A 451 answer proves itself: it carries a statement, a receipt, and what the withheld entry did."""
 _MAX_REDIRECTS = 3
 _FIRST_PAUSE = 0.2
 _LONGEST_PAUSE = 8.0
@@ -185,7 +188,8 @@ class Transport:
             raise self.broken(
                 f"answers with {content_type[:80] or 'no content type'}, not {request.accept[0]}"
             )
-        limit = request.limit if answer.ok else _MAX_ERROR_BODY
+        refused = _MAX_WITHHELD_BODY if answer.status == _WITHHELD else _MAX_ERROR_BODY
+        limit = request.limit if answer.ok else refused
         encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
         if encoding not in ("identity", "gzip"):
             raise self.broken(f"answers in the encoding {encoding[:40]!r}, which was not asked for")

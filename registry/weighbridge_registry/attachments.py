@@ -25,7 +25,7 @@ from weighbridge_schemas.card import CardRevision
 from weighbridge_schemas.release import Release
 
 from .settings import Limits
-from .state import Authenticator, Candidate, identify, owned_by, read_candidate
+from .state import Authenticator, Candidate, identify, is_withheld, owned_by, read_candidate
 from .store import tables
 from .store.database import Database
 from .store.files import DataFolder
@@ -153,13 +153,14 @@ class Attachments:
             return connection.execute(query).scalar() is not None
 
     def get(self, sha256: str) -> Attachment | None:
-        """Return a stored file, or None."""
+        """Return a stored file, or None if it is not here or withheld."""
         with self._database.read() as connection:
             query = select(col(tables.Blob.role), col(tables.Blob.size)).where(
                 col(tables.Blob.sha256) == sha256
             )
             row = connection.execute(query).one_or_none()
-        if row is None:
+            withheld = is_withheld(SqlState(connection), "attachment", sha256) is not None
+        if row is None or withheld:
             return None
         return Attachment(sha256, row.role, row.size, self._folder.blobs.read(sha256))
 

@@ -30,7 +30,7 @@ from sqlmodel import SQLModel, col
 
 from weighbridge import tlog, weighing
 from weighbridge.client import RegistryClient
-from weighbridge.errors import BundleError, ConfigurationError, InputError, NoteError
+from weighbridge.errors import BundleError, ConfigurationError, InputError, NoteError, WithheldError
 
 from .authentication import Authentication
 from .log.writing import get_applied
@@ -42,7 +42,7 @@ from .store.files import DataFolder
 from .store.state import SqlState, all_facts
 from .store.views import shown_name
 
-__all__ = ["Check", "Report", "fsck", "vkey_of"]
+__all__ = ["Check", "Report", "fsck", "scratch", "vkey_of"]
 
 _MAX_PROBLEMS: Final = 20
 _SNAPSHOTS: Final = 50
@@ -60,22 +60,35 @@ class Check:
     name: str
     looked_at: int
     problems: tuple[str, ...] = ()
+    undecided: tuple[str, ...] = ()
+    """What could not be judged, because its operator withholds it with all that it did."""
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What was proved, or what is wrong."""
+    """What was proved, or what is wrong.
+
+    `withheld` bundles are held back by logged decisions; from the entry `word_from` on the state rests
+    on the operator's word for what they did.
+    """
 
     origin: str
     size: int
     root: str
     state_digest: str
     checks: tuple[Check, ...]
+    withheld: int = 0
+    word_from: int | None = None
 
     @property
     def ok(self) -> bool:
-        """Whether nothing is wrong."""
-        return not any(check.problems for check in self.checks)
+        """Whether all was judged, and nothing is wrong."""
+        return not any(check.problems or check.undecided for check in self.checks)
+
+    @property
+    def undecided(self) -> bool:
+        """Whether nothing is wrong, but not all could be judged: never a pass."""
+        return not self.ok and not any(check.problems for check in self.checks)
 
     def to_json(self) -> dict[str, Any]:
         """Return the document that `log fsck --json` prints."""
@@ -86,8 +99,15 @@ class Report:
             "size": self.size,
             "root": f"sha256:{self.root}",
             "state_digest": f"sha256:{self.state_digest}",
+            "withheld": self.withheld,
+            "word_from": self.word_from,
             "checks": [
-                {"name": one.name, "looked_at": one.looked_at, "problems": list(one.problems)}
+                {
+                    "name": one.name,
+                    "looked_at": one.looked_at,
+                    "problems": list(one.problems),
+                    "undecided": list(one.undecided),
+                }
                 for one in self.checks
             ],
         }
@@ -100,6 +120,7 @@ class _Problems:
     name: str
     looked_at: int = 0
     found: list[str] = field(default_factory=list)
+    undecided: list[str] = field(default_factory=list)
     dropped: int = 0
 
     def add(self, text: str) -> None:
@@ -110,7 +131,7 @@ class _Problems:
 
     def check(self) -> Check:
         more = (f"and {self.dropped} more",) if self.dropped else ()
-        return Check(self.name, self.looked_at, (*self.found, *more))
+        return Check(self.name, self.looked_at, (*self.found, *more), tuple(self.undecided))
 
 
 def fsck(
@@ -140,7 +161,7 @@ def fsck(
                 hint="trust the log's key first: weighbridge log trust add URL",
             )
         client = RegistryClient(source)
-        with _scratch() as fresh:
+        with scratch() as fresh:
             run = _Run(vkey, fresh, tell)
             run.replay(client, client.checkpoint(), authentication)
             return run.report()
@@ -149,7 +170,7 @@ def fsck(
         raise InputError(f"there is no registry in {folder.path}", hint="give its data folder with --data")
     database = open_database(database_url or f"sqlite:///{folder.path / 'registry.db'}")
     try:
-        with _snapshot(database) as (connection, note), _scratch() as fresh:
+        with _snapshot(database) as (connection, note), scratch() as fresh:
             run = _Run(vkey or vkey_of(folder), fresh, tell)
             run.replay(FolderSource(folder), note, authentication)
             run.published(folder.log.published() or b"")
@@ -170,6 +191,8 @@ class _Run:
         self._tell = tell
         self._checks: list[Check] = []
         self._complete = True
+        self._withheld = 0
+        self._word_from: int | None = None
         self._state_digest = ""
 
     def replay(self, source: Source, note: bytes, authenticate: Authenticator) -> None:
@@ -178,7 +201,10 @@ class _Run:
         problems = {step: _Problems(step) for step in ("tiles", "entries", "replay")}
 
         def fault(step: str, where: str, error: Exception) -> None:
-            problems[step].add(f"{where}: {error}")
+            if isinstance(error, WithheldError):
+                problems[step].undecided.append(f"{where}: {error}")
+            else:
+                problems[step].add(f"{where}: {error}")
 
         replay = Replay(source, self.checkpoint, authenticate, SqlState(self._fresh), fault=fault)
         problems["tiles"].looked_at = replay.check_tiles()
@@ -188,6 +214,7 @@ class _Run:
         problems["entries"].looked_at, problems["replay"].looked_at = replay.looked_at, replay.applied
         self._checks += [Check("checkpoint", 1), *(one.check() for one in problems.values())]
         self._complete = replay.complete
+        self._withheld, self._word_from = replay.withheld, replay.word_from
         self._state_digest = digest(all_facts(self._fresh))
 
     def published(self, note: bytes) -> None:
@@ -213,6 +240,8 @@ class _Run:
             self.checkpoint.root.hex(),
             self._state_digest,
             tuple(self._checks),
+            self._withheld,
+            self._word_from,
         )
 
     def compare(self, connection: Connection) -> None:
@@ -222,13 +251,17 @@ class _Run:
         if (row.size, row.root) != (self.checkpoint.size, self.checkpoint.root.hex()):
             problems.add(f"its checkpoint is of {row.size} entries with the root {row.root}")
         if not self._complete:
-            problems.add("facts and views cannot be compared: the replay did not reach the end")
+            text = "facts and views cannot be compared: the replay did not reach the end"
+            (problems.undecided.append if self._only_undecided() else problems.add)(text)
             self._checks.append(problems.check())
             return
         if digest(all_facts(connection)) != self._state_digest:
             problems.add(_first_fact(self._fresh, connection))
         self._compare_views(connection, problems)
         self._checks.append(problems.check())
+
+    def _only_undecided(self) -> bool:
+        return any(one.undecided for one in self._checks) and not any(one.problems for one in self._checks)
 
     def _compare_views(self, connection: Connection, problems: _Problems) -> None:
         """Compare every row with the views of the replay; of each table the first difference is told."""
@@ -276,7 +309,7 @@ def _snapshot(database: Database) -> Iterator[tuple[Connection, bytes]]:
 
 
 @contextmanager
-def _scratch() -> Iterator[Connection]:
+def scratch() -> Iterator[Connection]:
     """Give an empty database on disk, for a log of any size; it goes when the block ends."""
     with tempfile.TemporaryDirectory(prefix="weighbridge-fsck-") as folder:
         engine = create_engine(f"sqlite:///{folder}/replay.db")

@@ -22,10 +22,30 @@ from typing import Final, Protocol, TypeAlias
 from sqlalchemy import Connection
 
 from weighbridge import tlog
-from weighbridge.errors import LogError, ProofError, RefusedError, UndecidedError, WeighbridgeError
+from weighbridge.errors import (
+    LogError,
+    ProofError,
+    RefusedError,
+    UndecidedError,
+    WeighbridgeError,
+    WithheldError,
+)
 from weighbridge.leaves import Leaf, parse_leaf
+from weighbridge.withholding import Withheld, prove
 
-from .state import Admitted, Authenticator, Fact, Overlay, State, apply, read_candidate
+from .state import (
+    Admitted,
+    Authenticator,
+    Fact,
+    Overlay,
+    State,
+    WithheldEntry,
+    apply,
+    apply_withheld,
+    is_withheld,
+    read_candidate,
+)
+from .store.accounts import Accounts
 from .store.files import DataFolder
 from .store.views import project, write_facts
 
@@ -69,12 +89,24 @@ class Source(Protocol):
 
 
 class FolderSource:
-    """A data folder as a source."""
+    """A data folder as a source. Of a withheld bundle it gives the operator's own account."""
 
     def __init__(self, folder: DataFolder) -> None:
         self.tile = folder.log.read_tile
         self.entries = folder.log.read_entries
-        self.bundle = folder.bundles.read
+        self._folder = folder
+        self._accounts = Accounts(folder.path)
+
+    def bundle(self, sha256: str, /) -> bytes:
+        """Give the bundle that has this digest; raises `WithheldError` if only an account of it is left."""
+        try:
+            return self._folder.bundles.read(sha256)
+        except FileNotFoundError:
+            facts = self._accounts.facts(sha256)
+            if facts is None:
+                raise
+        account = Withheld("bundle", sha256, None, b"", b"", b"", facts)
+        raise WithheldError(f"the bundle {sha256[:16]}… is withheld", withheld=account)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,14 +121,15 @@ class Position:
 class Entry:
     """One entry as it was read: `data` is the leaf's bytes, `raw` the bundle's.
 
-    `raw` is None if the bundle is withheld, `admitted` also if an entry before it has a fault.
+    `raw` is None if the bundle is withheld: then `admitted` is what its operator says that it did.
+    `admitted` is None if nothing can be said, because of this entry or one before it.
     """
 
     index: int
     data: bytes
     leaf: Leaf
     raw: bytes | None
-    admitted: Admitted | None
+    admitted: Admitted | WithheldEntry | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +140,7 @@ class Batch:
     facts: Mapping[str, Fact]
 
     @property
-    def admitted(self) -> tuple[Admitted, ...]:
+    def admitted(self) -> tuple[Admitted | WithheldEntry, ...]:
         """The entries that were applied."""
         return tuple(entry.admitted for entry in self.entries if entry.admitted is not None)
 
@@ -131,7 +164,8 @@ class Replay:
     """One reading of the tree of a verified checkpoint, from `start` to `end` (else: all of it).
 
     `state` holds the facts at `start`. `complete` stays true as long as every entry was applied;
-    `withheld` counts entries for which the operator's word stands.
+    `withheld` counts entries for which the operator's word stands, `word_from` is the first of them:
+    what the state says from there on rests on that word.
     """
 
     def __init__(
@@ -153,6 +187,8 @@ class Replay:
         self.looked_at = 0
         self.applied = 0
         self.withheld = 0
+        self.word_from: int | None = None
+        self._owed: dict[str, int] = {}
         self._source = source
         self._authenticate = authenticate
         self._state = state
@@ -202,6 +238,8 @@ class Replay:
                 waiting, overlay, weight = [], Overlay(self._state), 0
         if waiting:
             yield Batch(tuple(waiting), overlay.facts)
+        if self.complete and self.end == self.checkpoint.size:
+            self._check_decided()
 
     def _leaves(self) -> Iterator[tuple[int, bytes]]:
         """Yield (index, leaf) in order, each the one that the tree commits to."""
@@ -220,6 +258,8 @@ class Replay:
         try:
             leaf = parse_leaf(data)
             raw = self._source.bundle(leaf.bundle_sha256)
+        except WithheldError as error:
+            return Entry(index, data, leaf, None, self._believed(index, leaf, error, overlay))
         except (OSError, WeighbridgeError) as error:
             self._broken("entries", f"entry {index}: its bundle cannot be read", error)
             return None
@@ -244,6 +284,44 @@ class Replay:
         overlay.update(admitted.facts)
         return admitted
 
+    def _believed(
+        self, index: int, leaf: Leaf, error: WithheldError, overlay: Overlay
+    ) -> WithheldEntry | None:
+        """Apply a withheld entry by its operator's word, if the log has the decision that gives it."""
+        if not self.complete:
+            return None
+        where = f"entry {index}"
+        try:
+            facts = self._account(leaf.bundle_sha256, error.withheld)
+            if facts is None:
+                self._broken("replay", where, _unaccounted(error))
+                return None
+            entry = apply_withheld(overlay, index, leaf, facts)
+        except LogError as refuted:
+            self._broken("replay", where, refuted)
+            return None
+        self.applied += 1
+        self.withheld += 1
+        self.word_from = index if self.word_from is None else self.word_from
+        overlay.update(entry.facts)
+        return entry
+
+    def _account(self, sha256: str, withheld: Withheld) -> Mapping[str, Fact] | None:
+        """Return what the withheld entry did. An address proves the decision; a folder's must be found."""
+        if isinstance(self._source, FolderSource):
+            self._owed[sha256] = 0
+            return withheld.facts
+        proved = prove(withheld, "bundle", sha256, [self.checkpoint.verifier])
+        self._owed[sha256] = proved.index
+        return proved.facts
+
+    def _check_decided(self) -> None:
+        """Check that this tree has the decision behind each withheld bundle, unless it is younger."""
+        for sha256, decided in self._owed.items():
+            if decided < self.end and is_withheld(self._state, "bundle", sha256) is None:
+                missing = LogError(f"the bundle {sha256} is withheld, and no decision in the log says so")
+                self._broken("entries", "withheld", missing)
+
     def _check_genesis(self, admitted: Admitted) -> None:
         named, key = admitted.facts["log/genesis"]["vkey"], self.checkpoint.verifier.vkey
         if named != key:
@@ -253,6 +331,15 @@ class Replay:
         """Report what is wrong; from here on nothing is applied."""
         self._fault(step, where, error)
         self.complete = False
+
+
+def _unaccounted(error: WithheldError) -> WithheldError:
+    return WithheldError(
+        "its statement is withheld with all that it did, so nothing after it can be judged",
+        withheld=error.withheld,
+        hint="ask for a copy of the bundle elsewhere: a mirror that has it can still be replayed",
+        evidence=error.evidence,
+    )
 
 
 def write_batch(connection: Connection, batch: Batch) -> None:

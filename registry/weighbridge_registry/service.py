@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
@@ -33,10 +34,12 @@ from .store.files import DataFolder
 from .store.state import SqlState
 from .store.tables import Checkpoint, Meta
 from .store.views import project, write_facts
+from .withholding import check_restorable, sweep
 
 __all__ = ["Service", "open_service"]
 
 _LOCK_SECONDS: Final = 0.0
+_LOG: Final = logging.getLogger("weighbridge.registry")
 
 
 @dataclass(frozen=True)
@@ -70,6 +73,7 @@ class Service:
         for line, data in enumerate(bundles, start=1):
             try:
                 candidates.append(read_candidate(data))
+                check_restorable(self.folder, candidates[-1])
             except WeighbridgeError as error:
                 error.evidence.setdefault("line", line)
                 raise
@@ -140,6 +144,8 @@ def open_service(settings: Settings, hook: Callable[[str], None] | None = None) 
             _begin(log, folder, registry_keys, settings, replay)
         _check_admission(database, settings)
         queries = Queries(database, folder, verifier, settings.base_url, policy)
+        for sha256 in sweep(database, folder):
+            _LOG.warning("the withheld bundle %s is kept, unserved, until its account is written", sha256)
         sequencer = Sequencer(log, database, authentication, replay, settings.limits)
         attachments = Attachments(database, folder, authentication, settings.limits)
         refresher = Refresher(log.refresh, settings.witness_refresh_seconds) if cosigners else None

@@ -35,6 +35,7 @@ __all__ = [
     "Namespace",
     "Owner",
     "SigstoreOwner",
+    "refuse_doubles",
 ]
 
 KIND: Final = "namespace"
@@ -138,13 +139,18 @@ class Namespace(Document):
     logs: Annotated[tuple[Origin, ...], Field(min_length=1, max_length=16)]
     """Origins of the logs that the signer means it for."""
     previous: Reference | None
-    """The namespace/v1 statement that it replaces; null for the claim."""
+    """The statement that it replaces: a namespace/v1, or the operator's reassignment; null for the claim."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if self.previous is not None and self.previous.kind != KIND:
-            raise ValueError("previous must refer to a namespace statement")
-        bare = [owner.model_copy(update={"label": None}) for owner in self.owners]
-        if len(set(bare)) != len(bare):
-            raise ValueError("an owner is listed twice")
+        if self.previous is not None and self.previous.kind not in (KIND, "operator"):
+            raise ValueError("previous must refer to a namespace statement or to a reassignment")
+        refuse_doubles(self.owners)
         return self
+
+
+def refuse_doubles(owners: tuple[Owner, ...]) -> None:
+    """Refuse a list that names an owner twice, whatever it is called; raises `ValueError`."""
+    bare = [owner.model_copy(update={"label": None}) for owner in owners]
+    if len(set(bare)) != len(bare):
+        raise ValueError("an owner is listed twice")

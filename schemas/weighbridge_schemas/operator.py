@@ -3,31 +3,70 @@
 
 Entry 0 of every log is the genesis: it fixes the origin, the log key, the operator key and who
 may claim namespaces. It is signed with the operator key that it names.
+
+A log never forgets, so that a decision about something that must go has to be harmless itself: it
+holds digests, codes from closed lists and one short case number, and no words about what it was.
 """
 
 from __future__ import annotations
 
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
 from .base import (
     Count,
     Digest,
     Document,
+    Flag,
     NamespaceName,
     Origin,
     PublicKeyPem,
     Reference,
     Vkey,
+    form,
     predicate_type,
 )
-from .namespace import Owner
+from .namespace import Owner, refuse_doubles
 
-__all__ = ["KIND", "PREDICATE_TYPE", "Action", "AllowList", "Allowed", "Genesis", "Operator", "Predecessor"]
+__all__ = [
+    "KIND",
+    "PREDICATE_TYPE",
+    "Action",
+    "AllowList",
+    "Allowed",
+    "CaseNumber",
+    "Genesis",
+    "Jurisdiction",
+    "Operator",
+    "Predecessor",
+    "Reassign",
+    "ReassignReason",
+    "Restore",
+    "Takedown",
+    "TakedownReason",
+    "Target",
+]
 
 KIND: Final = "operator"
 PREDICATE_TYPE: Final = predicate_type(KIND)
+
+Jurisdiction = Annotated[
+    str, form(r"^[A-Z]{2}(-[A-Z0-9]{1,3})?$", "is not a country (ISO 3166, or EU), such as DE or US-CA")
+]
+CaseNumber = Annotated[
+    str,
+    StringConstraints(max_length=64),
+    form(
+        r"^[A-Za-z0-9][A-Za-z0-9 ./:#_-]*$",
+        "is not a case number: letters, digits, spaces and ./:#_- only; a log never forgets, so no names",
+    ),
+]
+Target = Literal["bundle", "attachment"]
+TakedownReason = Literal[
+    "illegal_content", "personal_data", "court_order", "copyright", "malware", "other_law"
+]
+ReassignReason = Literal["court_order", "lost_keys", "stolen_keys", "impersonation", "trademark", "abandoned"]
 
 
 class Predecessor(Document):
@@ -76,7 +115,71 @@ class AllowList(Document):
     """Every grant from now on."""
 
 
-Action = Annotated[Genesis | AllowList, Field(discriminator="action")]
+class Takedown(Document):
+    """Bytes that this registry serves no longer; the entry, its leaf and every proof stay."""
+
+    action: Literal["takedown"]
+    """A takedown."""
+    target: Target
+    """What the digest is of: a logged bundle, or an attached file."""
+    sha256: Digest
+    """SHA-256 of the bytes that are withheld."""
+    reason: TakedownReason
+    """Why, from a closed list."""
+    jurisdiction: Jurisdiction | None = None
+    """Whose law asks for it."""
+    reference: CaseNumber | None = None
+    """Number of the case or notice; never a name, never a description."""
+    effect: Digest | None
+    """SHA-256 of the canonical JSON of the facts that a bundle's entry wrote; null for an attachment."""
+    facts_withheld: Flag = False
+    """True if those facts are withheld, too: then nobody without the bytes can replay past the entry."""
+
+    @model_validator(mode="after")
+    def _effective(self) -> Self:
+        if (self.target == "bundle") != (self.effect is not None):
+            raise ValueError("the takedown of a bundle has an effect, that of an attachment has none")
+        if self.target == "attachment" and self.facts_withheld:
+            raise ValueError("an attachment wrote no facts that could be withheld")
+        return self
+
+
+class Restore(Document):
+    """The end of a takedown: these bytes are served again."""
+
+    action: Literal["restore"]
+    """The end of a takedown."""
+    target: Target
+    """What the digest is of."""
+    sha256: Digest
+    """SHA-256 of the bytes."""
+
+
+class Reassign(Document):
+    """A namespace given to other owners, in a new epoch that clients who knew the old ones refuse."""
+
+    action: Literal["reassign"]
+    """A namespace changes hands without its owners' signature."""
+    namespace: NamespaceName
+    """The namespace, as it is shown."""
+    owners: Annotated[tuple[Owner, ...], Field(min_length=1, max_length=64)]
+    """All owners from now on; without labels, since nothing could ever take those words back."""
+    reason: ReassignReason
+    """Why, from a closed list."""
+    jurisdiction: Jurisdiction | None = None
+    """Whose law asks for it."""
+    reference: CaseNumber | None = None
+    """Number of the case; never a name, never a description."""
+
+    @model_validator(mode="after")
+    def _distinct(self) -> Self:
+        refuse_doubles(self.owners)
+        if any(owner.label is not None for owner in self.owners):
+            raise ValueError("owners in a reassignment have no labels: it can never be taken down")
+        return self
+
+
+Action = Annotated[Genesis | AllowList | Takedown | Restore | Reassign, Field(discriminator="action")]
 """What the operator decided."""
 
 

@@ -65,7 +65,9 @@ def namespace_feed(namespace: NamespaceDocument, base_url: str) -> Response:
     items += [
         Item(
             change.index,
-            f"The owners of {name} changed",
+            f"The operator gave {name} to other owners"
+            if change.by_operator
+            else f"The owners of {name} changed",
             f"/log/{change.index}",
             change.signer.label,
             change.received,

@@ -12,7 +12,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from weighbridge.errors import WeighbridgeError
-from weighbridge_registry.api.problems import problem, problem_of, response
+from weighbridge_registry.api.problems import blocked_by, problem, problem_of, response
 from weighbridge_web.formats import visible_controls
 from weighbridge_web.rendering import page
 
@@ -31,6 +31,7 @@ _TITLES: Final = {
     404: "Nothing here by that name",
     405: "That cannot be done here",
     413: "That is too large",
+    451: "Withheld by the operator",
     429: "Too many requests",
     500: "Something broke on our side",
     503: "Not available just now",
@@ -65,14 +66,18 @@ def answer(request: Request, found: Problem) -> Response:
         return response(found)
     status = found.status
     detail = found.detail.rstrip(".")
-    return page(
+    shown = page(
         "error.html",
         status_code=status,
         status=status,
         title=_TITLES.get(status, found.title),
         detail=f"{detail[:1].upper()}{detail[1:]}.",
         hint=found.hint or _HINTS.get(status, ""),
+        withheld=found.withheld,
     )
+    if found.withheld is not None:
+        shown.headers["Link"] = blocked_by(found.withheld)
+    return shown
 
 
 def install(app: FastAPI) -> None:

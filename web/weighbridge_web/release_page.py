@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from weighbridge.errors import WithheldError
 from weighbridge_web.card_groups import card_groups, license_words
 from weighbridge_web.checks import release_checks
 from weighbridge_web.formats import local
@@ -83,6 +84,6 @@ def _raw(release: ReleaseDocument, ask: Records) -> list[EntryDocument]:
     for entry in entries[-RAW_STATEMENTS:]:
         try:
             documents.append(ask.entry(entry.index))
-        except NotKnownError:  # withheld since the release was read
+        except (NotKnownError, WithheldError):
             continue
     return documents

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-from weighbridge.errors import UndecidedError, WeighbridgeError
+from weighbridge.errors import UndecidedError, WeighbridgeError, WithheldError
 from weighbridge.leaves import parse_leaf
 from weighbridge.memory import Prove
 from weighbridge.records import RecordLine
@@ -26,6 +26,7 @@ from weighbridge.tlog import (
     parse_checkpoint_text,
     split_note,
 )
+from weighbridge.withholding import prove
 
 from .evidence import Found, lines_found
 
@@ -86,9 +87,33 @@ def ask(
             checkpoint = _checkpoint(client, pins)
             lines = [line for each in manifests[:_MOST] for line in _lines(client, each, checkpoint)]
             word = replace(word, found=tuple(lines_found(client.url, lines, named=False)))
+    except WithheldError as error:
+        return replace(word, problem=_withheld(client, error, pins))
     except WeighbridgeError as error:
         return replace(word, problem=error)
     return replace(word, checkpoint=checkpoint, asked=asked, prove=client.consistency)
+
+
+def _withheld(client: RegistryClient, error: WithheldError, pins: Pins) -> WeighbridgeError:
+    """Say whether a refusal is a logged decision of a log that is trusted here: either way no pass.
+
+    Only a decision that contradicts its own proof is a fault of the log.
+    """
+    withheld = error.withheld
+    try:
+        proved = prove(withheld, withheld.target, withheld.sha256, pins.verifiers)
+    except WeighbridgeError as refuted:
+        return UndecidedError(
+            f"{client.url} withholds it, and does not prove that its operator decided so: {refuted.message}",
+            hint="ask another registry, a mirror or the publisher for the record",
+            evidence=error.evidence,
+        )
+    return UndecidedError(
+        f"the operator of {proved.origin} withholds it ({proved.decision.reason.replace('_', ' ')}), by the "
+        f"decision at entry {proved.index}, which is proved",
+        hint="nothing is refuted by that; the publisher or a mirror may still have the record",
+        evidence={**error.evidence, "index": proved.index, "reason": proved.decision.reason},
+    )
 
 
 def _release(client: RegistryClient, wanted: WantedRelease, roots: Sequence[str]) -> ReleaseDocument:

@@ -103,6 +103,8 @@ def _told_status(case: Case, release: ReleaseDocument, entry: str) -> bool:
             return case.put(
                 9, Result.WARN, f"{release.status.state} by its publisher{reason} ({entry}){newer}"
             )
+        case "withheld":
+            return case.put(9, Result.UNKNOWN, f"withheld by the operator of the log ({entry}){newer}")
         case "released":
             return case.put(9, Result.REPORTED, f"none reported {entry}{newer}")
 

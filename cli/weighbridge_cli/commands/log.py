@@ -5,11 +5,15 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from weighbridge_cli.commands.log_witness import witness
+from weighbridge_cli.commands import log_reassign, log_takedown, log_witness
 from weighbridge_cli.options import EXISTING, INSTALL_REGISTRY, json_option, read_small_file
+
+if TYPE_CHECKING:
+    from weighbridge_registry.fsck import Report
 
 _MAX_KEY_FILE = 4096
 
@@ -19,7 +23,14 @@ def command() -> None:
     """Choose the logs you trust; prove that a log is whole; cosign the logs of others."""
 
 
-command.add_command(witness)
+for subcommand in (
+    log_takedown.takedown,
+    log_takedown.restore,
+    log_reassign.reassign,
+    log_reassign.allow,
+    log_witness.witness,
+):
+    command.add_command(subcommand)
 
 
 @command.group("trust")
@@ -172,7 +183,7 @@ def fsck(
     """Prove that a log is whole: tiles, entries, statements and database agree with the signed checkpoint.
 
     Looks at the registry at URL, or at a data folder. Only reads, also from a registry that is running. Exit
-    code 0 if all agree, 1 if anything does not.
+    code 0 if all agree, 1 if anything does not, 3 if what is withheld keeps it from being judged.
     """
     from weighbridge.config import default_data_folder
     from weighbridge.errors import InputError
@@ -196,8 +207,9 @@ def fsck(
         terminal.print_json(report.to_json())
     else:
         for one in report.checks:
-            terminal.put(f"{'ok  ' if not one.problems else 'BAD '} {one.name}: {one.looked_at:,} looked at")
-            for problem in one.problems:
+            mark = "BAD " if one.problems else "????" if one.undecided else "ok  "
+            terminal.put(f"{mark} {one.name}: {one.looked_at:,} looked at")
+            for problem in (*one.problems, *one.undecided):
                 terminal.put(f"     {problem}")
         terminal.rows(
             [
@@ -207,8 +219,19 @@ def fsck(
                 ("state", f"sha256:{report.state_digest}"),
             ]
         )
-        terminal.put("whole: everything agrees" if report.ok else "NOT whole: see above", bold=True)
-    click.get_current_context().exit(0 if report.ok else 1)
+        if report.withheld:
+            terminal.put(
+                f"withheld: {report.withheld:,}, each by a logged decision; what the log says from entry "
+                f"{report.word_from} on rests on its operator's word for what they did"
+            )
+        terminal.put(_outcome(report), bold=True)
+    click.get_current_context().exit(0 if report.ok else 3 if report.undecided else 1)
+
+
+def _outcome(report: Report) -> str:
+    if report.undecided:
+        return "UNKNOWN: not all could be judged; nothing of what could be is wrong"
+    return "whole: everything agrees" if report.ok else "NOT whole: see above"
 
 
 def _trusted_vkey(place: str) -> str | None:

@@ -3,14 +3,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import click
 
+from weighbridge_cli.operators import owner_words
 from weighbridge_cli.options import json_option, registry_option
-
-if TYPE_CHECKING:
-    from weighbridge_schemas.namespace import Owner
 
 
 @click.group("namespace")
@@ -44,7 +40,7 @@ def show(namespace: str, *, registry: str | None, as_json: bool) -> None:
         return
     terminal.put(document.namespace, bold=True)
     for owner in document.owners:
-        terminal.put(f"  owner: {_owner(owner)}")
+        terminal.put(f"  owner: {owner_words(owner)}")
     terminal.put(f"  since entry {document.index} of {document.as_of.origin}, epoch {document.epoch}")
     terminal.put(f"  models: {', '.join(model.name for model in document.models) or 'none yet'}")
     for change in document.history:
@@ -56,21 +52,3 @@ def show(namespace: str, *, registry: str | None, as_json: bool) -> None:
 
 def _counted(owners: int) -> str:
     return "1 owner" if owners == 1 else f"{owners} owners"
-
-
-def _owner(owner: Owner) -> str:
-    from weighbridge.keys import fingerprint, load_public_key
-
-    match owner.type:
-        case "key":
-            words = f"the holder of the key {fingerprint(load_public_key(owner.public_key.encode()))}"
-        case "certificate":
-            words = f"{owner.subject}, under a certificate authority of their own"
-        case "sigstore":
-            words = f"{owner.subject}, logged in at {owner.issuer}"
-        case "ci":
-            words = (
-                f"workflow {owner.workflow_path} of repository {owner.repository_id} "
-                f"(owner {owner.owner_id}), refs {owner.ref_pattern}, at {owner.issuer}"
-            )
-    return f"{words} (“{owner.label}”)" if owner.label else words

@@ -29,6 +29,7 @@ async def put(sha256: Digest, request: Request) -> Response:
     encoding = request.headers.get("content-encoding", "identity").lower()
     if encoding not in ("identity", "gzip"):
         raise BadRequestError("attachments are sent plain or with Content-Encoding: gzip", status=415)
+    await run_in_threadpool(service.queries.check_attachment, sha256)
     slot = await run_in_threadpool(service.attachments.slot, sha256)
     async with bodies_of(request).read(request, slot.limit) as body:
         data = await run_in_threadpool(decompress, body, slot.limit) if encoding == "gzip" else body
@@ -40,6 +41,7 @@ async def put(sha256: Digest, request: Request) -> Response:
 @router.get("/blobs/{sha256}")
 def get(sha256: Digest, request: Request, service: Open) -> Response:
     """Give a stored file, never to be shown by a browser as a page of this site."""
+    service.queries.check_attachment(sha256)
     found = known(service.attachments.get(sha256), "that attachment")
     headers = {
         "Cache-Control": IMMUTABLE,

@@ -12,10 +12,26 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
-from weighbridge.errors import AdmissionError, CosigningError, InputError, UndecidedError, WeighbridgeError
-from weighbridge_schemas.api import Problem
+from weighbridge.errors import (
+    AdmissionError,
+    CosigningError,
+    InputError,
+    UndecidedError,
+    WeighbridgeError,
+    WithheldError,
+)
+from weighbridge_schemas.api import Problem, WithheldDocument
 
-__all__ = ["MEDIA_TYPE", "BadRequestError", "NotKnownError", "install", "problem", "problem_of", "response"]
+__all__ = [
+    "MEDIA_TYPE",
+    "BadRequestError",
+    "NotKnownError",
+    "blocked_by",
+    "install",
+    "problem",
+    "problem_of",
+    "response",
+]
 
 MEDIA_TYPE: Final = "application/problem+json"
 _LOG: Final = logging.getLogger("weighbridge.registry")
@@ -31,6 +47,7 @@ _TYPES: Final[dict[int, tuple[str, str]]] = {
     413: ("too-large", "Too large"),
     415: ("unsupported-media-type", "Not a content type that is taken here"),
     422: ("unprocessable", "Well formed, but refused"),
+    451: ("withheld", "Withheld by a logged decision of the operator"),
     500: ("internal", "This registry has a fault"),
     503: ("unavailable", "Not now"),
 }
@@ -67,6 +84,7 @@ def problem_of(error: WeighbridgeError) -> Problem:
         hint=error.hint,
         evidence=evidence,
         instance=f"#/{line - 1}" if line is not None else None,
+        withheld=error.withheld if isinstance(error, WithheldError) else None,
     )
 
 
@@ -75,8 +93,16 @@ def response(document: Problem) -> Response:
     headers = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
     if document.status == 503:  # noqa: PLR2004 - RFC 9110 section 15.6.4
         headers["Retry-After"] = _RETRY_SECONDS
+    if document.withheld is not None:
+        headers["Link"] = blocked_by(document.withheld)
     body = json.dumps(document.to_json() | {"type": document.type}, ensure_ascii=False, default=str)
     return Response(body.encode("utf-8", "replace"), document.status, headers, MEDIA_TYPE)
+
+
+def blocked_by(withheld: WithheldDocument) -> str:
+    """Return the `Link` that says who blocks it (RFC 7725 section 4): this registry's own log."""
+    root = withheld.url.removesuffix(f"/log/{withheld.index}")
+    return f'<{root}/log>; rel="blocked-by"'
 
 
 def install(app: FastAPI) -> None:
@@ -116,6 +142,8 @@ def _status(error: WeighbridgeError) -> int:
             return error.status
         case NotKnownError():
             return 404
+        case WithheldError():
+            return 451
         case UndecidedError():
             return 503
         case InputError():

@@ -29,6 +29,7 @@ from weighbridge_schemas.api import (
 
 from . import logs, lookups, models, releases, signers
 from .reader import Published, Reader, Statements
+from .refusals import check_served
 
 __all__ = ["Queries"]
 
@@ -62,11 +63,17 @@ class Queries:
         return self._published.checkpoint(holding=holding)
 
     def bundle(self, sha256: str) -> bytes | None:
-        """Return a logged bundle's bytes by their SHA-256."""
+        """Return a logged bundle's bytes by their SHA-256; raises `WithheldError` if it is withheld."""
         with self._reader() as reader:
             if not logs.has_bundle(reader, sha256):
                 return None
+            check_served(reader, "bundle", sha256)
         return self._folder.bundles.read(sha256)
+
+    def check_attachment(self, sha256: str) -> None:
+        """Raise `WithheldError` if an attachment is withheld."""
+        with self._reader() as reader:
+            check_served(reader, "attachment", sha256)
 
     def log(self) -> LogDocument:
         """Describe the log."""

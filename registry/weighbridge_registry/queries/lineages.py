@@ -51,6 +51,8 @@ def lineage(reader: Reader, row: Row[Any], document: Release) -> LineageDocument
 def _stated(reader: Reader, row: Row[Any], document: Release) -> tuple[Lineage | None, Reference]:
     if row.lineage is not None:
         entry = reader.entry(row.lineage)
+        if entry is not None and reader.withheld("bundle", entry.bundle) is not None:
+            return None, Reference(kind="lineage", sha256=entry.statement)
         if entry is not None:
             revision = cast("LineageRevision", reader.statements.get(entry.bundle).document)
             return revision.lineage, Reference(kind="lineage", sha256=entry.statement)

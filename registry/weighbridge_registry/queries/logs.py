@@ -24,6 +24,7 @@ from weighbridge_schemas.api import (
 )
 
 from .reader import Reader, text64
+from .refusals import check_served
 
 __all__ = ["entry", "events", "has_bundle", "log", "receipt", "statement", "submission"]
 
@@ -73,6 +74,7 @@ def entry(reader: Reader, index: int) -> EntryDocument | None:
     row = reader.entry(index)
     if row is None:
         return None
+    check_served(reader, "bundle", row.bundle)
     candidate = reader.statements.get(row.bundle)
     leaf = reader.published.leaf(index)
     small = len(candidate.bundle.payload) <= _LARGEST_PREDICATE
@@ -102,6 +104,7 @@ def statement(reader: Reader, sha256: str) -> StatementDocument | None:
     row = _by_statement(reader, sha256)
     if row is None:
         return None
+    check_served(reader, "bundle", row.bundle)
     candidate = reader.statements.get(row.bundle)
     return StatementDocument(
         kind=row.kind,

@@ -10,11 +10,12 @@ from typing import Any, Final
 from sqlalchemy import Row, func, select
 from sqlmodel import col
 
+from weighbridge_registry.state import Fact
 from weighbridge_registry.store import tables
 from weighbridge_registry.store.summaries import release_path
 from weighbridge_registry.store.views import words
 from weighbridge_schemas.api import ModelDocument, ModelList, ModelSummary, ReleaseStatus, VersionSummary
-from weighbridge_schemas.base import fold_name
+from weighbridge_schemas.base import Reference, fold_name
 
 from .reader import Reader
 
@@ -70,6 +71,7 @@ def model(reader: Reader, namespace: str, name: str) -> ModelDocument | None:
         .order_by(col(tables.Release.number).desc())
         .limit(_VERSIONS)
     ).all()
+    rows = [row for row in rows if _is_listed(reader, row)]
     if not rows:
         return None
     return ModelDocument(
@@ -110,7 +112,26 @@ def _summaries(reader: Reader, rows: Iterable[Any]) -> tuple[ModelSummary, ...]:
         .where(col(tables.Release.number).in_(list(releases)))
         .order_by(col(tables.Release.number).desc())
     ).all()
-    return tuple(_summary(reader, row, releases[row.number]) for row in found)
+    return tuple(_summary(reader, row, releases[row.number]) for row in found if _is_listed(reader, row))
+
+
+def _is_listed(reader: Reader, row: Row[Any]) -> bool:
+    """Tell whether a release is named in lists: not if its operator withholds even its name."""
+    found = _withheld(reader, row)
+    return found is None or not found["facts_withheld"]
+
+
+def _status(reader: Reader, row: Row[Any]) -> ReleaseStatus:
+    found = _withheld(reader, row)
+    if found is None:
+        return RELEASED
+    statement = Reference(kind="operator", sha256=found["statement"])
+    return ReleaseStatus(state="withheld", statement=statement, index=found["index"])
+
+
+def _withheld(reader: Reader, row: Row[Any]) -> Fact | None:
+    """Return the takedown of a release; only rows that have lost their content can have one."""
+    return reader.withheld("bundle", row.bundle) if not row.released_at else None
 
 
 def _summary(reader: Reader, row: Row[Any], releases: int) -> ModelSummary:
@@ -121,7 +142,7 @@ def _summary(reader: Reader, row: Row[Any], releases: int) -> ModelSummary:
         **json.loads(row.headline),
         model_digest=f"sha256:{row.model_digest}",
         releases=releases,
-        status=RELEASED,
+        status=_status(reader, row),
         signer=reader.signer(row.signer),
         received=row.received,
         index=row.number,
@@ -134,10 +155,10 @@ def _version(reader: Reader, row: Row[Any]) -> VersionSummary:
         version=row.version,
         model_digest=f"sha256:{row.model_digest}",
         weights_digest=f"sha256:{row.weights_digest}" if row.weights_digest else None,
-        released_at=row.released_at,
+        released_at=row.released_at or None,
         received=row.received,
         index=row.number,
-        status=RELEASED,
+        status=_status(reader, row),
         signer=reader.signer(row.signer),
         url=reader.url(release_path(row.namespace, row.name, row.version)),
     )

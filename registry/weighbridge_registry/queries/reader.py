@@ -16,8 +16,9 @@ from weighbridge import identities, tlog
 from weighbridge.errors import LogError, ProofError
 from weighbridge.identities import CertificateIdentity, Identity, KeyIdentity, SigstoreIdentity
 from weighbridge_registry.log.writing import get_applied
-from weighbridge_registry.state import Candidate, read_candidate
+from weighbridge_registry.state import Candidate, Fact, is_withheld, read_candidate
 from weighbridge_registry.store import tables
+from weighbridge_registry.store.accounts import Accounts
 from weighbridge_registry.store.files import DataFolder
 from weighbridge_registry.store.state import SqlState
 from weighbridge_schemas.api import AsOf, SignerSummary, StatementSubject
@@ -31,6 +32,7 @@ class Statements:
     """Parsed bundles, the most recently used kept, within a number of bytes."""
 
     def __init__(self, folder: DataFolder, limit: int = 64 * 1024 * 1024) -> None:
+        self.accounts = Accounts(folder.path)
         self._folder = folder
         self._limit = limit
         self._used = 0
@@ -143,8 +145,14 @@ class Reader:
         table = tables.Entry.__table__  # type: ignore[attr-defined]  # SQLModel does not declare it
         return self.connection.execute(select(table).where(col(tables.Entry.number) == index)).one_or_none()
 
+    def withheld(self, target: str, sha256: str) -> Fact | None:
+        """Return the decision by which a bundle or an attachment (bare hex) is withheld, or None."""
+        return is_withheld(self.state, target, sha256)
+
     def subjects(self, entry: Row[Any]) -> tuple[StatementSubject, ...]:
-        """Say what an entry is about."""
+        """Say what an entry is about; nothing of a withheld one."""
+        if not entry.subject:
+            return ()
         return (StatementSubject(name=entry.subject_name, sha256=entry.subject),)
 
     def signer(self, signer_id: str) -> SignerSummary:

@@ -20,12 +20,15 @@ from weighbridge_schemas.release import Release
 from .lineages import lineage
 from .models import RELEASED
 from .reader import Reader, text64
+from .refusals import check_served
+from .signers import reassigned
 
 __all__ = ["provenance", "release"]
 
 _MAX_ENTRIES: Final = 1000
 _NAMED_FILES: Final = 3
-_FIRST_KINDS: Final = ("signer", "namespace")
+_FIRST_KINDS: Final = ("operator", "signer", "namespace")
+_PROVING: Final = ("operator", "signer", "namespace", "release")
 
 _ENTRY: Final = tables.Entry.__table__  # type: ignore[attr-defined]  # SQLModel does not declare it
 _RELEASE: Final = tables.Release.__table__  # type: ignore[attr-defined]  # SQLModel does not declare it
@@ -36,6 +39,7 @@ def release(reader: Reader, namespace: str, name: str, version: str | None) -> R
     row = _find(reader, namespace, name, version)
     if row is None:
         return None
+    check_served(reader, "bundle", row.bundle)
     document = cast("Release", reader.statements.get(row.bundle).document)
     card, card_statement = _card(reader, row, document)
     entries = _entries(reader, row, document)
@@ -83,10 +87,12 @@ def provenance(reader: Reader, namespace: str, name: str, version: str) -> Prove
     row = _find(reader, namespace, name, version)
     if row is None:
         return None
+    check_served(reader, "bundle", row.bundle)
     document = cast("Release", reader.statements.get(row.bundle).document)
     entries = sorted(
         _entries(reader, row, document), key=lambda entry: (entry.kind not in _FIRST_KINDS, entry.number)
     )
+    entries = [entry for entry in entries if not _is_left_out(reader, entry, row.signer)]
     return ProvenanceDocument(
         namespace=row.namespace,
         name=row.name,
@@ -102,6 +108,19 @@ def provenance(reader: Reader, namespace: str, name: str, version: str) -> Prove
         ),
         as_of=reader.as_of(),
     )
+
+
+def _is_left_out(reader: Reader, entry: Row[Any], signer: str) -> bool:
+    """Tell whether a record can do without a withheld statement; `WithheldError` if it proves nothing then.
+
+    A revision adds to a release; keys, owners, manifest and the release itself are what it rests on. A
+    manifest that somebody else signed is none of that.
+    """
+    if reader.withheld("bundle", entry.bundle) is None:
+        return False
+    if entry.kind in _PROVING or (entry.kind == "oms" and entry.signer == signer):
+        check_served(reader, "bundle", entry.bundle)
+    return True
 
 
 def _find(reader: Reader, namespace: str, name: str, version: str | None) -> Row[Any] | None:
@@ -126,6 +145,8 @@ def _card(reader: Reader, row: Row[Any], document: Release) -> tuple[Card | None
     """Return the card as it now stands, and the statement that it is from."""
     if row.card is not None:
         entry = reader.entry(row.card)
+        if entry is not None and reader.withheld("bundle", entry.bundle) is not None:
+            return None, Reference(kind="card", sha256=entry.statement)
         if entry is not None:
             revision = cast("CardRevision", reader.statements.get(entry.bundle).document)
             return revision.card, Reference(kind="card", sha256=entry.statement)
@@ -141,7 +162,8 @@ def _entries(reader: Reader, row: Row[Any], document: Release) -> list[Row[Any]]
     about = select(_ENTRY).where(
         or_(
             col(tables.Entry.release) == row.number,
-            (col(tables.Entry.kind) == "namespace") & (col(tables.Entry.namespace) == namespace),
+            col(tables.Entry.kind).in_(("namespace", "operator"))
+            & (col(tables.Entry.namespace) == namespace),
             (col(tables.Entry.kind) == "oms") & col(tables.Entry.subject).in_(roots),
         )
     )
@@ -149,6 +171,9 @@ def _entries(reader: Reader, row: Row[Any], document: Release) -> list[Row[Any]]
         entry.number: entry
         for entry in reader.connection.execute(about.order_by(col(tables.Entry.number)).limit(_MAX_ENTRIES))
     }
+    found = {number: entry for number, entry in found.items() if _tells(reader, entry)}
+    if any(entry.kind == "operator" for entry in found.values()) and (first := reader.entry(0)) is not None:
+        found[0] = first  # the genesis, which names the operator's key
     signers = {entry.signer for entry in found.values()}
     introductions = select(_ENTRY).where(
         col(tables.Entry.signer).in_(signers), col(tables.Entry.kind) == "signer"
@@ -156,6 +181,11 @@ def _entries(reader: Reader, row: Row[Any], document: Release) -> list[Row[Any]]
     for entry in reader.connection.execute(introductions.limit(_MAX_ENTRIES)):
         found[entry.number] = entry
     return [found[number] for number in sorted(found)]
+
+
+def _tells(reader: Reader, entry: Row[Any]) -> bool:
+    """Tell whether an entry says who owns the namespace, or is about the release; takedowns do neither."""
+    return entry.kind != "operator" or reassigned(reader, entry) is not None
 
 
 def _oms(entries: Iterable[Row[Any]], signer: str) -> Row[Any] | None:

@@ -4,24 +4,26 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Final, cast
 
 from sqlalchemy import Row, func, select
 from sqlmodel import col
 
 from weighbridge import identities
-from weighbridge_registry.state import required
+from weighbridge_registry.state import owners_of, required
 from weighbridge_registry.store import tables
 from weighbridge_schemas.api import NamespaceChange, NamespaceDocument, SignerDocument, SignerStatement
 from weighbridge_schemas.base import fold_name
 from weighbridge_schemas.namespace import Namespace, Owner
+from weighbridge_schemas.operator import Operator, Reassign
 from weighbridge_schemas.signer import SignerIntroduction
 
 from .models import in_namespace
 from .reader import Reader, identity_of
+from .refusals import check_served
 
-__all__ = ["namespace", "signer"]
+__all__ = ["namespace", "reassigned", "signer"]
 
 _NAMESPACES: Final = 100
 _CHANGES: Final = 100
@@ -72,24 +74,23 @@ def namespace(reader: Reader, name: str) -> NamespaceDocument | None:
     facts = reader.state.get(f"namespace/{folded}")
     if facts is None:
         return None
+    last = reader.entry(facts["index"])
+    if last is not None:
+        check_served(reader, "bundle", last.bundle)
     entries = reader.connection.execute(
         select(_ENTRY)
-        .where(col(tables.Entry.namespace) == folded, col(tables.Entry.kind) == "namespace")
+        .where(col(tables.Entry.namespace) == folded, col(tables.Entry.kind).in_(("namespace", "operator")))
         .order_by(col(tables.Entry.number).desc())
         .limit(_CHANGES + 1)
     ).all()
-    lists = [cast("Namespace", reader.statements.get(entry.bundle).document).owners for entry in entries]
-    lists.append(())
+    lists = [(entry, owners) for entry in entries if (owners := _owners(reader, entry)) is not None]
     return NamespaceDocument(
         namespace=facts["name"],
         epoch=facts["epoch"],
-        owners=lists[0],
+        owners=owners_of(facts["owners"]),
         statement=f"sha256:{facts['statement']}",
         index=facts["index"],
-        history=tuple(
-            _change(reader, entry, facts["epoch"], now, before)
-            for entry, now, before in zip(entries[:_CHANGES], lists, lists[1:], strict=False)
-        ),
+        history=tuple(_history(reader, lists, facts["epoch"]))[:_CHANGES],
         models=in_namespace(reader, folded, _MODELS),
         url=reader.url(f"/namespaces/{facts['name']}"),
         as_of=reader.as_of(),
@@ -115,7 +116,7 @@ def _owned(reader: Reader, signer_id: str) -> Iterable[str]:
 
 def _public_key(reader: Reader, introduction: int | None) -> str | None:
     entry = reader.entry(introduction) if introduction is not None else None
-    if entry is None:
+    if entry is None or reader.withheld("bundle", entry.bundle) is not None:
         return None
     return cast("SignerIntroduction", reader.statements.get(entry.bundle).document).public_key
 
@@ -131,6 +132,35 @@ def _statement(reader: Reader, entry: Row[Any]) -> SignerStatement:
     )
 
 
+def reassigned(reader: Reader, entry: Row[Any]) -> Reassign | None:
+    """Return the reassignment that an operator's entry is, or None."""
+    document = reader.statements.get(entry.bundle).document
+    decision = document.decision if isinstance(document, Operator) else None
+    return decision if isinstance(decision, Reassign) else None
+
+
+def _owners(reader: Reader, entry: Row[Any]) -> tuple[Owner, ...] | None:
+    """Return the owners that an entry sets; empty if it is withheld, None if it sets none."""
+    if reader.withheld("bundle", entry.bundle) is not None:
+        return ()
+    if entry.kind == "operator":
+        found = reassigned(reader, entry)
+        return None if found is None else found.owners
+    return cast("Namespace", reader.statements.get(entry.bundle).document).owners
+
+
+def _history(
+    reader: Reader, lists: Sequence[tuple[Row[Any], tuple[Owner, ...]]], epoch: int
+) -> Iterable[NamespaceChange]:
+    """Yield changes, newest first; what a withheld list held is neither added nor removed."""
+    for place, (entry, now) in enumerate(lists):
+        before = lists[place + 1][1] if place + 1 < len(lists) else ()
+        known = bool(now) and (place + 1 == len(lists) or bool(before))
+        yield _change(reader, entry, epoch, now if known else (), before if known else ())
+        if entry.kind == "operator":
+            epoch -= 1
+
+
 def _change(
     reader: Reader, entry: Row[Any], epoch: int, now: tuple[Owner, ...], before: tuple[Owner, ...]
 ) -> NamespaceChange:
@@ -139,6 +169,7 @@ def _change(
         statement=f"sha256:{entry.statement}",
         received=entry.received,
         epoch=epoch,
+        by_operator=entry.kind == "operator",
         signer=reader.signer(entry.signer),
         added=tuple(owner for owner in now if owner not in before),
         removed=tuple(owner for owner in before if owner not in now),

@@ -14,6 +14,8 @@ Facts are `key → JSON value`:
 | `log/genesis` | `{origin, vkey, admission, statement}` |
 | `log/operator` | `{signer, statement}`: the operator, and its newest statement |
 | `log/allowed` | `{folded namespace: [owner, …]}` of a restricted log |
+| `bundle/<SHA-256>` | `{index, kind, namespace, release, effect}`: `effect` is the digest of what it wrote |
+| `withheld/<target>/<SHA-256>` | `{entry, index, statement, facts_withheld, restored}`: a takedown |
 | `logged/<statement>/<signer>` | index: a statement is logged once for each signer |
 | `signer/<id>` | `{identity, first}` |
 | `key/<hint>` | PEM of an introduced key |
@@ -34,6 +36,7 @@ from .admission import Admitted, Authenticator, apply, identify, logged
 from .candidates import Candidate, read_candidate
 from .change import owned_by, owners_of
 from .facts import Fact, MemoryState, Overlay, State, digest, required
+from .withheld import WithheldEntry, apply_withheld, effect_facts, is_withheld, withheld_key
 
 __all__ = [
     "Admitted",
@@ -43,12 +46,17 @@ __all__ = [
     "MemoryState",
     "Overlay",
     "State",
+    "WithheldEntry",
     "apply",
+    "apply_withheld",
     "digest",
+    "effect_facts",
     "identify",
+    "is_withheld",
     "logged",
     "owned_by",
     "owners_of",
     "read_candidate",
     "required",
+    "withheld_key",
 ]

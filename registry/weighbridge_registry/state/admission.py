@@ -25,10 +25,10 @@ from weighbridge_schemas.operator import Genesis, Operator
 from weighbridge_schemas.release import Release
 from weighbridge_schemas.signer import SignerIntroduction
 
-from . import names, operators, releases, signers
+from . import names, operators, releases, signers, withheld
 from .candidates import Candidate
 from .change import Change
-from .facts import Fact, State
+from .facts import Fact, State, check_place
 
 __all__ = ["Admitted", "Authenticator", "apply", "identify", "logged"]
 
@@ -82,8 +82,8 @@ def apply(
     Exactly the statement that an error names would have been refused at this index; of a log's
     entries none is.
     """
-    head = state.get("log/head") or {"size": 0, "received": 0}
-    _check_place(head, index, leaf, candidate)
+    check_place(state, index, leaf)
+    _check_bundle(index, leaf, candidate)
     _check_genesis(index, candidate)
     identity = identify(state, leaf.received, candidate, authenticate)
     if (before := logged(state, candidate, identity)) is not None:
@@ -99,6 +99,7 @@ def apply(
     if state.get(f"signer/{signer}") is None:
         change.put(f"signer/{signer}", {"identity": change.identity_value(), "first": index})
     change.put("log/head", {"size": index + 1, "received": leaf.received})
+    change.put(*withheld.placed(change, leaf))
     return Admitted(index, leaf, candidate, identity, change.facts, change.namespace, change.release)
 
 
@@ -117,18 +118,11 @@ _RULES: Final[dict[type, Callable[[Change], None]]] = {
 }
 
 
-def _check_place(head: Fact, index: int, leaf: Leaf, candidate: Candidate) -> None:
-    if index != head["size"]:
-        raise LogError(f"entry {index} does not follow {head['size']} applied entries")
+def _check_bundle(index: int, leaf: Leaf, candidate: Candidate) -> None:
     if leaf.bundle_sha256 != candidate.bundle.sha256:
         raise LogError(
             f"the bundle given for entry {index} is not the one in its leaf",
             evidence={"leaf": leaf.bundle_sha256, "bundle": candidate.bundle.sha256},
-        )
-    if leaf.received < head["received"]:
-        raise LogError(
-            f"entry {index} was received before the one it follows",
-            evidence={"received": leaf.received, "before": head["received"]},
         )
 
 

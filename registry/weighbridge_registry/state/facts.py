@@ -9,8 +9,9 @@ from typing import Any, Protocol, TypeAlias
 
 from weighbridge import canonical
 from weighbridge.errors import LogError
+from weighbridge.leaves import Leaf
 
-__all__ = ["Fact", "MemoryState", "Overlay", "State", "digest", "required"]
+__all__ = ["Fact", "MemoryState", "Overlay", "State", "check_place", "digest", "required"]
 
 Fact: TypeAlias = Any
 """A JSON value. It is never changed in place: a new value is written under the same key."""
@@ -30,6 +31,18 @@ def required(state: State, key: str) -> Fact:
     if value is None:
         raise LogError(f"the state has no fact {key}", hint="run: weighbridge log fsck")
     return value
+
+
+def check_place(state: State, index: int, leaf: Leaf) -> None:
+    """Check that an entry follows the ones applied, in place and time; raises `LogError`."""
+    head = state.get("log/head") or {"size": 0, "received": 0}
+    if index != head["size"]:
+        raise LogError(f"entry {index} does not follow {head['size']} applied entries")
+    if leaf.received < head["received"]:
+        raise LogError(
+            f"entry {index} was received before the one it follows",
+            evidence={"received": leaf.received, "before": head["received"]},
+        )
 
 
 class MemoryState:

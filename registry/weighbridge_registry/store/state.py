@@ -14,7 +14,7 @@ from weighbridge_registry.state import Fact
 
 from . import tables
 
-__all__ = ["SqlState", "all_facts"]
+__all__ = ["SqlState", "all_facts", "facts_below"]
 
 _GET: Final = select(col(tables.Fact.value)).where(col(tables.Fact.key) == bindparam("key"))
 
@@ -29,6 +29,14 @@ class SqlState:
         """Return the value of a fact, or None."""
         value = self._connection.execute(_GET, {"key": key}).scalar()
         return None if value is None else json.loads(value)
+
+
+def facts_below(connection: Connection, prefix: str) -> Iterator[tuple[str, Fact]]:
+    """Yield the facts whose keys begin with `prefix` (ASCII), sorted by key bytes."""
+    key = col(tables.Fact.key)
+    query = select(key, col(tables.Fact.value)).where(key >= prefix, key < f"{prefix}\x7f").order_by(key)
+    for name, value in connection.execution_options(yield_per=1000).execute(query):
+        yield name, json.loads(value)
 
 
 def all_facts(connection: Connection) -> Iterator[tuple[str, Fact]]:

@@ -3,15 +3,18 @@
 
 from __future__ import annotations
 
+from typing import Final
 from urllib.parse import quote
 
 from weighbridge_registry.state import Candidate
 from weighbridge_schemas.namespace import Namespace
 from weighbridge_schemas.oms import OmsPredicate
-from weighbridge_schemas.operator import Genesis, Operator
+from weighbridge_schemas.operator import Action, AllowList, Genesis, Operator, Reassign, Restore, Takedown
 from weighbridge_schemas.release import Release
 
 __all__ = ["release_path", "summary"]
+
+_TARGETS: Final = {"bundle": "a signed statement", "attachment": "an attached file"}
 
 
 def release_path(namespace: str, name: str, version: str) -> str:
@@ -35,11 +38,28 @@ def summary(candidate: Candidate, page: str | None) -> str:
             count = len({name.rsplit(":", 2)[0] if sharded else name for name in names})
             return f"Signed a manifest of {count} file{'s' if count > 1 else ''}"
         case Operator() as document:
-            return (
-                "Opened this log" if isinstance(document.decision, Genesis) else "Changed who may claim names"
-            )
+            return _decision(document.decision)
         case _:
             return _revision(candidate.kind, page)
+
+
+def _decision(decision: Action) -> str:
+    match decision:
+        case Genesis():
+            return "Opened this log"
+        case AllowList():
+            return "Changed who may claim names"
+        case Takedown():
+            return f"Withheld {_TARGETS[decision.target]} ({_words(decision.reason)})"
+        case Restore():
+            return f"Serves {_TARGETS[decision.target]} again that was withheld"
+        case Reassign():
+            owners = f"{len(decision.owners)} other owner{'s' if len(decision.owners) > 1 else ''}"
+            return f"Gave the namespace {decision.namespace} to {owners} ({_words(decision.reason)})"
+
+
+def _words(code: str) -> str:
+    return code.replace("_", " ")
 
 
 def _revision(kind: str, page: str | None) -> str:

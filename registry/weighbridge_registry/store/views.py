@@ -23,17 +23,20 @@ from sqlmodel import SQLModel, col
 from weighbridge import canonical, identities, keys
 from weighbridge.identities import CertificateIdentity, Identity, KeyIdentity, SigstoreIdentity
 from weighbridge.weighing import Tensor
-from weighbridge_registry.state import Admitted, Fact
+from weighbridge_registry.state import Admitted, Fact, WithheldEntry, owners_of, withheld_key
 from weighbridge_schemas.base import fold_name
 from weighbridge_schemas.card import Card, CardRevision
 from weighbridge_schemas.lineage import Lineage, LineageRevision
 from weighbridge_schemas.namespace import CertificateOwner, KeyOwner, Namespace, Owner, SigstoreOwner
 from weighbridge_schemas.oms import OmsPredicate
+from weighbridge_schemas.operator import Action, Reassign, Takedown
+from weighbridge_schemas.operator import Operator as OperatorStatement
 from weighbridge_schemas.release import Release as ReleaseStatement
 from weighbridge_schemas.signer import SignerIntroduction
 
 from . import tables
 from .summaries import release_path, summary
+from .withholding import hide, insert_withheld
 
 __all__ = ["headline", "index_tensors", "insert_blob", "project", "shown_name", "words", "write_facts"]
 
@@ -45,29 +48,13 @@ _ROWS: Final = 2000
 _WORD = re.compile(r"[^\W_]+")
 
 
-def project(connection: Connection, entries: Sequence[Admitted]) -> None:
+def project(connection: Connection, entries: Sequence[Admitted | WithheldEntry]) -> None:
     """Write the views of entries, in their order."""
     for entry in entries:
-        _entry(connection, entry, _release_page(connection, entry))
-        match entry.candidate.document:
-            case ReleaseStatement() as document:
-                _release(connection, entry, document)
-            case CardRevision() as document:
-                _card_revision(connection, entry, document)
-            case LineageRevision() as document:
-                _lineage_revision(connection, entry, document)
-            case Namespace() as document:
-                _owners(connection, fold_name(document.namespace), document.owners)
-            case OmsPredicate():
-                _insert(connection, tables.Digest, [_digest(entry, "root", 0, entry.candidate.subject)])
-            case SignerIntroduction() as document:
-                connection.execute(
-                    update(_table(tables.Signer))
-                    .where(col(tables.Signer.id) == entry.signer)
-                    .values(introduction=entry.index, label=document.label)
-                )
-            case _:
-                pass
+        if isinstance(entry, Admitted):
+            _admitted(connection, entry)
+        else:
+            _withheld(connection, entry)
 
 
 def write_facts(connection: Connection, facts: Mapping[str, Fact]) -> None:
@@ -125,6 +112,44 @@ def words(*texts: str | None) -> list[str]:
             if len(found) >= _MAX_WORDS:
                 return list(found)
     return list(found)
+
+
+def _admitted(connection: Connection, entry: Admitted) -> None:
+    _entry(connection, entry, _release_page(connection, entry))
+    match entry.candidate.document:
+        case ReleaseStatement() as document:
+            _release(connection, entry, document)
+        case CardRevision() as document:
+            _card_revision(connection, entry, document)
+        case LineageRevision() as document:
+            _lineage_revision(connection, entry, document)
+        case Namespace() as document:
+            _owners(connection, fold_name(document.namespace), document.owners)
+        case OmsPredicate():
+            _insert(connection, tables.Digest, [_digest(entry, "root", 0, entry.candidate.subject)])
+        case SignerIntroduction() as document:
+            connection.execute(
+                update(_table(tables.Signer))
+                .where(col(tables.Signer.id) == entry.signer)
+                .values(introduction=entry.index, label=document.label)
+            )
+        case OperatorStatement() as document:
+            _decision(connection, entry, document.decision)
+        case _:
+            pass
+
+
+def _decision(connection: Connection, entry: Admitted, decision: Action) -> None:
+    if isinstance(decision, Takedown) and decision.target == "bundle":
+        hide(connection, entry.facts[withheld_key("bundle", _hex(decision.sha256))]["entry"])
+    elif isinstance(decision, Reassign):
+        _owners(connection, fold_name(decision.namespace), decision.owners)
+
+
+def _withheld(connection: Connection, entry: WithheldEntry) -> None:
+    insert_withheld(connection, entry)
+    if entry.kind == "namespace" and entry.namespace is not None:
+        _owners(connection, entry.namespace, owners_of(entry.facts[f"namespace/{entry.namespace}"]["owners"]))
 
 
 def _entry(connection: Connection, entry: Admitted, page: str | None) -> None:

@@ -9,7 +9,7 @@ opaque `cursor`: pass `next` to get on, null means the end.
 
 from __future__ import annotations
 
-from .events import Event, EventList, Problem
+from .events import Event, EventList, Problem, WithheldDocument
 from .logs import EntryDocument, LogDocument, StatementDocument, WitnessDocument
 from .lookups import DigestAnswer, DigestMatch, DigestsAnswer, DigestsQuery, MatchKind
 from .parts import AsOf, EntryRef, SignerSummary, StatementSubject
@@ -64,5 +64,6 @@ __all__ = [
     "SubmissionBatch",
     "SubmissionResult",
     "VersionSummary",
+    "WithheldDocument",
     "WitnessDocument",
 ]

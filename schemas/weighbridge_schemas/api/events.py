@@ -7,11 +7,12 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from weighbridge_schemas.base import Count, Digest, Document, Kind, Line
+from weighbridge_schemas.base import Count, Digest, Document, Flag, Kind, Line
+from weighbridge_schemas.operator import CaseNumber, Jurisdiction, TakedownReason, Target
 
-from .parts import Address, AsOf, SignerSummary, StatementSubject
+from .parts import Address, AsOf, Base64, SignerSummary, StatementSubject
 
-__all__ = ["Event", "EventList", "Problem"]
+__all__ = ["Event", "EventList", "Problem", "WithheldDocument"]
 
 
 class Event(Document):
@@ -46,6 +47,39 @@ class EventList(Document):
     """State of the log."""
 
 
+class WithheldDocument(Document):
+    """What a 451 answer proves itself with: the operator's logged decision, and what the entry did."""
+
+    target: Target
+    """What is withheld: a logged bundle, or an attached file."""
+    sha256: Digest
+    """Its SHA-256."""
+    entry: Count | None
+    """Entry of the withheld bundle; null for an attachment."""
+    reason: TakedownReason
+    """Why, as the decision says."""
+    jurisdiction: Jurisdiction | None
+    """Whose law asks for it, as the decision says."""
+    reference: CaseNumber | None
+    """Number of the case, as the decision says."""
+    index: Count
+    """Entry of the decision."""
+    statement: Digest
+    """Statement digest of the decision."""
+    bundle: Base64
+    """The decision's bundle, signed by the operator."""
+    leaf: Base64
+    """Leaf of the decision."""
+    receipt: str
+    """Proof that the decision is recorded."""
+    facts_withheld: Flag
+    """True if the decision withholds the facts, too."""
+    facts: dict[str, Any] | None
+    """The facts that the withheld entry wrote, whose digest is the decision's `effect`; else null."""
+    url: Address
+    """Page of the decision."""
+
+
 class Problem(Document):
     """Every error answer, RFC 9457 `application/problem+json`."""
 
@@ -65,3 +99,5 @@ class Problem(Document):
     """Digests, sizes and the like."""
     instance: str | None = None
     """Line of a batch that was refused (`#/2`), or the request's path."""
+    withheld: WithheldDocument | None = None
+    """With status 451 only: the decision that withholds what was asked for, with its proof."""

@@ -45,8 +45,8 @@ __all__ = [
 class ReleaseStatus(Document):
     """What the owners last said of a release; `released` if nothing."""
 
-    state: Literal["released", "yanked", "deprecated", "superseded"]
-    """Latest state."""
+    state: Literal["released", "yanked", "deprecated", "superseded", "withheld"]
+    """Latest state; `withheld` is the operator's doing: the release's own address then answers 451."""
     reason: Line | None = None
     """Reason that was given."""
     statement: Reference | None = None
@@ -144,8 +144,8 @@ class VersionSummary(Document):
     """Model digest."""
     weights_digest: Digest | None
     """Weights digest."""
-    released_at: Timestamp
-    """When, as the publisher says."""
+    released_at: Timestamp | None
+    """When, as the publisher says; null if the release is withheld."""
     received: Count
     """When the operator took it, Unix seconds."""
     index: Count

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from weighbridge_schemas.base import Count, Digest, Document, Hex256, Kind, Line, NamespaceName
+from weighbridge_schemas.base import Count, Digest, Document, Flag, Hex256, Kind, Line, NamespaceName
 from weighbridge_schemas.namespace import Owner
 
 from .parts import Address, AsOf, SignerSummary
@@ -75,6 +75,8 @@ class NamespaceChange(Document):
     """When the operator took it, Unix seconds."""
     epoch: Count
     """Epoch that it belongs to."""
+    by_operator: Flag = False
+    """True if the log's operator gave the namespace to others, without its owners: a new epoch began."""
     signer: SignerSummary
     """Who signed the change."""
     added: tuple[Owner, ...]

@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Views of withheld entries: what is still said of them, and nothing of what they held.
+
+A row keeps only what the facts of the entry give again, so that a registry that has lost the
+bytes, and anybody who never had them, come to the same rows as the one that withheld them. Words
+and names of files go; digests, places and names in the facts stay.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from sqlalchemy import Connection, Table, delete, insert, select, update
+from sqlmodel import SQLModel, col
+
+from weighbridge import canonical
+from weighbridge.errors import LogError
+from weighbridge_registry.state import Fact, WithheldEntry
+from weighbridge_schemas.base import fold_name
+
+from . import tables
+
+__all__ = ["SUMMARY", "hide", "insert_withheld"]
+
+SUMMARY: Final = "Withheld by the operator"
+
+
+def hide(connection: Connection, number: int) -> None:
+    """Take what an entry held out of the views: it was just withheld."""
+    entry = connection.execute(select(_table(tables.Entry)).where(col(tables.Entry.number) == number)).one()
+    _set_entry(connection, number)
+    connection.execute(
+        delete(_table(tables.Digest)).where(
+            col(tables.Digest.number) == number, col(tables.Digest.role) != "model"
+        )
+    )
+    if entry.kind == "signer":
+        _unlabel(connection, number)
+    if entry.release is None:
+        return
+    release = connection.execute(
+        select(_table(tables.Release)).where(col(tables.Release.number) == entry.release)
+    ).one()
+    if entry.kind == "release":
+        _blank(connection, number)
+    if number == (release.card if release.card is not None else release.number):
+        _forget_card(connection, release)
+    if number == (release.lineage if release.lineage is not None else release.number):
+        connection.execute(delete(_table(tables.Edge)).where(col(tables.Edge.number) == release.number))
+
+
+def insert_withheld(connection: Connection, entry: WithheldEntry) -> None:
+    """Write the rows of an entry that nobody can read any more, from its facts alone."""
+    row = {
+        "number": entry.index,
+        "kind": entry.kind,
+        "statement": entry.statement,
+        "bundle": entry.leaf.bundle_sha256,
+        "signer": entry.signer,
+        "subject": "",
+        "subject_name": "",
+        "received": entry.leaf.received,
+        "namespace": entry.namespace,
+        "release": entry.release,
+        "release_page": None,
+        "summary": SUMMARY,
+    }
+    connection.execute(insert(_table(tables.Entry)), [row])
+    signer = entry.facts.get(f"signer/{entry.signer}")
+    if signer is not None:
+        identity = canonical.encode(signer["identity"]).decode()
+        connection.execute(
+            insert(_table(tables.Signer)), [{"id": entry.signer, "identity": identity, "first": entry.index}]
+        )
+    match entry.kind:
+        case "signer":
+            connection.execute(
+                update(_table(tables.Signer))
+                .where(col(tables.Signer.id) == entry.signer)
+                .values(introduction=entry.index, label=None)
+            )
+        case "release":
+            _insert_release(connection, entry)
+        case "card":
+            _revise(connection, entry, card=entry.index, headline="{}")
+        case "lineage":
+            _revise(connection, entry, lineage=entry.index)
+            connection.execute(delete(_table(tables.Edge)).where(col(tables.Edge.number) == entry.release))
+        case _:
+            pass
+
+
+def _set_entry(connection: Connection, number: int) -> None:
+    connection.execute(
+        update(_table(tables.Entry))
+        .where(col(tables.Entry.number) == number)
+        .values(subject="", subject_name="", release_page=None, summary=SUMMARY)
+    )
+
+
+def _unlabel(connection: Connection, number: int) -> None:
+    connection.execute(
+        update(_table(tables.Signer)).where(col(tables.Signer.introduction) == number).values(label=None)
+    )
+
+
+def _blank(connection: Connection, number: int) -> None:
+    connection.execute(
+        update(_table(tables.Release))
+        .where(col(tables.Release.number) == number)
+        .values(released_at="", weights_digest=None)
+    )
+
+
+def _forget_card(connection: Connection, release: Any) -> None:
+    """Take the words of a card out of lists and search; the model is found by its address alone."""
+    connection.execute(
+        update(_table(tables.Release))
+        .where(col(tables.Release.number) == release.number)
+        .values(headline="{}")
+    )
+    latest = connection.execute(
+        select(col(tables.Model.latest)).where(col(tables.Model.key) == release.model)
+    ).scalar_one()
+    if latest == release.number:
+        connection.execute(delete(_table(tables.Term)).where(col(tables.Term.model) == release.model))
+
+
+def _insert_release(connection: Connection, entry: WithheldEntry) -> None:
+    facts = _fact(entry, f"release/{entry.statement}")
+    key = f"{fold_name(facts['namespace'])}/{fold_name(facts['name'])}"
+    model_digest = str(facts["model_digest"]).removeprefix("sha256:")
+    row = {
+        "number": entry.index,
+        "model": key,
+        "namespace": facts["namespace"],
+        "name": facts["name"],
+        "version": facts["version"],
+        "statement": entry.statement,
+        "bundle": entry.leaf.bundle_sha256,
+        "signer": entry.signer,
+        "received": entry.leaf.received,
+        "released_at": "",
+        "model_digest": model_digest,
+        "weights_digest": None,
+        "headline": "{}",
+    }
+    connection.execute(insert(_table(tables.Release)), [row])
+    changed = connection.execute(
+        update(_table(tables.Model))
+        .where(col(tables.Model.key) == key)
+        .values(latest=entry.index, releases=col(tables.Model.releases) + 1)
+    )
+    if changed.rowcount == 0:
+        model = {"key": key, "namespace": fold_name(facts["namespace"]), "latest": entry.index, "releases": 1}
+        connection.execute(insert(_table(tables.Model)), [model])
+    digest = {"sha256": model_digest, "number": entry.index, "role": "model", "position": 0, "name": None}
+    connection.execute(insert(_table(tables.Digest)), [digest])
+    connection.execute(delete(_table(tables.Term)).where(col(tables.Term.model) == key))
+
+
+def _revise(connection: Connection, entry: WithheldEntry, **values: Any) -> None:
+    release = connection.execute(
+        select(_table(tables.Release)).where(col(tables.Release.number) == entry.release)
+    ).one()
+    connection.execute(
+        update(_table(tables.Release)).where(col(tables.Release.number) == release.number).values(**values)
+    )
+    if "card" in values:
+        _forget_card(connection, release)
+
+
+def _fact(entry: WithheldEntry, key: str) -> Fact:
+    value = entry.facts.get(key)
+    if value is None:
+        raise LogError(f"the operator's account of the withheld entry {entry.index} lacks {key}")
+    return value
+
+
+def _table(table: type[SQLModel]) -> Table:
+    return SQLModel.metadata.tables[str(table.__tablename__)]
