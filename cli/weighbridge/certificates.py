@@ -21,7 +21,15 @@ if TYPE_CHECKING:
     from cryptography.x509 import BasicConstraints, Certificate, KeyUsage
     from cryptography.x509.verification import ExtensionPolicy, Policy
 
-__all__ = ["Path", "anchor_sha256", "load_certificate", "load_certificates", "signing_key", "verify_path"]
+__all__ = [
+    "Path",
+    "anchor_sha256",
+    "load_certificate",
+    "load_certificates",
+    "require_signing_use",
+    "signing_key",
+    "verify_path",
+]
 
 _MAX_PEM_BYTES = 1024 * 1024
 _MAX_DEPTH = 7
@@ -137,7 +145,7 @@ def verify_path(chain: Sequence[Certificate], anchors: Sequence[Certificate], ti
             hint="check that you gave the root certificate of the authority that issued it",
             evidence=evidence,
         ) from error
-    _require_signing_use(leaf)
+    require_signing_use(leaf)
     return Path(tuple(found))
 
 
@@ -172,8 +180,11 @@ def _policies() -> tuple[ExtensionPolicy, ExtensionPolicy]:
     return issuers, ExtensionPolicy.permit_all()
 
 
-def _require_signing_use(leaf: Certificate) -> None:
-    """Refuse a certificate that was issued for something else (RFC 5280 sections 4.2.1.3, 4.2.1.12)."""
+def require_signing_use(leaf: Certificate) -> None:
+    """Refuse a certificate that was issued for something else (RFC 5280 sections 4.2.1.3, 4.2.1.12).
+
+    Raises `SignerError`.
+    """
     from cryptography import x509
     from cryptography.x509.oid import ExtendedKeyUsageOID
 

@@ -3,12 +3,13 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Final
 
 from weighbridge import bundles
 from weighbridge.errors import UnavailableError
 from weighbridge.identities import Identity
-from weighbridge.signing import StatementSigner
+from weighbridge.signing import StatementSigner, require_valid
 from weighbridge.transport import Request, Transport
 
 __all__ = ["StampedSigner"]
@@ -34,6 +35,15 @@ class StampedSigner:
     def identity(self) -> Identity:
         """Who signs; the authority is nobody's identity."""
         return self._signer.identity
+
+    @property
+    def signer(self) -> StatementSigner:
+        """The signer without the authority."""
+        return self._signer
+
+    def require_valid(self, time: datetime) -> None:
+        """Ask the signer: a stamp of an expired certificate's signature is of no use to anybody."""
+        require_valid(self._signer, time)
 
     def sign(self, payload: bytes) -> bytes:
         """Return the bundle JSON of a payload, signed and stamped.

@@ -18,6 +18,7 @@ __all__ = [
     "read_small_file",
     "registry_option",
     "signing_options",
+    "tsa_option",
 ]
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -69,6 +70,13 @@ def ignore_option(command: _Command) -> _Command:
         metavar="P",
         multiple=True,
         help="Leave out this path inside the model, with all below it. May be given again.",
+    )(command)
+
+
+def tsa_option(command: _Command) -> _Command:
+    """--tsa-url U, whose signatures are to be stamped."""
+    return click.option(
+        "--tsa-url", metavar="U", help="Have each signature stamped by this RFC 3161 authority."
     )(command)
 
 

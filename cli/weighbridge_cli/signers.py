@@ -21,7 +21,6 @@ from weighbridge_cli.options import read_small_file
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
-    from cryptography.x509 import Certificate
 
     from weighbridge.keys import SigningKey
     from weighbridge.signing import StatementSigner
@@ -71,11 +70,21 @@ def default_key() -> Path:
     return config_folder() / "key.pem"
 
 
-def choose_signer(options: SigningOptions) -> StatementSigner:
+def choose_signer(options: SigningOptions, *, tsa_url: str | None = None) -> StatementSigner:
     """Return the signer that the options, the configuration and the surroundings amount to.
 
-    Raises `InputError` if they contradict each other or amount to nobody.
+    With `tsa_url` that authority stamps each signature. Raises `InputError` if they contradict each other or
+    amount to nobody.
     """
+    signer = _choose(options)
+    if tsa_url is None:
+        return signer
+    from weighbridge.stamping import StampedSigner
+
+    return StampedSigner(signer, tsa_url)
+
+
+def _choose(options: SigningOptions) -> StatementSigner:
     if options.wants_keyless:
         if options.key or options.certificate or options.pkcs11_uri:
             raise InputError("a key and a keyless option contradict each other", hint="leave one of them out")
@@ -158,24 +167,14 @@ def _is_encrypted(path: Path) -> bool:
 
 
 def _with_certificate(options: SigningOptions) -> StatementSigner:
-    from weighbridge.signing import CertificateSigner
+    from weighbridge.signing import CertificateSigner, read_certificates
 
     key = _key(options)
     if key is None or options.certificate is None:
         raise InputError("--certificate needs the private key that it is for: --key PEM")
-    certificate, *more = _certificates(options.certificate)
-    chain = [item for path in options.chain for item in _certificates(path)]
-    return CertificateSigner(key, certificate, [*more, *chain])
-
-
-def _certificates(path: Path) -> list[Certificate]:
-    from cryptography.x509 import load_pem_x509_certificates
-
-    try:
-        found = load_pem_x509_certificates(read_small_file(path))
-    except ValueError as error:
-        raise InputError(f"{path} holds no certificate in PEM form") from error
-    return found
+    files = (options.certificate, *options.chain)
+    certificate, *chain = [item for path in files for item in read_certificates(path)]
+    return CertificateSigner(key, certificate, chain)
 
 
 def _keyless(options: SigningOptions, token: str | None = None) -> StatementSigner:

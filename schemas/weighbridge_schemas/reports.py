@@ -199,8 +199,21 @@ class SignReport(Report):
     """Bytes of a shard; null for whole files."""
     signer: Text
     """Who signed, in words."""
+    reused: ReusedReport
+    """What was not hashed, because an older signature (`--reuse`) has its digests."""
+    why_hashed: Text | None
+    """Why the other files were hashed in spite of `--reuse`; null where all was spared or nothing asked."""
     warnings: tuple[Text, ...]
     """What a person should know."""
+
+
+class ReusedReport(Report):
+    """Files that were not hashed again."""
+
+    files: Count
+    """How many."""
+    bytes: Count
+    """Their bytes; `files` and `size` of the report count these too."""
 
 
 class StepReport(Report):

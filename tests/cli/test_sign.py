@@ -8,11 +8,10 @@ import stat
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.x509.oid import NameOID
+from cryptography.hazmat.primitives import serialization
 
 from tests import models
+from tests.authorities import Authority
 from tests.commands import weighbridge
 from weighbridge import bundles, keys
 from weighbridge.config import config_folder as folder_of_config
@@ -45,8 +44,11 @@ def test_a_key_signs_a_folder_and_the_signature_lies_in_it(
     statement = parse_statement(bundle.payload, strict=True)
     assert told["signature"] == str(model / "model.sig")
     assert told["root_digest"] == f"sha256:{statement.subject.sha256}"
+    assert told["reused"] == {"files": 0, "bytes": 0}
     assert done.stderr == ""
-    assert not config_folder.exists()
+    kept = [path for path in config_folder.rglob("*") if path.is_file()]
+    assert [path.parent.name for path in kept] == ["hashed"], "how the files stood, for --reuse; nothing else"
+    assert stat.S_IMODE(kept[0].stat().st_mode) == 0o600
 
 
 def test_a_single_file_has_its_signature_beside_it(model: Path, key: Path) -> None:
@@ -142,29 +144,18 @@ def test_a_model_that_cannot_be_weighed_leaves_the_old_signature(model: Path, ke
     assert (model / "model.sig").read_text(encoding="ascii") == "old"
 
 
-def _certificate(folder: Path) -> tuple[Path, Path, Path]:
-    """A key, its certificate and the anchor that issued it."""
-    now = dt.datetime.now(dt.UTC)
-    ca_key, key = keys.generate_private_key(), keys.generate_private_key()
-    names = [
-        x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]) for name in ("Acme CA", "Acme Models")
-    ]
-    made = []
-    for subject, public, is_ca in ((names[0], ca_key, True), (names[1], key, False)):
-        builder = x509.CertificateBuilder(
-            issuer_name=names[0],
-            subject_name=subject,
-            public_key=public.public_key(),
-            serial_number=x509.random_serial_number(),
-            not_valid_before=now - dt.timedelta(days=1),
-            not_valid_after=now + dt.timedelta(days=1),
-        )
-        builder = builder.add_extension(x509.BasicConstraints(ca=is_ca, path_length=None), critical=True)
-        made.append(builder.sign(ca_key, hashes.SHA256()))
+def _certificate(
+    folder: Path, *, days: tuple[int, int] = (-1, 1), anchor_days: tuple[int, int] = (-9, 9)
+) -> tuple[Path, Path, Path]:
+    """A key, its certificate and the anchor that issued it, valid from and until so many days from now."""
+    now, day = dt.datetime.now(dt.UTC), dt.timedelta(days=1)
+    key = keys.generate_private_key()
+    anchor = Authority("Acme CA", start=now + anchor_days[0] * day, end=now + anchor_days[1] * day)
+    leaf = anchor.issue("Acme Models", key.public_key(), start=now + days[0] * day, end=now + days[1] * day)
     paths = (folder / "leaf-key.pem", folder / "leaf.pem", folder / "anchor.pem")
     keys.write_private_key(paths[0], key, None)
-    for path, certificate in zip(paths[1:], reversed(made), strict=True):
-        path.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    paths[1].write_bytes(leaf.public_bytes(serialization.Encoding.PEM))
+    paths[2].write_bytes(anchor.pem)
     return paths
 
 

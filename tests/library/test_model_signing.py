@@ -163,7 +163,7 @@ def test_our_certificate_signature_verifies_there(tmp_path: Path, peer: PeerComm
         certificates.load_certificates(signing.read_bytes())[0],
         certificates.load_certificates(chain.read_bytes()),
     )
-    sign(folder, signer=signer)
+    sign(folder, signer=signer, now=NOW)
     anchor = write(tmp_path / "root.pem", root.pem)
     other = write(tmp_path / "other.pem", Authority("Acme Root").pem)
 

@@ -108,7 +108,7 @@ def test_an_expired_certificate_does_not_pass(tmp_path: Path, verify_it: Check) 
     root = Authority("Root")
     leaf = root.issue("release", KEY.public_key(), start=NOW - timedelta(days=9), end=NOW - timedelta(days=1))
     model = tiny_model(tmp_path / "m")
-    sign(model, signer=CertificateSigner(KEY, leaf, [root.certificate]))
+    sign(model, signer=CertificateSigner(KEY, leaf, [root.certificate]), now=NOW - timedelta(days=2))
     assert_refused(verify_it(model, certificate_chain=[root.pem], now=NOW), 4, "not valid at")
 
 

@@ -176,7 +176,7 @@ def test_a_stamp_from_before_the_certificate_does_not_make_it_valid(
     tmp_path: Path, stamper: TimeStamper
 ) -> None:
     model, acme = tiny_model(tmp_path / "m"), Acme(start=NOW + HOUR, end=NOW + 2 * HOUR)
-    bundle = bundles.parse_bundle(sign(model, signer=acme.signer()).bundle)
+    bundle = bundles.parse_bundle(sign(model, signer=acme.signer(), now=NOW + 1.5 * HOUR).bundle)
     stamp = stamper.stamp(bundle.signature)
     raw = bundles.encode_bundle(bundle.payload, bundle.signature, bundle.material, timestamps=[stamp])
     write(model / "model.sig", raw)

@@ -2,7 +2,8 @@
 """OpenSSF Model Signing v1.0: the manifest that any tool verifies (ossf/model-signing-spec).
 
 `manifest` makes and reads the signed statement and does no I/O; `serializing` makes a manifest from the
-files on disk, `comparison` holds one against them, steps 1 and 2 of a verification.
+files on disk, `reusing` says what an older signature spares it, `comparison` holds one against them, steps 1
+and 2 of a verification.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from .manifest import (
     oms_statement,
     parse_manifest,
 )
+from .reusing import reuse_of
 from .serializing import Serialized, serialize
 
 __all__ = [
@@ -33,5 +35,6 @@ __all__ = [
     "manifest_of",
     "oms_statement",
     "parse_manifest",
+    "reuse_of",
     "serialize",
 ]

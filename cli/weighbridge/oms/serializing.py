@@ -15,8 +15,10 @@ from weighbridge.errors import InputError
 from weighbridge.weighing import Progress, WeighedFile, model_digest
 from weighbridge.weighing.hashing import Watch
 from weighbridge.weighing.reading import FileReader, Found
+from weighbridge.weighing.reuse import NO_REUSE, Reuse
 from weighbridge.weighing.scale import checked_algorithm, collision_warnings, read_model
 from weighbridge.weighing.shards import MIN_SHARD_SIZE, Sharding
+from weighbridge.weighing.tree import Listed
 
 from .manifest import Manifest, Resource, Serialization
 
@@ -27,13 +29,18 @@ __all__ = ["Serialized", "serialize"]
 class Serialized:
     """A manifest and what it was made of: the model's name, its files in code-point order, warnings.
 
-    The files' `digests` hold the manifest's algorithm, or nothing where the manifest is of shards.
+    The files' `digests` hold the manifest's algorithm, or nothing where the manifest is of shards. `listed`
+    says how all files stood, `spared` which of them were not hashed because an older signature has their
+    digests; `why_hashed` is a sentence about the others, "" if nothing was to be reused.
     """
 
     manifest: Manifest
     name: str
     files: tuple[WeighedFile, ...]
     warnings: tuple[str, ...]
+    listed: tuple[Listed, ...] = ()
+    spared: tuple[Listed, ...] = ()
+    why_hashed: str = ""
 
     @property
     def model_digest(self) -> str | None:
@@ -57,12 +64,14 @@ def serialize(
     exclude_readme: bool = False,
     progress: Progress | None = None,
     workers: int | None = None,
+    reuse: Reuse = NO_REUSE,
 ) -> Serialized:
     """Read a model once and return its manifest, of whole files or of shards of `shard_size` bytes.
 
-    `ignore` and `exclude_readme` are as for `weigh`. With shards, files of no bytes are left out, as the
-    specification says, and a warning names them. Raises InputError and EnumerationError as `weigh` does,
-    and InputError for a shard size below 1 MB or if nothing has any byte.
+    `ignore` and `exclude_readme` are as for `weigh`; files that `reuse` knows are not hashed. With shards,
+    files of no bytes are left out, as the specification says, and a warning names them. Raises InputError
+    and EnumerationError as `weigh` does, and InputError for a shard size below 1 MB or if nothing has any
+    byte.
     """
     checked_algorithm(algorithm)
     if shard_size is not None and shard_size < MIN_SHARD_SIZE:
@@ -75,7 +84,13 @@ def serialize(
         () if sharding else (algorithm,), Watch(), git=False, tensors=False, sharding=sharding
     )
     read = read_model(
-        path, reader, ignore=ignore, exclude_readme=exclude_readme, progress=progress, workers=workers
+        path,
+        reader,
+        ignore=ignore,
+        exclude_readme=exclude_readme,
+        progress=progress,
+        workers=workers,
+        reuse=reuse,
     )
     files = tuple(one.file for one in read.kept)
     resources = _shards(read.kept, sharding) if sharding else _whole(files, algorithm)
@@ -93,7 +108,15 @@ def serialize(
     warnings = collision_warnings(file.path for file in files)
     if sharding and (empty := [file.path for file in files if not file.size]):
         warnings.append(f"not signed, because shards know no files without bytes: {', '.join(empty)}")
-    return Serialized(Manifest(resources, serialization), read.name, files, tuple(warnings))
+    return Serialized(
+        Manifest(resources, serialization),
+        read.name,
+        files,
+        tuple(warnings),
+        read.listed,
+        read.spared,
+        reuse.why_hashed(read.listed),
+    )
 
 
 def _whole(files: Sequence[WeighedFile], algorithm: str) -> tuple[Resource, ...]:

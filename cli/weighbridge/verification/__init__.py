@@ -14,9 +14,11 @@ The steps, and why they run in that order, are in docs/spec/verification.md. The
 
 from __future__ import annotations
 
+from weighbridge.bounded_files import read_bounded
+
 from .cached import CachedVerdict, check_cached, worst
 from .course import check, verify
-from .evidence import read_bounded, record_beside, signature_beside
+from .evidence import record_beside, signature_beside
 from .request import Options, WantedRelease
 
 __all__ = [

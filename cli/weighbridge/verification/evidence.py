@@ -8,12 +8,12 @@ registry. Nothing read here is believed; it is bounded bytes with a name.
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from weighbridge.bounded_files import read_bounded
 from weighbridge.bundle_files import MAX_BUNDLES, MAX_SIGNATURE_FILE_BYTES, split_bundles
 from weighbridge.errors import BundleError, DigestError, InputError, LogError, WeighbridgeError
 from weighbridge.records import MAX_RECORD_BYTES, RecordLine, parse_record
@@ -28,7 +28,6 @@ __all__ = [
     "gather",
     "gather_remote",
     "lines_found",
-    "read_bounded",
     "record_beside",
     "signature_beside",
 ]
@@ -163,37 +162,6 @@ def record_beside(path: Path) -> Path:
 def signature_beside(path: Path) -> Path:
     """Return where a model's signature lies: `DIR/model.sig` or `FILE.sig`."""
     return path / SIGNATURE_NAME if path.is_dir() else path.with_name(f"{path.name}.sig")
-
-
-def read_bounded(
-    path: Path, limit: int, what: str, *, too_long: type[WeighbridgeError] = InputError
-) -> bytes:
-    """Read a whole regular file of at most `limit` bytes.
-
-    A FIFO, a device or a folder is refused before anything is read from it. Raises `InputError` (exit 2)
-    if there is nothing to read, `too_long` if there is too much.
-    """
-    flags = (
-        os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
-    )
-    try:
-        descriptor = os.open(path, flags)
-    except FileNotFoundError as error:
-        raise InputError(f"There is no {what} {path}.", hint="Check the path.") from error
-    except OSError as error:
-        raise InputError(f"The {what} {path} cannot be read: {error.strerror}.") from error
-    with os.fdopen(descriptor, "rb") as file:
-        facts = os.fstat(descriptor)
-        if not stat.S_ISREG(facts.st_mode):
-            raise InputError(f"The {what} {path} is not a regular file.", hint="Check the path.")
-        data = b"" if facts.st_size > limit else file.read(limit + 1)
-    if facts.st_size > limit or len(data) > limit:
-        raise too_long(
-            f"The {what} {path} is {facts.st_size:,} bytes long; at most {limit:,} are read.",
-            hint="It is not what it should be; get it again from the publisher.",
-            evidence={"path": str(path), "size": facts.st_size, "limit": limit},
-        )
-    return data
 
 
 def _take_bundles(path: Path, found: list[Found], spoilt: list[Spoilt], *, named: bool) -> None:

@@ -188,6 +188,17 @@ class FileReader:
             raise changed(file.path, "changed its size")
         return Found(WeighedFile(file.path, file.size, {}, "", *kind), tuple(segments.digests))
 
+    def recall(self, handle: int, file: Listed, digests: tuple[str, ...]) -> Found:
+        """Return an opened file with digests that are known already; only its beginning is read.
+
+        They are the digest of the whole file by the only algorithm, or those of its shards.
+        """
+        kind = recognise(file.path, os.read(handle, _HEAD)) if self.kinds else _NO_KIND
+        if self.sharding is not None:
+            return Found(WeighedFile(file.path, file.size, {}, "", *kind), digests)
+        whole = dict(zip(self.algorithms, digests, strict=True))
+        return Found(WeighedFile(file.path, file.size, whole, "", *kind))
+
     def _new_shard(self) -> Hash:
         return new_hash("" if self.sharding is None else self.sharding.algorithm, self.threads)
 

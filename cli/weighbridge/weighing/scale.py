@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
+from itertools import groupby
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -17,6 +18,7 @@ from weighbridge.hub.cache import located
 from .hashing import ALGORITHMS, Interrupted, Watch
 from .names import DEFAULT_IGNORES, README, IgnoreRules, collisions, name_fault
 from .reading import SMALL, FileReader, Found
+from .reuse import NO_REUSE, Reuse, Standing
 from .snapshots import open_tree
 from .templates import MAX_TEMPLATES
 from .tree import Listed, Tree
@@ -85,8 +87,9 @@ def weigh(
 class ReadModel:
     """All files of a model as they were read in one go.
 
-    `found` are in code-point order of their paths. `apart` is README.md where that is kept apart, or "";
-    `ignored` are the ignore paths in force, sorted, `apart` among them.
+    `found` and `listed` are in code-point order of their paths. `apart` is README.md where that is kept
+    apart, or ""; `ignored` are the ignore paths in force, sorted, `apart` among them. `spared` are the files
+    whose digests were taken from an older signature.
     """
 
     path: Path
@@ -95,6 +98,8 @@ class ReadModel:
     found: tuple[Found, ...]
     apart: str
     ignored: tuple[str, ...]
+    listed: tuple[Listed, ...] = ()
+    spared: tuple[Listed, ...] = ()
 
     @property
     def kept(self) -> tuple[Found, ...]:
@@ -110,10 +115,12 @@ def read_model(
     exclude_readme: bool = False,
     progress: Progress | None = None,
     workers: int | None = None,
+    reuse: Reuse = NO_REUSE,
 ) -> ReadModel:
     """Enumerate a model, read each file once, enumerate again.
 
-    Raises InputError and EnumerationError as `weigh` does.
+    Files that `reuse` knows to be unchanged are opened, so that they are there and may be read, but not
+    hashed. Raises InputError and EnumerationError as `weigh` does.
     """
     with open_tree(located(path)) as tree:
         rules = ignore_rules(tree, ignore)
@@ -121,14 +128,35 @@ def read_model(
         if not tree.is_file and any(file.path.startswith(f"{README}/") for file in listed):
             raise EnumerationError(f"{README} is a folder; it must be a file.", hint="Rename the folder.")
         apart = README if exclude_readme and not tree.is_file else ""
-        found = read_all(tree, listed, reader, progress=progress, workers=workers)
+        spared = [file for file in listed if reuse.standing(file) is Standing.UNCHANGED]
+        known = _recall_all(tree, spared, reader, reuse)
+        to_read = [file for file in listed if file.path not in known] if known else listed
+        found = read_all(tree, to_read, reader, progress=progress, workers=workers)
+        found = sorted((*found, *known.values()), key=lambda one: one.file.path) if known else found
         tree.relist(listed, rules.covers)
         if not any(one.file.path != apart for one in found):
             raise EnumerationError(
                 f"There is nothing to weigh in {tree.path}.",
                 hint="Give the folder that holds the model's files, or ignore less.",
             )
-        return model_read(tree, found, apart, rules)
+        return replace(model_read(tree, found, apart, rules), listed=tuple(listed), spared=tuple(spared))
+
+
+def _recall_all(tree: Tree, files: Iterable[Listed], reader: FileReader, reuse: Reuse) -> dict[str, Found]:
+    """Return what is known of unchanged files, after opening each.
+
+    Opening asks a file server for what it has now, where a listing may be a memory of some seconds ago.
+    """
+    recalled: dict[str, Found] = {}
+    for name, group in groupby(files, key=lambda file: file.path.rpartition("/")[0]):
+        with tree.opened_folder(name) as folder:
+            for file in group:
+                handle = tree.open_file(folder, file)
+                try:
+                    recalled[file.path] = reader.recall(handle, file, reuse.known(file))
+                finally:
+                    os.close(handle)
+    return recalled
 
 
 def model_read(tree: Tree, found: Sequence[Found], apart: str, rules: IgnoreRules) -> ReadModel:

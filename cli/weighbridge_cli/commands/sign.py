@@ -4,11 +4,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from weighbridge_cli.options import EXISTING, ignore_option, json_option, model_argument, signing_options
+from weighbridge_cli.options import (
+    EXISTING,
+    ignore_option,
+    json_option,
+    model_argument,
+    signing_options,
+    tsa_option,
+)
+
+if TYPE_CHECKING:
+    from weighbridge.oms import Serialized
 
 
 @click.command("sign")
@@ -28,7 +38,13 @@ from weighbridge_cli.options import EXISTING, ignore_option, json_option, model_
     metavar="N",
     help="Sign shards of N bytes in place of whole files: a large file is hashed on all cores.",
 )
-@click.option("--tsa-url", metavar="U", help="Have the signature stamped by this RFC 3161 authority.")
+@click.option(
+    "--reuse",
+    type=EXISTING,
+    metavar="OLD.sig",
+    help="Do not hash again what has not been touched since this older signature was made here.",
+)
+@tsa_option
 @ignore_option
 @signing_options
 @json_option
@@ -38,6 +54,7 @@ def command(
     signature: Path | None,
     algorithm: str,
     shard_size: int | None,
+    reuse: Path | None,
     tsa_url: str | None,
     ignore: tuple[str, ...],
     as_json: bool,
@@ -53,11 +70,7 @@ def command(
     from weighbridge_cli import terminal
     from weighbridge_cli.signers import SigningOptions, choose_signer
 
-    signer = choose_signer(SigningOptions.take(signing))
-    if tsa_url:
-        from weighbridge.stamping import StampedSigner
-
-        signer = StampedSigner(signer, tsa_url)
+    signer = choose_signer(SigningOptions.take(signing), tsa_url=tsa_url)
     with terminal.Progress(f"weighing {path.name}") as progress:
         signed = sign(
             path,
@@ -66,11 +79,15 @@ def command(
             ignore=ignore,
             algorithm=algorithm,
             shard_size=shard_size,
+            reuse=reuse,
             progress=progress,
         )
     serialized = signed.serialized
     manifest = serialized.manifest
     who = identities.describe(signer.identity)
+    warnings = list(serialized.warnings)
+    if reuse and signed.not_kept:
+        warnings.append(f"this signature cannot be reused later: {signed.not_kept}")
     if as_json:
         terminal.print_json(
             {
@@ -83,7 +100,9 @@ def command(
                 "hash_type": manifest.serialization.hash_type,
                 "shard_size": manifest.serialization.shard_size,
                 "signer": who,
-                "warnings": list(serialized.warnings),
+                "reused": {"files": len(serialized.spared), "bytes": _bytes(serialized)},
+                "why_hashed": serialized.why_hashed or None,
+                "warnings": warnings,
             }
         )
         return
@@ -91,10 +110,35 @@ def command(
     terminal.rows(
         [
             ("signed", f"{len(serialized.files)} files, {terminal.human_size(serialized.size)}{cut}"),
+            *(_reused(serialized, reuse) if reuse else ()),
             ("root digest", f"sha256:{manifest.root_digest}"),
             ("signer", who),
             ("signature", str(signed.path_written)),
         ]
     )
-    for warning in (*serialized.warnings, *terminal.unsafe_files(serialized.files)):
+    for warning in (*warnings, *terminal.unsafe_files(serialized.files)):
         terminal.warn(warning)
+
+
+def _bytes(serialized: Serialized) -> int:
+    return sum(file.size for file in serialized.spared)
+
+
+def _reused(serialized: Serialized, older: Path) -> list[tuple[str, str]]:
+    """Say what was taken over from the older signature, what was hashed, and why."""
+    from weighbridge_cli.terminal import human_size
+
+    spared, spared_bytes = len(serialized.spared), _bytes(serialized)
+    hashed, hashed_bytes = (
+        len(serialized.listed) - spared,
+        sum(file.size for file in serialized.listed) - spared_bytes,
+    )
+    why = f": {serialized.why_hashed}" if serialized.why_hashed else ""
+    return [
+        ("reused", f"{_files(spared)}, {human_size(spared_bytes)}, as in {older}"),
+        ("hashed", f"{_files(hashed)}, {human_size(hashed_bytes)}{why}"),
+    ]
+
+
+def _files(count: int) -> str:
+    return "1 file" if count == 1 else f"{count} files"
