@@ -8,14 +8,16 @@ from pathlib import Path
 
 import click
 
+from weighbridge_cli.commands import log_rebuild
 from weighbridge_cli.options import EXISTING, INSTALL_REGISTRY, json_option, read_small_file
+from weighbridge_cli.registries import trusted_vkey
 
 _MAX_KEY_FILE = 4096
 
 
 @click.group("log")
 def command() -> None:
-    """Choose the logs you trust; prove that a log is whole."""
+    """Choose the logs you trust; prove that a log is whole; make its database anew; copy and watch it."""
 
 
 @command.group("trust")
@@ -181,7 +183,7 @@ def fsck(
     place = address or data or str(default_data_folder())
     report = check(
         place,
-        vkey=log_key or _trusted_vkey(place),
+        vkey=log_key or trusted_vkey(place),
         database_url=database_url,
         trust_configs=tuple(read_small_file(path) for path in trust_configs),
     )
@@ -204,11 +206,4 @@ def fsck(
     click.get_current_context().exit(0 if report.ok else 1)
 
 
-def _trusted_vkey(place: str) -> str | None:
-    """Return the key that is pinned for a registry's address; a data folder has its own."""
-    from weighbridge_cli.registries import trust_store
-
-    for log in trust_store().logs():
-        if log.url and log.url.rstrip("/") == place.rstrip("/"):
-            return log.vkey
-    return None
+command.add_command(log_rebuild.command)
