@@ -29,12 +29,11 @@ from sqlalchemy import Connection, create_engine, select
 from sqlmodel import SQLModel, col
 
 from weighbridge import tlog, weighing
-from weighbridge.client import RegistryClient
 from weighbridge.errors import BundleError, ConfigurationError, InputError, NoteError
 
 from .authentication import Authentication
 from .log.writing import get_applied
-from .replaying import FolderSource, Replay, Source, write_batch
+from .replaying import AddressSource, FolderSource, Replay, Source, write_batch
 from .state import Authenticator, digest
 from .store import tables
 from .store.database import Database, open_database
@@ -137,10 +136,9 @@ def fsck(
                 "whose log should this be? An address does not prove it",
                 hint="trust the log's key first: weighbridge log trust add URL",
             )
-        client = RegistryClient(source)
-        with _scratch() as fresh:
+        with AddressSource(source) as address, _scratch() as fresh:
             run = _Run(vkey, fresh, tell)
-            run.replay(client, client.checkpoint(), authentication)
+            run.replay(address, address.client.checkpoint(), authentication)
             return run.report()
     folder = DataFolder(Path(source))
     if folder.log.published() is None:

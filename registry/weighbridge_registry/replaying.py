@@ -15,13 +15,18 @@ mean depends on those before.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Final, Protocol, TypeAlias
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from types import TracebackType
+from typing import Final, Protocol, Self, TypeAlias
 
 from sqlalchemy import Connection
 
 from weighbridge import tlog
+from weighbridge.client import RegistryClient
 from weighbridge.errors import LogError, ProofError, RefusedError, UndecidedError, WeighbridgeError
 from weighbridge.leaves import Leaf, parse_leaf
 
@@ -30,11 +35,13 @@ from .store.files import DataFolder
 from .store.views import project, write_facts
 
 __all__ = [
+    "AddressSource",
     "Batch",
     "Entry",
     "Fault",
     "FolderSource",
     "Position",
+    "Reading",
     "Replay",
     "Source",
     "refuse",
@@ -42,6 +49,7 @@ __all__ = [
 ]
 
 BATCH_ENTRIES: Final = 256
+_AHEAD: Final = 8
 _BATCH_BYTES: Final = 32 * 1024 * 1024
 """Bundles of one batch, together; a single one may be larger."""
 
@@ -52,7 +60,7 @@ Fault: TypeAlias = Callable[[str, str, Exception], None]
 class Source(Protocol):
     """Where a log is read from; nothing of what it gives is believed.
 
-    A `RegistryClient` is one, too. Its methods raise `OSError` or `WeighbridgeError`.
+    Its methods raise `OSError` or `WeighbridgeError`.
     """
 
     def tile(self, level: int, index: int, width: int) -> bytes:
@@ -61,6 +69,10 @@ class Source(Protocol):
 
     def entries(self, index: int, width: int) -> bytes:
         """Give a bundle of entries."""
+        ...
+
+    def announce(self, bundles: Sequence[str]) -> None:
+        """Say which bundles will be asked for next, in this order: they may be fetched ahead."""
         ...
 
     def bundle(self, sha256: str, /) -> bytes:
@@ -76,6 +88,55 @@ class FolderSource:
         self.entries = folder.log.read_entries
         self.bundle = folder.bundles.read
 
+    def announce(self, bundles: Sequence[str]) -> None:
+        """Do nothing: a disk is fast."""
+
+
+class AddressSource:
+    """A registry's address as a source; bundles are fetched ahead, a few at a time.
+
+    At most `_AHEAD` bundles of 16 MiB wait in memory. Use it in a `with` block, by one thread.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.client = RegistryClient(url)
+        self.tile = self.client.tile
+        self.entries = self.client.entries
+        self._url = url
+        self._local = threading.local()
+        self._threads = ThreadPoolExecutor(_AHEAD, thread_name_prefix="weighbridge-fetch")
+        self._coming: deque[str] = deque()
+        self._running: dict[str, Future[bytes]] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._threads.shutdown(wait=True, cancel_futures=True)
+
+    def announce(self, bundles: Sequence[str]) -> None:
+        """Say which bundles will be asked for next."""
+        self._coming = deque(dict.fromkeys(bundles))
+
+    def bundle(self, sha256: str, /) -> bytes:
+        """Give a bundle, fetched ahead or now; raises what its fetching raised."""
+        self._fetch_ahead()
+        running = self._running.pop(sha256, None)
+        return self._fetch(sha256) if running is None else running.result()
+
+    def _fetch_ahead(self) -> None:
+        while self._coming and len(self._running) < _AHEAD:
+            sha256 = self._coming.popleft()
+            self._running[sha256] = self._threads.submit(self._fetch, sha256)
+
+    def _fetch(self, sha256: str) -> bytes:
+        client: RegistryClient | None = getattr(self._local, "client", None)
+        if client is None:
+            client = self._local.client = RegistryClient(self._url)
+        return client.bundle(sha256)
+
 
 @dataclass(frozen=True, slots=True)
 class Position:
@@ -89,14 +150,14 @@ class Position:
 class Entry:
     """One entry as it was read: `data` is the leaf's bytes, `raw` the bundle's.
 
-    `raw` is None if the bundle is withheld, `admitted` also if an entry before it has a fault.
+    `admitted` is None if it was not applied: nobody asked, or an entry before it has a fault.
     """
 
     index: int
     data: bytes
     leaf: Leaf
-    raw: bytes | None
-    admitted: Admitted | None
+    raw: bytes
+    admitted: Admitted | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,19 +188,17 @@ def refuse(step: str, where: str, error: Exception) -> None:
     ) from error
 
 
-class Replay:
+class Reading:
     """One reading of the tree of a verified checkpoint, from `start` to `end` (else: all of it).
 
-    `state` holds the facts at `start`. `complete` stays true as long as every entry was applied;
-    `withheld` counts entries for which the operator's word stands.
+    Gives entries as they are, without asking what they mean. `complete` stays true as long as nothing
+    was wrong; `withheld` counts bundles for which only the operator's word stands.
     """
 
     def __init__(
         self,
         source: Source,
         checkpoint: tlog.SignedCheckpoint,
-        authenticate: Authenticator,
-        state: State,
         *,
         start: Position | None = None,
         end: int | None = None,
@@ -151,11 +210,8 @@ class Replay:
         self.reader = tlog.TileReader(source.tile, checkpoint.size, checkpoint.root)
         self.complete = True
         self.looked_at = 0
-        self.applied = 0
         self.withheld = 0
         self._source = source
-        self._authenticate = authenticate
-        self._state = state
         self._fault = fault
 
     def check_start(self) -> None:
@@ -186,39 +242,50 @@ class Replay:
         """Return the position after `size` entries of this tree."""
         return Position(size, self.reader.root_at(size))
 
-    def batches(self) -> Iterator[Batch]:
-        """Read on. Before the next batch is asked for, `facts` of this one must be in the state."""
-        waiting: list[Entry] = []
-        overlay, weight = Overlay(self._state), 0
-        for index, data in self._leaves():
-            self.looked_at += 1
-            entry = self._entry(index, data, overlay)
-            if entry is None:
-                continue
-            waiting.append(entry)
-            weight += len(entry.raw or b"")
-            if len(waiting) >= BATCH_ENTRIES or weight >= _BATCH_BYTES:
-                yield Batch(tuple(waiting), overlay.facts)
-                waiting, overlay, weight = [], Overlay(self._state), 0
-        if waiting:
-            yield Batch(tuple(waiting), overlay.facts)
-
-    def _leaves(self) -> Iterator[tuple[int, bytes]]:
-        """Yield (index, leaf) in order, each the one that the tree commits to."""
+    def entries(self) -> Iterator[Entry]:
+        """Yield entries in order; each leaf is the tree's, each bundle the leaf's."""
         for place in range(self.start.size // tlog.TILE_WIDTH, -(-self.end // tlog.TILE_WIDTH)):
-            width = tlog.tile_width(0, place, self.checkpoint.size)
-            try:
-                leaves = self.reader.entries(place, self._source.entries(place, width))
-            except (OSError, WeighbridgeError) as error:
-                self._broken("entries", tlog.entries_path(place, width), error)
-                continue
-            for index, leaf in enumerate(leaves, start=place * tlog.TILE_WIDTH):
-                if self.start.size <= index < self.end:
-                    yield index, leaf
+            leaves = self._leaves(place)
+            self._source.announce([leaf.bundle_sha256 for _, _, leaf in leaves])
+            for index, data, leaf in leaves:
+                self.looked_at += 1
+                raw = self._bundle(index, leaf)
+                if raw is not None:
+                    yield Entry(index, data, leaf, raw)
 
-    def _entry(self, index: int, data: bytes, overlay: Overlay) -> Entry | None:
+    def batches(self) -> Iterator[Batch]:
+        """Yield the same entries, some at a time, within bounds of number and bytes."""
+        waiting: list[Entry] = []
+        for entry in self.entries():
+            waiting.append(entry)
+            if _is_full(waiting):
+                yield Batch(tuple(waiting), {})
+                waiting = []
+        if waiting:
+            yield Batch(tuple(waiting), {})
+
+    def _leaves(self, place: int) -> list[tuple[int, bytes, Leaf]]:
+        """Read the bundle of entries `place`: (index, leaf's bytes, leaf) of each one wanted."""
+        width = tlog.tile_width(0, place, self.checkpoint.size)
+        found: list[tuple[int, bytes, Leaf]] = []
         try:
-            leaf = parse_leaf(data)
+            leaves = self.reader.entries(place, self._source.entries(place, width))
+        except (OSError, WeighbridgeError) as error:
+            self._broken("entries", tlog.entries_path(place, width), error)
+            return found
+        for index, data in enumerate(leaves, start=place * tlog.TILE_WIDTH):
+            if not self.start.size <= index < self.end:
+                continue
+            try:
+                found.append((index, data, parse_leaf(data)))
+            except LogError as error:
+                self.looked_at += 1
+                self._broken("entries", f"entry {index}", error)
+        return found
+
+    def _bundle(self, index: int, leaf: Leaf) -> bytes | None:
+        """Give the bundle of a leaf; None if it could not be had or is another."""
+        try:
             raw = self._source.bundle(leaf.bundle_sha256)
         except (OSError, WeighbridgeError) as error:
             self._broken("entries", f"entry {index}: its bundle cannot be read", error)
@@ -228,31 +295,71 @@ class Replay:
             wrong = ProofError(f"it has the digest {found}, not {leaf.bundle_sha256}")
             self._broken("entries", f"entry {index}: the bundle served for it is another", wrong)
             return None
-        return Entry(index, data, leaf, raw, self._applied(index, leaf, raw, overlay))
+        return raw
 
-    def _applied(self, index: int, leaf: Leaf, raw: bytes, overlay: Overlay) -> Admitted | None:
+    def _broken(self, step: str, where: str, error: Exception) -> None:
+        """Report what is wrong; from here on nothing is applied."""
+        self.complete = False
+        self._fault(step, where, error)
+
+
+class Replay(Reading):
+    """A reading that also applies the entries. `state` holds the facts at `start`.
+
+    Before the next batch is asked for, the facts of the last one must be in the state.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        checkpoint: tlog.SignedCheckpoint,
+        authenticate: Authenticator,
+        state: State,
+        *,
+        start: Position | None = None,
+        end: int | None = None,
+        fault: Fault = refuse,
+    ) -> None:
+        super().__init__(source, checkpoint, start=start, end=end, fault=fault)
+        self.applied = 0
+        self._authenticate = authenticate
+        self._state = state
+
+    def batches(self) -> Iterator[Batch]:
+        """Yield entries that may stand where they stand, with the facts that they write."""
+        waiting: list[Entry] = []
+        overlay = Overlay(self._state)
+        for entry in self.entries():
+            waiting.append(self._applied(entry, overlay))
+            if _is_full(waiting):
+                yield Batch(tuple(waiting), overlay.facts)
+                waiting, overlay = [], Overlay(self._state)
+        if waiting:
+            yield Batch(tuple(waiting), overlay.facts)
+
+    def _applied(self, entry: Entry, overlay: Overlay) -> Entry:
         if not self.complete:
-            return None  # the facts before it are not known, so nothing can be said of it
+            return entry  # the facts before it are not known, so nothing can be said of it
         self.applied += 1
         try:
-            admitted = apply(overlay, index, leaf, read_candidate(raw), self._authenticate)
-            if index == 0:
+            candidate = read_candidate(entry.raw)
+            admitted = apply(overlay, entry.index, entry.leaf, candidate, self._authenticate)
+            if entry.index == 0:
                 self._check_genesis(admitted)
         except RefusedError as error:
-            self._broken("replay", f"entry {index}", error)
-            return None
+            self._broken("replay", f"entry {entry.index}", error)
+            return entry
         overlay.update(admitted.facts)
-        return admitted
+        return replace(entry, admitted=admitted)
 
     def _check_genesis(self, admitted: Admitted) -> None:
         named, key = admitted.facts["log/genesis"]["vkey"], self.checkpoint.verifier.vkey
         if named != key:
             raise LogError(f"its genesis names the log key {named}, not {key}")
 
-    def _broken(self, step: str, where: str, error: Exception) -> None:
-        """Report what is wrong; from here on nothing is applied."""
-        self._fault(step, where, error)
-        self.complete = False
+
+def _is_full(entries: Sequence[Entry]) -> bool:
+    return len(entries) >= BATCH_ENTRIES or sum(len(entry.raw) for entry in entries) >= _BATCH_BYTES
 
 
 def write_batch(connection: Connection, batch: Batch) -> None:
