@@ -48,7 +48,7 @@ def test_a_page_names_only_commands_and_flags_that_exist(page: str) -> None:
     ("text", "fault"),
     [
         ("```console\n$ weighbridge attest x\n```\n", "no command attest"),
-        ("Say `weighbridge log rebuild` then.", "no command rebuild"),
+        ("Say `weighbridge log mend` then.", "no command mend"),
         ("```sh\nweighbridge verify x \\\n  --policy p\n```\n", "no flag --policy"),
         ("`weighbridge sign x --hash=blake3 --shards=1`", "no flag --shards"),
         ("```sh\ntrue && weighbridge weigh x --all | head\n```\n", "no flag --all"),

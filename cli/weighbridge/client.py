@@ -240,17 +240,22 @@ class RegistryClient:
         )
         return name
 
+    def blob(self, digest: str, *, limit: int = _MAX_RELEASE) -> bytes | None:
+        """Fetch an attached file by the SHA-256 of its bytes, which are checked against it.
+
+        None if the registry does not have it. `limit` is in bytes.
+        """
+        name = _hex(digest)
+        try:
+            data = self._fetch(f"/api/v1/blobs/{name}", _OCTETS, limit)
+        except _NotFoundError:
+            return None
+        return self._checked(data, name, "the file")
+
     def bundle(self, digest: str) -> bytes:
         """Fetch a bundle by the SHA-256 of its bytes, which are checked against it."""
         name = _hex(digest)
-        data = self._fetch(f"/bundles/{name}", _BUNDLES, _MAX_BUNDLE)
-        if sha256(data).hexdigest() != name:
-            raise ProofError(
-                f"{self.url} serves other bytes than the bundle {name[:16]}… is",
-                hint="the registry is broken or lies; tell its operator",
-                evidence={"wanted": name, "served": sha256(data).hexdigest()},
-            )
-        return data
+        return self._checked(self._fetch(f"/bundles/{name}", _BUNDLES, _MAX_BUNDLE), name, "the bundle")
 
     def checkpoint(self) -> bytes:
         """Fetch the log's current checkpoint; open it with `parse_checkpoint` and a pinned key."""
@@ -315,6 +320,17 @@ class RegistryClient:
                 evidence={"checkpoints": [old.data.decode(), new.data.decode()], "vkey": new.verifier.vkey},
             ) from error
         return proof
+
+    def _checked(self, data: bytes, name: str, what: str) -> bytes:
+        """Give bytes that have the digest by which they were asked for."""
+        found = sha256(data).hexdigest()
+        if found != name:
+            raise ProofError(
+                f"{self.url} serves other bytes than {what} {name[:16]}… is",
+                hint="the registry is broken or lies; tell its operator",
+                evidence={"wanted": name, "served": found},
+            )
+        return data
 
     def _look_up(self, path: str, kind: type[D], *, limit: int = _MAX_DOCUMENT) -> D | None:
         try:

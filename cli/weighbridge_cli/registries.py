@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from weighbridge.pending import PendingStore
     from weighbridge.trust import TrustStore
 
-__all__ = ["memory", "open_registry", "pending_store", "trust_store"]
+__all__ = ["memory", "open_registry", "pending_store", "trust_store", "trusted_vkey"]
 
 
 def open_registry(url: str | None) -> RegistryClient:
@@ -35,6 +35,14 @@ def trust_store() -> TrustStore:
     from weighbridge.trust import TrustStore
 
     return TrustStore(config_folder())
+
+
+def trusted_vkey(address: str) -> str | None:
+    """Return the key that is pinned for a registry's address, or None."""
+    for log in trust_store().logs():
+        if log.url and log.url.rstrip("/") == address.rstrip("/"):
+            return log.vkey
+    return None
 
 
 def memory() -> Memory:

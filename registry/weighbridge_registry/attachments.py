@@ -15,11 +15,19 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, Row, func, select
 from sqlmodel import col
 
 from weighbridge import weighing
-from weighbridge.errors import BundleError, ForbiddenError, MalformedError, TooLargeError, UnprocessableError
+from weighbridge.errors import (
+    AdmissionError,
+    BundleError,
+    ForbiddenError,
+    MalformedError,
+    TooLargeError,
+    UnprocessableError,
+    WeighbridgeError,
+)
 from weighbridge.weighing import Tensor
 from weighbridge_schemas.card import CardRevision
 from weighbridge_schemas.release import Release
@@ -32,12 +40,13 @@ from .store.files import DataFolder
 from .store.state import SqlState
 from .store.views import index_tensors, insert_blob
 
-__all__ = ["Attachment", "Attachments", "Slot", "decompress"]
+__all__ = ["Attachment", "Attachments", "Slot", "decompress", "named_files", "record_file", "remake"]
 
 _ROLES: Final = ("readme", "table")
 _NAMING_STATEMENTS: Final = 64
 """Statements asked, newest first, whether one of them lets a file in."""
 _TENSORS_AT_ONCE: Final = 5000
+_FILES_AT_ONCE: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +102,7 @@ class Attachments:
             for row in rows:
                 candidate = read_candidate(self._folder.bundles.read(row.bundle))
                 if self._of_owner(connection, row.namespace, row.received, candidate):
-                    return self._slot(sha256, row.role, row.namespace, candidate)
+                    return _slot(sha256, row.role, row.namespace, candidate, self._limits)
         if rows:
             raise ForbiddenError(
                 "the statements that name this file are not by a current owner of their namespace",
@@ -114,7 +123,7 @@ class Attachments:
         """
         if self.known(slot.sha256):
             return False
-        tensors = self._check(slot, data)
+        tensors = _check(slot, data)
         compressed = gzip.compress(data, mtime=0)
         with self._database.read() as connection:
             used = connection.execute(
@@ -173,33 +182,6 @@ class Attachments:
             return False
         return owned_by(facts["owners"], identify(state, received, candidate, self._authenticate))
 
-    def _slot(self, sha256: str, role: str, namespace: str, candidate: Candidate) -> Slot:
-        document = candidate.document
-        if role == "table":
-            release = document if isinstance(document, Release) else None
-            return Slot(sha256, role, namespace, self._limits.table_bytes, None, release)
-        card = document.card if isinstance(document, (Release, CardRevision)) else None
-        size = card.readme.size if card is not None and card.readme is not None else None
-        return Slot(sha256, role, namespace, self._limits.readme_bytes, size, None)
-
-    def _check(self, slot: Slot, data: bytes) -> tuple[Tensor, ...]:
-        found = hashlib.sha256(data).hexdigest()
-        if found != slot.sha256 or slot.size not in (None, len(data)):
-            raise UnprocessableError(
-                "the file is not the one that the statement names",
-                hint="attach the very bytes that were published, uncompressed or with Content-Encoding: gzip",
-                evidence={
-                    "sha256": found,
-                    "wanted": slot.sha256,
-                    "size": len(data),
-                    "wanted_size": slot.size,
-                },
-                step=2,
-            )
-        if slot.release is None or slot.release.model.tensors is None:
-            return ()
-        return _check_table(slot.release, data)
-
 
 def decompress(data: bytes, limit: int) -> bytes:
     """Return the bytes of a gzip body; raises `TooLargeError` beyond `limit`, `MalformedError`."""
@@ -213,6 +195,110 @@ def decompress(data: bytes, limit: int) -> bytes:
     if not machine.eof or machine.unused_data:
         raise MalformedError("the gzip body is cut off, or goes on after its end")
     return plain
+
+
+def named_files(
+    connection: Connection, folder: DataFolder, limits: Limits, *, missing: bool = False
+) -> Iterator[Slot]:
+    """Yield a place for each file that an admitted statement names, as the newest such statement has it.
+
+    With `missing` only those that are not stored. Who owns the namespace now is not asked: what is
+    stored was let in when it came. A file whose statement cannot be read is left out.
+    """
+    last = ""
+    while rows := _named(connection, last, missing=missing):
+        for row in rows:
+            if row.sha256 == last:
+                continue  # named as both roles: the first holds
+            last = row.sha256
+            entry = connection.execute(
+                select(col(tables.Entry.bundle), col(tables.Entry.namespace)).where(
+                    col(tables.Entry.number) == row.number
+                )
+            ).one()
+            try:
+                candidate = read_candidate(folder.bundles.read(entry.bundle))
+            except (OSError, WeighbridgeError):
+                continue
+            yield _slot(row.sha256, row.role, entry.namespace, candidate, limits)
+
+
+def record_file(connection: Connection, slot: Slot, data: bytes, stored: int) -> None:
+    """Check a file's uncompressed bytes, and write the rows that say it is stored.
+
+    `stored` is its size on disk in bytes. Raises `UnprocessableError` if it is not what the statement
+    names. Doing it again changes nothing.
+    """
+    for start, part in _chunks(_check(slot, data)):
+        index_tensors(connection, slot.sha256, start, part)
+    insert_blob(
+        connection,
+        tables.Blob(
+            sha256=slot.sha256, role=slot.role, namespace=slot.namespace, size=len(data), stored=stored
+        ),
+    )
+
+
+def remake(connection: Connection, folder: DataFolder, limits: Limits) -> tuple[int, tuple[str, ...]]:
+    """Write the rows of all files that are stored; return how many, and what is wrong with others."""
+    count, wrong = 0, []
+    for slot in named_files(connection, folder, limits):
+        try:
+            compressed = folder.blobs.read(slot.sha256)
+        except FileNotFoundError:
+            continue
+        try:
+            record_file(connection, slot, decompress(compressed, slot.limit), len(compressed))
+            count += 1
+        except AdmissionError as error:
+            wrong.append(f"{slot.sha256}: {error.message}")
+    return count, tuple(wrong)
+
+
+def _named(connection: Connection, after: str, *, missing: bool) -> Sequence[Row[str, str, int]]:
+    query = (
+        select(
+            col(tables.Digest.sha256),
+            col(tables.Digest.role),
+            func.max(col(tables.Digest.number)).label("number"),
+        )
+        .where(col(tables.Digest.sha256) > after, col(tables.Digest.role).in_(_ROLES))
+        .group_by(col(tables.Digest.sha256), col(tables.Digest.role))
+        .order_by(col(tables.Digest.sha256), col(tables.Digest.role))
+        .limit(_FILES_AT_ONCE)
+    )
+    if missing:
+        query = query.where(col(tables.Digest.sha256).not_in(select(col(tables.Blob.sha256))))
+    return connection.execute(query).all()
+
+
+def _slot(sha256: str, role: str, namespace: str, candidate: Candidate, limits: Limits) -> Slot:
+    document = candidate.document
+    if role == "table":
+        release = document if isinstance(document, Release) else None
+        return Slot(sha256, role, namespace, limits.table_bytes, None, release)
+    card = document.card if isinstance(document, (Release, CardRevision)) else None
+    size = card.readme.size if card is not None and card.readme is not None else None
+    return Slot(sha256, role, namespace, limits.readme_bytes, size, None)
+
+
+def _check(slot: Slot, data: bytes) -> tuple[Tensor, ...]:
+    found = hashlib.sha256(data).hexdigest()
+    if found != slot.sha256 or slot.size not in (None, len(data)):
+        raise UnprocessableError(
+            "the file is not the one that the statement names",
+            hint="attach the very bytes that were published, uncompressed or with Content-Encoding: gzip",
+            evidence={
+                "sha256": found,
+                "wanted": slot.sha256,
+                "size": len(data),
+                "wanted_size": slot.size,
+            },
+            step=2,
+        )
+    if slot.release is None or slot.release.model.tensors is None:
+        return ()
+    return _check_table(slot.release, data)
 
 
 def _check_table(release: Release, data: bytes) -> tuple[Tensor, ...]:

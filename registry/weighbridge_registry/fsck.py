@@ -29,12 +29,11 @@ from sqlalchemy import Connection, create_engine, select
 from sqlmodel import SQLModel, col
 
 from weighbridge import tlog, weighing
-from weighbridge.client import RegistryClient
 from weighbridge.errors import BundleError, ConfigurationError, InputError, NoteError, WithheldError
 
 from .authentication import Authentication
 from .log.writing import get_applied
-from .replaying import FolderSource, Replay, Source, write_batch
+from .replaying import AddressSource, FolderSource, Replay, Source, write_batch
 from .state import Authenticator, digest
 from .store import tables
 from .store.database import Database, open_database
@@ -160,10 +159,9 @@ def fsck(
                 "whose log should this be? An address does not prove it",
                 hint="trust the log's key first: weighbridge log trust add URL",
             )
-        client = RegistryClient(source)
-        with scratch() as fresh:
+        with AddressSource(source) as address, scratch() as fresh:
             run = _Run(vkey, fresh, tell)
-            run.replay(client, client.checkpoint(), authentication)
+            run.replay(address, address.client.checkpoint(), authentication)
             return run.report()
     folder = DataFolder.open(Path(source), storage, write=False)
     if folder.log.published() is None:

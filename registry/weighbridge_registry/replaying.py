@@ -15,13 +15,18 @@ mean depends on those before.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Final, Protocol, TypeAlias
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from types import TracebackType
+from typing import Final, Protocol, Self, TypeAlias
 
 from sqlalchemy import Connection
 
 from weighbridge import tlog
+from weighbridge.client import RegistryClient
 from weighbridge.errors import (
     LogError,
     ProofError,
@@ -50,11 +55,13 @@ from .store.files import DataFolder
 from .store.views import project, write_facts
 
 __all__ = [
+    "AddressSource",
     "Batch",
     "Entry",
     "Fault",
     "FolderSource",
     "Position",
+    "Reading",
     "Replay",
     "Source",
     "refuse",
@@ -62,6 +69,7 @@ __all__ = [
 ]
 
 BATCH_ENTRIES: Final = 256
+_AHEAD: Final = 8
 _BATCH_BYTES: Final = 32 * 1024 * 1024
 """Bundles of one batch, together; a single one may be larger."""
 
@@ -72,7 +80,7 @@ Fault: TypeAlias = Callable[[str, str, Exception], None]
 class Source(Protocol):
     """Where a log is read from; nothing of what it gives is believed.
 
-    A `RegistryClient` is one, too. Its methods raise `OSError` or `WeighbridgeError`.
+    Its methods raise `OSError` or `WeighbridgeError`.
     """
 
     def tile(self, level: int, index: int, width: int) -> bytes:
@@ -81,6 +89,10 @@ class Source(Protocol):
 
     def entries(self, index: int, width: int) -> bytes:
         """Give a bundle of entries."""
+        ...
+
+    def announce(self, bundles: Sequence[str]) -> None:
+        """Say which bundles will be asked for next, in this order: they may be fetched ahead."""
         ...
 
     def bundle(self, sha256: str, /) -> bytes:
@@ -108,6 +120,55 @@ class FolderSource:
         account = Withheld("bundle", sha256, None, b"", b"", b"", facts)
         raise WithheldError(f"the bundle {sha256[:16]}… is withheld", withheld=account)
 
+    def announce(self, bundles: Sequence[str]) -> None:
+        """Do nothing: a disk is fast."""
+
+
+class AddressSource:
+    """A registry's address as a source; bundles are fetched ahead, a few at a time.
+
+    At most `_AHEAD` bundles of 16 MiB wait in memory. Use it in a `with` block, by one thread.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.client = RegistryClient(url)
+        self.tile = self.client.tile
+        self.entries = self.client.entries
+        self._url = url
+        self._local = threading.local()
+        self._threads = ThreadPoolExecutor(_AHEAD, thread_name_prefix="weighbridge-fetch")
+        self._coming: deque[str] = deque()
+        self._running: dict[str, Future[bytes]] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._threads.shutdown(wait=True, cancel_futures=True)
+
+    def announce(self, bundles: Sequence[str]) -> None:
+        """Say which bundles will be asked for next."""
+        self._coming = deque(dict.fromkeys(bundles))
+
+    def bundle(self, sha256: str, /) -> bytes:
+        """Give a bundle, fetched ahead or now; raises what its fetching raised."""
+        self._fetch_ahead()
+        running = self._running.pop(sha256, None)
+        return self._fetch(sha256) if running is None else running.result()
+
+    def _fetch_ahead(self) -> None:
+        while self._coming and len(self._running) < _AHEAD:
+            sha256 = self._coming.popleft()
+            self._running[sha256] = self._threads.submit(self._fetch, sha256)
+
+    def _fetch(self, sha256: str) -> bytes:
+        client: RegistryClient | None = getattr(self._local, "client", None)
+        if client is None:
+            client = self._local.client = RegistryClient(self._url)
+        return client.bundle(sha256)
+
 
 @dataclass(frozen=True, slots=True)
 class Position:
@@ -121,15 +182,17 @@ class Position:
 class Entry:
     """One entry as it was read: `data` is the leaf's bytes, `raw` the bundle's.
 
-    `raw` is None if the bundle is withheld: then `admitted` is what its operator says that it did.
-    `admitted` is None if nothing can be said, because of this entry or one before it.
+    `raw` is None if the bundle is withheld; `withheld` is then the account that was given instead, and
+    `admitted` what its operator says that it did. `admitted` is None if it was not applied: nobody
+    asked, or nothing can be said because of this entry or one before it.
     """
 
     index: int
     data: bytes
     leaf: Leaf
     raw: bytes | None
-    admitted: Admitted | WithheldEntry | None
+    withheld: Withheld | None = None
+    admitted: Admitted | WithheldEntry | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,20 +223,17 @@ def refuse(step: str, where: str, error: Exception) -> None:
     ) from error
 
 
-class Replay:
+class Reading:
     """One reading of the tree of a verified checkpoint, from `start` to `end` (else: all of it).
 
-    `state` holds the facts at `start`. `complete` stays true as long as every entry was applied;
-    `withheld` counts entries for which the operator's word stands, `word_from` is the first of them:
-    what the state says from there on rests on that word.
+    Gives entries as they are, without asking what they mean. `complete` stays true as long as nothing
+    was wrong; `withheld` counts bundles for which only the operator's word stands.
     """
 
     def __init__(
         self,
         source: Source,
         checkpoint: tlog.SignedCheckpoint,
-        authenticate: Authenticator,
-        state: State,
         *,
         start: Position | None = None,
         end: int | None = None,
@@ -185,13 +245,10 @@ class Replay:
         self.reader = tlog.TileReader(source.tile, checkpoint.size, checkpoint.root)
         self.complete = True
         self.looked_at = 0
-        self.applied = 0
         self.withheld = 0
         self.word_from: int | None = None
         self._owed: dict[str, int] = {}
         self._source = source
-        self._authenticate = authenticate
-        self._state = state
         self._fault = fault
 
     def check_start(self) -> None:
@@ -222,44 +279,54 @@ class Replay:
         """Return the position after `size` entries of this tree."""
         return Position(size, self.reader.root_at(size))
 
-    def batches(self) -> Iterator[Batch]:
-        """Read on. Before the next batch is asked for, `facts` of this one must be in the state."""
-        waiting: list[Entry] = []
-        overlay, weight = Overlay(self._state), 0
-        for index, data in self._leaves():
-            self.looked_at += 1
-            entry = self._entry(index, data, overlay)
-            if entry is None:
-                continue
-            waiting.append(entry)
-            weight += len(entry.raw or b"")
-            if len(waiting) >= BATCH_ENTRIES or weight >= _BATCH_BYTES:
-                yield Batch(tuple(waiting), overlay.facts)
-                waiting, overlay, weight = [], Overlay(self._state), 0
-        if waiting:
-            yield Batch(tuple(waiting), overlay.facts)
-        if self.complete and self.end == self.checkpoint.size:
-            self._check_decided()
-
-    def _leaves(self) -> Iterator[tuple[int, bytes]]:
-        """Yield (index, leaf) in order, each the one that the tree commits to."""
+    def entries(self) -> Iterator[Entry]:
+        """Yield entries in order; each leaf is the tree's, each bundle the leaf's, or withheld."""
         for place in range(self.start.size // tlog.TILE_WIDTH, -(-self.end // tlog.TILE_WIDTH)):
-            width = tlog.tile_width(0, place, self.checkpoint.size)
-            try:
-                leaves = self.reader.entries(place, self._source.entries(place, width))
-            except (OSError, WeighbridgeError) as error:
-                self._broken("entries", tlog.entries_path(place, width), error)
-                continue
-            for index, leaf in enumerate(leaves, start=place * tlog.TILE_WIDTH):
-                if self.start.size <= index < self.end:
-                    yield index, leaf
+            leaves = self._leaves(place)
+            self._source.announce([leaf.bundle_sha256 for _, _, leaf in leaves])
+            for index, data, leaf in leaves:
+                self.looked_at += 1
+                entry = self._entry(index, data, leaf)
+                if entry is not None:
+                    yield entry
 
-    def _entry(self, index: int, data: bytes, overlay: Overlay) -> Entry | None:
+    def batches(self) -> Iterator[Batch]:
+        """Yield the same entries, some at a time, within bounds of number and bytes."""
+        waiting: list[Entry] = []
+        for entry in self.entries():
+            waiting.append(entry)
+            if _is_full(waiting):
+                yield Batch(tuple(waiting), {})
+                waiting = []
+        if waiting:
+            yield Batch(tuple(waiting), {})
+
+    def _leaves(self, place: int) -> list[tuple[int, bytes, Leaf]]:
+        """Read the bundle of entries `place`: (index, leaf's bytes, leaf) of each one wanted."""
+        width = tlog.tile_width(0, place, self.checkpoint.size)
+        found: list[tuple[int, bytes, Leaf]] = []
         try:
-            leaf = parse_leaf(data)
+            leaves = self.reader.entries(place, self._source.entries(place, width))
+        except (OSError, WeighbridgeError) as error:
+            self._broken("entries", tlog.entries_path(place, width), error)
+            return found
+        for index, data in enumerate(leaves, start=place * tlog.TILE_WIDTH):
+            if not self.start.size <= index < self.end:
+                continue
+            try:
+                found.append((index, data, parse_leaf(data)))
+            except LogError as error:
+                self.looked_at += 1
+                self._broken("entries", f"entry {index}", error)
+        return found
+
+    def _entry(self, index: int, data: bytes, leaf: Leaf) -> Entry | None:
+        """Give an entry with its bundle; None if that could not be had or is another."""
+        try:
             raw = self._source.bundle(leaf.bundle_sha256)
         except WithheldError as error:
-            return Entry(index, data, leaf, None, self._believed(index, leaf, error, overlay))
+            self.withheld += 1
+            return Entry(index, data, leaf, None, withheld=error.withheld)
         except (OSError, WeighbridgeError) as error:
             self._broken("entries", f"entry {index}: its bundle cannot be read", error)
             return None
@@ -268,49 +335,91 @@ class Replay:
             wrong = ProofError(f"it has the digest {found}, not {leaf.bundle_sha256}")
             self._broken("entries", f"entry {index}: the bundle served for it is another", wrong)
             return None
-        return Entry(index, data, leaf, raw, self._applied(index, leaf, raw, overlay))
+        return Entry(index, data, leaf, raw)
 
-    def _applied(self, index: int, leaf: Leaf, raw: bytes, overlay: Overlay) -> Admitted | None:
+    def _broken(self, step: str, where: str, error: Exception) -> None:
+        """Report what is wrong; from here on nothing is applied."""
+        self.complete = False
+        self._fault(step, where, error)
+
+
+class Replay(Reading):
+    """A reading that also applies the entries. `state` holds the facts at `start`.
+
+    Before the next batch is asked for, the facts of the last one must be in the state. `word_from` is the
+    first entry for which the operator's word stands: what the state says from there on rests on it.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        checkpoint: tlog.SignedCheckpoint,
+        authenticate: Authenticator,
+        state: State,
+        *,
+        start: Position | None = None,
+        end: int | None = None,
+        fault: Fault = refuse,
+    ) -> None:
+        super().__init__(source, checkpoint, start=start, end=end, fault=fault)
+        self.applied = 0
+        self.word_from: int | None = None
+        self._owed: dict[str, int] = {}
+        self._authenticate = authenticate
+        self._state = state
+
+    def batches(self) -> Iterator[Batch]:
+        """Yield entries that may stand where they stand, with the facts that they write."""
+        waiting: list[Entry] = []
+        overlay = Overlay(self._state)
+        for entry in self.entries():
+            waiting.append(self._applied(entry, overlay))
+            if _is_full(waiting):
+                yield Batch(tuple(waiting), overlay.facts)
+                waiting, overlay = [], Overlay(self._state)
+        if waiting:
+            yield Batch(tuple(waiting), overlay.facts)
+        if self.complete and self.end == self.checkpoint.size:
+            self._check_decided()
+
+    def _applied(self, entry: Entry, overlay: Overlay) -> Entry:
         if not self.complete:
-            return None  # the facts before it are not known, so nothing can be said of it
-        self.applied += 1
+            return entry  # the facts before it are not known, so nothing can be said of it
+        where = f"entry {entry.index}"
         try:
-            admitted = apply(overlay, index, leaf, read_candidate(raw), self._authenticate)
-            if index == 0:
-                self._check_genesis(admitted)
-        except RefusedError as error:
-            self._broken("replay", f"entry {index}", error)
-            return None
+            if entry.raw is None:
+                admitted: Admitted | WithheldEntry = self._believed(entry, overlay)
+            else:
+                candidate = read_candidate(entry.raw)
+                admitted = apply(overlay, entry.index, entry.leaf, candidate, self._authenticate)
+                if entry.index == 0:
+                    self._check_genesis(admitted)
+        except (RefusedError, WithheldError) as error:
+            self._broken("replay", where, error)
+            return entry
+        self.applied += 1
         overlay.update(admitted.facts)
-        return admitted
+        return replace(entry, admitted=admitted)
 
-    def _believed(
-        self, index: int, leaf: Leaf, error: WithheldError, overlay: Overlay
-    ) -> WithheldEntry | None:
+    def _believed(self, entry: Entry, overlay: Overlay) -> WithheldEntry:
         """Apply a withheld entry by its operator's word, if the log has the decision that gives it."""
-        if not self.complete:
-            return None
-        where = f"entry {index}"
-        try:
-            facts = self._account(leaf.bundle_sha256, error.withheld)
-            if facts is None:
-                self._broken("replay", where, _unaccounted(error))
-                return None
-            entry = apply_withheld(overlay, index, leaf, facts)
-        except LogError as refuted:
-            self._broken("replay", where, refuted)
-            return None
-        self.applied += 1
-        self.withheld += 1
-        self.word_from = index if self.word_from is None else self.word_from
-        overlay.update(entry.facts)
-        return entry
+        facts = self._account(entry)
+        if facts is None:
+            raise WithheldError(
+                "its statement is withheld with all that it did, so nothing after it can be judged",
+                withheld=entry.withheld,
+                hint="ask for a copy of the bundle elsewhere: a mirror that has it can still be replayed",
+            )
+        applied = apply_withheld(overlay, entry.index, entry.leaf, facts)
+        self.word_from = entry.index if self.word_from is None else self.word_from
+        return applied
 
-    def _account(self, sha256: str, withheld: Withheld) -> Mapping[str, Fact] | None:
+    def _account(self, entry: Entry) -> Mapping[str, Fact] | None:
         """Return what the withheld entry did. An address proves the decision; a folder's must be found."""
-        if isinstance(self._source, FolderSource):
+        sha256, withheld = entry.leaf.bundle_sha256, entry.withheld
+        if withheld is None or isinstance(self._source, FolderSource):
             self._owed[sha256] = 0
-            return withheld.facts
+            return withheld.facts if withheld is not None else None
         proved = prove(withheld, "bundle", sha256, [self.checkpoint.verifier])
         self._owed[sha256] = proved.index
         return proved.facts
@@ -327,19 +436,10 @@ class Replay:
         if named != key:
             raise LogError(f"its genesis names the log key {named}, not {key}")
 
-    def _broken(self, step: str, where: str, error: Exception) -> None:
-        """Report what is wrong; from here on nothing is applied."""
-        self._fault(step, where, error)
-        self.complete = False
 
-
-def _unaccounted(error: WithheldError) -> WithheldError:
-    return WithheldError(
-        "its statement is withheld with all that it did, so nothing after it can be judged",
-        withheld=error.withheld,
-        hint="ask for a copy of the bundle elsewhere: a mirror that has it can still be replayed",
-        evidence=error.evidence,
-    )
+def _is_full(entries: Sequence[Entry]) -> bool:
+    held = sum(len(entry.raw or b"") for entry in entries)
+    return len(entries) >= BATCH_ENTRIES or held >= _BATCH_BYTES
 
 
 def write_batch(connection: Connection, batch: Batch) -> None:

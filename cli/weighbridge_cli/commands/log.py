@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from weighbridge_cli.commands import log_reassign, log_takedown, log_witness
+from weighbridge_cli.commands import log_reassign, log_rebuild, log_takedown, log_witness
 from weighbridge_cli.options import EXISTING, INSTALL_REGISTRY, json_option, read_small_file
+from weighbridge_cli.registries import trusted_vkey
 
 if TYPE_CHECKING:
     from weighbridge_registry.fsck import Report
@@ -20,10 +21,11 @@ _MAX_KEY_FILE = 4096
 
 @click.group("log")
 def command() -> None:
-    """Choose the logs you trust; prove that a log is whole; cosign the logs of others."""
+    """Choose the logs you trust; prove that a log is whole; run, copy, watch and cosign logs."""
 
 
 for subcommand in (
+    log_rebuild.command,
     log_takedown.takedown,
     log_takedown.restore,
     log_reassign.reassign,
@@ -198,7 +200,7 @@ def fsck(
     place = address or data or str(default_data_folder())
     report = check(
         place,
-        vkey=log_key or _trusted_vkey(place),
+        vkey=log_key or trusted_vkey(place),
         database_url=database_url,
         storage=storage,
         trust_configs=tuple(read_small_file(path) for path in trust_configs),
@@ -232,13 +234,3 @@ def _outcome(report: Report) -> str:
     if report.undecided:
         return "UNKNOWN: not all could be judged; nothing of what could be is wrong"
     return "whole: everything agrees" if report.ok else "NOT whole: see above"
-
-
-def _trusted_vkey(place: str) -> str | None:
-    """Return the key that is pinned for a registry's address; a data folder has its own."""
-    from weighbridge_cli.registries import trust_store
-
-    for log in trust_store().logs():
-        if log.url and log.url.rstrip("/") == place.rstrip("/"):
-            return log.vkey
-    return None
