@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-__all__ = ["NOW", "Authority", "authority_extensions", "key_usage", "signer_extensions"]
+__all__ = ["NOW", "Authority", "Extensions", "authority_extensions", "key_usage", "signer_extensions"]
 
 NOW = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)
 """The time at which certificates made here are valid unless a test says otherwise."""

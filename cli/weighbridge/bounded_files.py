@@ -29,10 +29,11 @@ def read_bounded(
         raise InputError(f"There is no {what} {path}.", hint="Check the path.") from error
     except OSError as error:
         raise InputError(f"The {what} {path} cannot be read: {error.strerror}.") from error
+    facts = os.fstat(descriptor)
+    if not stat.S_ISREG(facts.st_mode):
+        os.close(descriptor)
+        raise InputError(f"The {what} {path} is not a regular file.", hint="Check the path.")
     with os.fdopen(descriptor, "rb") as file:
-        facts = os.fstat(descriptor)
-        if not stat.S_ISREG(facts.st_mode):
-            raise InputError(f"The {what} {path} is not a regular file.", hint="Check the path.")
         data = b"" if facts.st_size > limit else file.read(limit + 1)
     if facts.st_size > limit or len(data) > limit:
         raise too_long(

@@ -39,7 +39,14 @@ from weighbridge.pending import PendingKey, PendingStore
 from weighbridge.recording import RecordedStatement, Recorder, open_recorder
 from weighbridge.records import format_record
 from weighbridge.releases import ReleaseName
-from weighbridge.signing import CertificateSigner, KeySigner, default_signature
+from weighbridge.signing import (
+    CertificateSigner,
+    KeySigner,
+    default_signature,
+    require_replaceable,
+    require_valid,
+)
+from weighbridge.stamping import StampedSigner
 from weighbridge.weighing import README, weigh
 
 if TYPE_CHECKING:
@@ -149,9 +156,12 @@ def publish(
 
     Raises `ForbiddenError` if the namespace is somebody else's, `ConflictError` if the name and version
     are taken by other files, `UnavailableError` if the registry stays away (the signed bundles are
-    kept), `LogError` if what it answers does not prove anything, `InputError` for unreadable input.
+    kept), `LogError` if what it answers does not prove anything, `InputError` for unreadable input, a
+    certificate that is not valid now, or a `model.sig` of several people, which this would replace.
     """
     path = Path(path)
+    require_valid(signer)
+    require_replaceable(default_signature(path), path, named=False)
     recorder = open_recorder(registry, trust, memory)
     if recorder.pinned_now:
         report(
@@ -230,6 +240,7 @@ class _Job:
                 oms,
                 releases.encode_release(self.release, predicate),
             ]
+            require_valid(self.signer)  # again: weighing may have taken hours
             bundles = tuple(self.signer.sign(payload) for payload in payloads)
             self.pending.save(key, bundles)
             self.report(f"signed {len(bundles)} statements ({', '.join(kinds)}): {self._who()}")
@@ -257,7 +268,10 @@ class _Job:
         """Digest all that was asked for, but the time of asking."""
         asked = {name: value for name, value in predicate.items() if name != "released_at"}
         signer = identities.signer_id(self.signer.identity)
-        content = canonical.encode({"release": asked, "signer": signer, "label": self.label or ""})
+        stamped_by = self.signer.url if isinstance(self.signer, StampedSigner) else ""
+        content = canonical.encode(
+            {"release": asked, "signer": signer, "label": self.label or "", "stamped_by": stamped_by}
+        )
         return hashlib.sha256(content + oms).hexdigest()
 
     def _is_unknown_key(self) -> bool:
@@ -287,6 +301,8 @@ class _Job:
 
 def owner_pem(signer: StatementSigner) -> str | None:
     """Give the PEM that a namespace lists for a signer: a key's public key, a certificate's anchor."""
+    if isinstance(signer, StampedSigner):
+        return owner_pem(signer.signer)
     if isinstance(signer, KeySigner):
         return keys.public_pem(signer.public_key).decode("ascii")
     if isinstance(signer, CertificateSigner):

@@ -284,7 +284,13 @@ def require_replaceable(target: Path, model: Path, *, named: bool) -> None:
 
 def read_certificates(path: Path) -> tuple[Certificate, ...]:
     """Read the certificates of a PEM file of at most 1 MiB, in order; raises `InputError`."""
-    pem = read_bounded(path, _MAX_CERTIFICATE_FILE, "certificate file")
+    try:
+        with path.open("rb") as file:
+            pem = file.read(_MAX_CERTIFICATE_FILE + 1)
+    except OSError as error:
+        raise InputError(f"can't read the certificate file {path}: {error.strerror}") from error
+    if len(pem) > _MAX_CERTIFICATE_FILE:
+        raise InputError(f"{path} is too large for a certificate file")
     try:
         return certificates.load_certificates(pem)
     except InputError as error:

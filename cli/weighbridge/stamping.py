@@ -41,6 +41,11 @@ class StampedSigner:
         """The signer without the authority."""
         return self._signer
 
+    @property
+    def url(self) -> str:
+        """The authority's address."""
+        return self._transport.url
+
     def require_valid(self, time: datetime) -> None:
         """Ask the signer: a stamp of an expired certificate's signature is of no use to anybody."""
         require_valid(self._signer, time)

@@ -103,6 +103,8 @@ def stamped_times(bundle: Bundle, authorities: Sequence[TimestampAuthority]) -> 
             found.append(TimeEvidence("timestamp", time))
         elif bundle.strict:
             raise SignerError(
-                "the bundle has a time stamp that no trusted authority made over this signature"
+                "the bundle has a time stamp that no trusted authority made over this signature",
+                hint="leave --tsa-url out, or name an authority that is trusted there: a registry trusts "
+                "those of its trust configuration",
             )
     return tuple(found)

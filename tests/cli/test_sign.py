@@ -4,8 +4,12 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
+import shutil
 import stat
+import time
 from pathlib import Path
+from unittest import mock
 
 import pytest
 from cryptography.hazmat.primitives import serialization
@@ -13,9 +17,11 @@ from cryptography.hazmat.primitives import serialization
 from tests import models
 from tests.authorities import Authority
 from tests.commands import weighbridge
+from tests.commands import weighbridge_here as here
 from weighbridge import bundles, keys
 from weighbridge.config import config_folder as folder_of_config
 from weighbridge.errors import InputError
+from weighbridge.file_tables import FileTables
 from weighbridge.signing import CertificateSigner, KeySigner
 from weighbridge.statements import parse_statement
 from weighbridge_cli.signers import SigningOptions, choose_signer
@@ -167,6 +173,54 @@ def test_a_certificate_signs_with_its_chain(model: Path, tmp_path: Path) -> None
     signer = choose_signer(SigningOptions(key=key, certificate=leaf, chain=(anchor,)))
     assert isinstance(signer, CertificateSigner)
     assert signer.anchor_pem == anchor.read_bytes()
+
+
+@pytest.mark.parametrize("command", ["sign", "publish"])
+def test_an_expired_certificate_is_refused_before_anything_else(
+    model: Path, tmp_path: Path, command: str
+) -> None:
+    """Exit 2, as for any other file that cannot be used; no registry or authority is asked."""
+    key, leaf, anchor = _certificate(tmp_path, days=(-3, -1))
+    rest = ["acme/tiny@1", "--registry", "http://127.0.0.1:1"] if command == "publish" else []
+    signing = ("--key", key, "--certificate", leaf, "--chain", anchor, "--tsa-url", "http://127.0.0.1:1/")
+    done = here(command, model, *rest, *signing)
+    assert done.exit_code == 2
+    assert "the certificate CN=Acme Models has expired: it was valid until" in done.stderr
+    assert "no time stamp can cure this" in done.stderr
+    assert not (model / "model.sig").exists()
+
+
+@pytest.mark.parametrize("command", ["sign", "publish"])
+def test_a_file_with_the_signatures_of_several_people_is_kept(model: Path, key: Path, command: str) -> None:
+    here("sign", model, "--key", key)
+    one = (model / "model.sig").read_bytes()
+    (model / "model.sig").write_bytes(one + b"\n" + one + b"\n")
+    rest = ["acme/tiny@1", "--registry", "http://127.0.0.1:1"] if command == "publish" else []
+    done = here(command, model, *rest, "--key", key)
+    assert done.exit_code == 2
+    assert "holds 2 signatures" in done.stderr
+    assert (model / "model.sig").read_bytes() == one + b"\n" + one + b"\n"
+
+
+def test_reuse_says_what_was_hashed_and_why(model: Path, key: Path) -> None:
+    with mock.patch.object(FileTables, "now", return_value=time.time_ns() + 3600 * 10**9):
+        assert here("sign", model, "--key", key).exit_code == 0
+    (model / "config.json").write_text("{}\n", encoding="utf-8")
+    shutil.copy(model / "model.sig", model.parent / "old.sig")
+    told = here("sign", model, "--key", key, "--reuse", model / "model.sig", "--json").json()
+    assert told["reused"]["files"] == told["files"] - 1
+    assert 0 < told["reused"]["bytes"] < told["size"]
+    assert told["why_hashed"] == "1 changed"
+    shown = here("sign", model, "--key", key, "--reuse", model.parent / "old.sig")
+    assert shown.exit_code == 0, shown.stderr
+    assert re.search(r"reused +6 files, .*, as in .*old.sig", shown.stdout)
+    assert re.search(r"hashed +1 file, 3 B: 1 changed", shown.stdout)
+    (model / "unknown.sig").write_text("x", encoding="ascii")
+    nothing = here("sign", model, "--key", key, "--reuse", model / "unknown.sig", "--ignore", "unknown.sig")
+    assert nothing.exit_code == 0, nothing.stderr
+    assert "reused       0 files" in nothing.stdout
+    assert "not made here" in nothing.stdout
+    assert here("sign", model, "--key", key, "--reuse", "no-such.sig").exit_code == 2
 
 
 def test_a_certificate_of_another_key_is_refused(model: Path, tmp_path: Path, key: Path) -> None:

@@ -15,6 +15,7 @@ from weighbridge_cli.options import (
     model_argument,
     registry_option,
     signing_options,
+    tsa_option,
 )
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
     metavar="SECONDS",
     help="Try again for so long while the registry is away.",
 )
+@tsa_option
 @ignore_option
 @signing_options
 @json_option
@@ -64,6 +66,7 @@ def command(
     locations: tuple[str, ...],
     label: str | None,
     retry_for: float,
+    tsa_url: str | None,
     ignore: tuple[str, ...],
     as_json: bool,
     **signing: Any,
@@ -85,7 +88,7 @@ def command(
     chosen_card: Path | Literal[False] | None = False if no_card else card
     name = ReleaseName.parse(release)
     client = open_registry(registry)
-    signer = choose_signer(SigningOptions.take(signing))
+    signer = choose_signer(SigningOptions.take(signing), tsa_url=tsa_url)
     with terminal.Progress(f"weighing {path.name}") as progress:
         published = publish(
             path,
