@@ -76,7 +76,8 @@ def test_requests_one_after_the_other_are_served_and_the_later_head_is_watched(
             client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
             answer = b""
             while not answer.endswith(b"here"):
-                assert (more := client.recv(1000))
+                more = client.recv(1000)
+                assert more
                 answer += more
             time.sleep(0.5)  # longer than a head may take: an idle connection is kept all the same
         client.sendall(b"GET / HTT")
