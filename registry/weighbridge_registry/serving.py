@@ -3,19 +3,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from typing import Final
+from typing import ClassVar, Final
 
+import h11
 import uvicorn
 from starlette.types import ASGIApp
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from weighbridge.errors import InputError
 
-__all__ = ["serve"]
+__all__ = ["PatientProtocol", "serve"]
 
 _DRAIN_SECONDS: Final = 10
 _CONNECTIONS: Final = 1000
@@ -35,6 +38,7 @@ def serve(app: ASGIApp, host: str, port: int, on_ready: Callable[[str], None] | 
         url = f"http://{shown}:{listening.getsockname()[1]}"
         config = uvicorn.Config(
             app,
+            http=PatientProtocol,
             access_log=False,
             log_config=None,
             server_header=False,
@@ -48,6 +52,45 @@ def serve(app: ASGIApp, host: str, port: int, on_ready: Callable[[str], None] | 
             ws="none",
         )
         _Server(config, url, on_ready).run(sockets=[listening])
+
+
+class PatientProtocol(H11Protocol):
+    """HTTP/1.1 of uvicorn, which waits for ever for the end of a request's head; this does not."""
+
+    head_seconds: ClassVar[float] = 10.0
+    """From the connection, or from the first byte of a later request, to the end of its head."""
+    _watch: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
+        """Begin to wait for a head."""
+        super().connection_made(transport)
+        self._look()
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes; wait on if they do not complete a head."""
+        super().data_received(data)
+        self._look()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Stop waiting."""
+        self._stop()
+        super().connection_lost(exc)
+
+    def _look(self) -> None:
+        if self.conn.their_state is not h11.IDLE:
+            self._stop()
+        elif self._watch is None:
+            self._watch = self.loop.call_later(self.head_seconds, self._give_up)
+
+    def _stop(self) -> None:
+        if self._watch is not None:
+            self._watch.cancel()
+            self._watch = None
+
+    def _give_up(self) -> None:
+        self._watch = None
+        if self.conn.their_state is h11.IDLE and not self.transport.is_closing():
+            self.transport.close()
 
 
 class _Server(uvicorn.Server):

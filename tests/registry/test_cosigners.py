@@ -209,6 +209,8 @@ def test_one_that_hangs_and_one_that_drips_do_not_keep_the_others_waiting(
     assert cosigned_by(cosigners.cosign(LOG.note(100), LOG.prove(100)), KEY.verifier) == {KEY.name}
     assert len(honest.posts) == 2
     assert len(hanging.server.asked) == len(dripping.server.asked) == 1
+    cosigners.cosign(LOG.note(100), LOG.prove(100), everybody=True)
+    assert [one.failures for one in cosigners.states()] == [2, 2, 0]
     told = [one for one in caplog.records if "does not cosign" in one.getMessage()]
     assert len(told) == 2
 
@@ -230,6 +232,42 @@ def test_a_witness_that_comes_back_is_asked_again_by_the_next_refreshing(
     (state,) = cosigners.states()
     assert (state.failures, state.problem) == (2, None)
     assert [one.getMessage().partition(" ")[0] for one in caplog.records].count("the") == 2
+
+
+def test_two_rounds_at_once_take_turns_at_a_witness_and_neither_goes_without(
+    fake: Callable[[Script], Fake], tmp_path: Path
+) -> None:
+    """A batch is published while the refreshing of the tree before is under way."""
+    witness = witness_of(tmp_path / "w", LOG.signer.verifier)
+    slowly = serving(witness)
+
+    def script(handler: Handler, asked: Asked) -> None:
+        time.sleep(0.2)
+        slowly(handler, asked)
+
+    cosigners = cosigners_of((witness.verifier, fake(script).server.url), seconds=20.0)
+    notes: list[bytes] = []
+    threads = [
+        threading.Thread(target=lambda: notes.append(cosigners.cosign(LOG.note(100), LOG.prove(100))))
+        for _ in range(3)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert [cosigned_by(note, witness.verifier) for note in notes] == [{witness.verifier.name}] * 3
+    witness.close()
+
+
+def test_a_tree_that_was_overtaken_is_not_asked_for_and_is_no_failure(
+    fake: Callable[[Script], Fake],
+) -> None:
+    witness = fake(answers(line(200)))
+    cosigners = witness.cosigners()
+    cosigners.cosign(LOG.note(200), LOG.prove(200))
+    assert cosigners.cosign(LOG.note(100), LOG.prove(100)) == LOG.note(100)
+    assert cosigners.states()[0].failures == 0
+    assert len(witness.posts) == 1
 
 
 def test_earlier_cosignatures_stay_until_the_same_witness_gives_a_newer_one(

@@ -13,6 +13,7 @@ whatever crashes here.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import queue
 import threading
@@ -68,13 +69,11 @@ class _Round:
 
 
 class _Witness:
-    """One witness: its address, what is known of it. One round at a time has it."""
+    """One witness: its address, what is known of it. One thread at a time talks to it."""
 
     def __init__(self, witness: tlog.PolicyWitness, seconds: float, clock: Callable[[], float]) -> None:
         self.name = witness.name
         self.verifier = witness.verifier
-        self.busy = threading.Lock()
-        """Held from the moment that a round takes this witness until its thread has ended."""
         self.cosigned = 0
         """The largest size that it has verifiably cosigned; no honest witness tells a smaller one."""
         self.failures = 0
@@ -83,6 +82,23 @@ class _Witness:
         self._transport = Transport(witness.url, timeout=seconds, what="witness")
         self._start = 0
         """The size to begin at: the one that it has cosigned last, as far as is known here."""
+        self._talking = threading.Lock()
+        """Held while a thread talks to it, who alone changes `cosigned` and `_start`."""
+        self._telling = threading.Lock()
+        """Held while `failures` and `problem` change."""
+
+    @contextlib.contextmanager
+    def alone(self, deadline: float) -> Iterator[None]:
+        """Wait until no other thread talks to it, until a moment of the monotonic clock at most.
+
+        Raises `UnavailableError` then: it hangs in an earlier question.
+        """
+        if not self._talking.acquire(timeout=max(0.0, deadline - time.monotonic())):
+            raise UnavailableError("it has not answered an earlier question yet")
+        try:
+            yield
+        finally:
+            self._talking.release()
 
     def ask(self, asked: _Round) -> tlog.NoteSignature | None:
         """Get the cosignature; None if a larger tree has been cosigned in the meantime.
@@ -125,16 +141,18 @@ class _Witness:
 
     def succeed(self) -> None:
         """Take note that it has answered as it should."""
-        if self.problem is not None:
+        with self._telling:
+            before, self.problem = self.problem, None
+        if before is not None:
             _LOG.warning("the witness %s cosigns again", self.name)
-        self.problem = None
 
     def fail(self, why: str) -> None:
         """Take note of what is wrong; the first time it is told."""
-        self.failures += 1
-        if self.problem is None:
+        with self._telling:
+            self.failures += 1
+            before, self.problem = self.problem, why
+        if before is None:
             _LOG.warning("the witness %s does not cosign: %s", self.name, why)
-        self.problem = why
 
     def _cosignature(self, answer: Answer, checkpoint: tlog.SignedCheckpoint) -> tlog.NoteSignature:
         found = tlog.parse_answer(answer.data, checkpoint.note.text, self.verifier)
@@ -163,7 +181,7 @@ class _Witness:
 
 
 class Cosigners:
-    """The witnesses of a log. Several threads may call; none waits for a witness that another has."""
+    """The witnesses of a log. Several threads may call at once."""
 
     def __init__(
         self,
@@ -229,17 +247,14 @@ class Cosigners:
 
         def run(witness: _Witness) -> None:
             try:
-                answers.put((witness, ask(witness)))
+                with witness.alone(deadline):
+                    answers.put((witness, ask(witness)))
             except Exception as error:  # noqa: BLE001 - the thread's edge: the round must not wait for it
                 answers.put((witness, error))
-            finally:
-                witness.busy.release()
 
-        waiting: set[_Witness] = set()
-        for witness in chosen:
-            if witness.busy.acquire(blocking=False):  # one that hangs in an earlier round is left alone
-                waiting.add(witness)
-                threading.Thread(target=run, args=[witness], name="weighbridge-cosigner", daemon=True).start()
+        waiting = set(chosen)
+        for witness in waiting:
+            threading.Thread(target=run, args=[witness], name="weighbridge-cosigner", daemon=True).start()
         while waiting:
             try:
                 witness, answer = answers.get(timeout=max(0.0, deadline - time.monotonic()))
