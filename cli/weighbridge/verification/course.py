@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Unpack
 
-from weighbridge.errors import NotVerifiedError, UndecidedError
+from weighbridge.errors import NotVerifiedError, SignerError, StatementError, UndecidedError
 from weighbridge.hub import HubName, located, snapshot_at
 from weighbridge.identities import lasting_id, signer_id
 from weighbridge.verdict import STEPS, Result, Verdict
@@ -22,8 +22,9 @@ from .advice import next_commands, summary
 from .case import Case
 from .evidence import Evidence, Spoilt, gather, gather_remote
 from .manifests import judge_files, judge_statement
+from .ownership import read_ownership
 from .recorded import judge_recorded
-from .releases import Releases
+from .releases import FoundRelease, Releases
 from .request import Options, Request
 from .signatures import Authenticator, Candidate, Reading, read_found
 from .signers import judge_signer
@@ -211,6 +212,19 @@ def _conclude(case: Case) -> Verdict:
     return replace(verdict, summary=summary(case, verdict), next_commands=next_commands(case, verdict))
 
 
+def _epoch(case: Case, found: FoundRelease) -> int:
+    """Tell in which epoch of its namespace a release was made, as far as the record proves it."""
+    entries = case.reading.entries
+    try:
+        owners = read_ownership(
+            found.document.namespace, entries, lambda entry: case.authenticator(entry.bundle)
+        ).get(found.entry.origin)
+    except (SignerError, StatementError):
+        return 1
+    in_force = owners.at(found.entry.index) if owners is not None else None
+    return in_force.epoch if in_force is not None else 1
+
+
 def _remember(case: Case) -> None:
     """Remember after a good verdict what would make a later one suspicious: signers, recorded models.
 
@@ -221,9 +235,17 @@ def _remember(case: Case) -> None:
         return
     origin, document = found.entry.origin, found.document
     digests = {case.root_sha256, document.model.model_digest.removeprefix("sha256:")} - {None}
-    known = memory.signers(origin, document.namespace)
-    signers = known | {signer_id(signer), lasting_id(signer)}
-    memory.remember_signers(origin, document.namespace, signers, index=found.entry.index)
+    known, epoch = memory.namespace(origin, document.namespace), _epoch(case, found)
+    if known is None or known.epoch <= epoch:  # a release of an earlier epoch teaches nothing about this
+        before = known.signers if known is not None and known.epoch == epoch else frozenset()
+        memory.remember_signers(
+            origin,
+            document.namespace,
+            before | {signer_id(signer), lasting_id(signer)},
+            epoch=epoch,
+            index=found.entry.index,
+            accept_epoch=case.request.accept_owners or case.request.wanted is not None,
+        )
     memory.remember_logged(
         origin,
         [each for each in digests if each is not None],

@@ -84,6 +84,8 @@ class Options(TypedDict, total=False):
     """Let files pass that nobody signed; a warning."""
     allow_subset: bool
     """Accept that signed files are missing; a warning, and the conclusion is `subset`."""
+    accept_owners: bool
+    """With `release`: accept owners to whom the log's operator has given the namespace; a warning."""
     all_digests: bool
     """With `release`: recompute every digest that the release holds, not only SHA-256."""
     copy_to: str | os.PathLike[str] | None
@@ -153,6 +155,7 @@ class Request:
     ignore: tuple[str, ...]
     ignore_unsigned_files: bool
     allow_subset: bool
+    accept_owners: bool
     all_digests: bool
     remote: bool
     copy_to: Path | None
@@ -199,6 +202,7 @@ class Request:
             ignore=tuple(options.get("ignore", ())),
             ignore_unsigned_files=options.get("ignore_unsigned_files", False),
             allow_subset=options.get("allow_subset", False),
+            accept_owners=options.get("accept_owners", False),
             all_digests=all_digests,
             remote=options.get("remote", False),
             copy_to=_path(options.get("copy_to")),

@@ -242,8 +242,9 @@ def _introduced(entries: Iterable[Entry]) -> dict[str, bytes]:
         texts: list[object] = []
         if entry.kind == "signer":
             texts = [entry.statement.predicate.get("public_key")]
-        elif entry.kind == "namespace":
+        elif entry.kind in ("namespace", "operator"):
             texts = [owner.get("public_key") for owner in _owners(entry)]
+            texts.append(_decision(entry).get("operator_key"))
         for text in texts:
             if isinstance(text, str):
                 pem = text.rstrip("\n").encode(errors="replace") + b"\n"
@@ -256,7 +257,7 @@ def _introduced_anchors(entries: Iterable[Entry]) -> list[bytes]:
     pems = {
         anchor.encode(errors="replace"): None
         for entry in entries
-        if entry.kind == "namespace" and entry.proved
+        if entry.kind in ("namespace", "operator") and entry.proved
         for owner in _owners(entry)
         if isinstance(anchor := owner.get("anchor"), str)
     }
@@ -264,8 +265,14 @@ def _introduced_anchors(entries: Iterable[Entry]) -> list[bytes]:
 
 
 def _owners(entry: Entry) -> list[dict[str, object]]:
-    owners = entry.statement.predicate.get("owners")
+    owners = entry.statement.predicate.get("owners") or _decision(entry).get("owners")
     return [owner for owner in owners if isinstance(owner, dict)] if isinstance(owners, list) else []
+
+
+def _decision(entry: Entry) -> dict[str, object]:
+    """Return the decision of an operator's statement, whatever it holds; empty for other kinds."""
+    decision = entry.statement.predicate.get("decision") if entry.kind == "operator" else None
+    return decision if isinstance(decision, dict) else {}
 
 
 def _type(bundle: Bundle) -> str:

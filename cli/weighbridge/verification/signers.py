@@ -74,10 +74,33 @@ def _by_owner(case: Case, release: WantedRelease) -> bool:
             if recorded := _recorded_after(case, candidate, identity, origin, index):
                 late = f" (one by {describe(identity)} was recorded at entry {recorded}, after the release)"
                 continue
+            cautions, refusal = _epoch(case, ownerships[origin], index)
+            if refusal is not None:
+                return case.put_error(4, refusal)
             case.owner_entries = tuple(each for each in claims if each.proved and each.origin == origin)
             who = f"{describe(identity)}, an owner of {release.namespace} as recorded in {origin}"
-            return _choose(case, candidate, identity, who)
+            return _choose(case, candidate, identity, who, cautions)
     return _refuse(case, f"by an owner of {release.namespace}, as recorded{late}")
+
+
+def _epoch(case: Case, ownership: Ownership, index: int) -> tuple[list[str], SignerError | None]:
+    """Compare the epoch of the owners in force with what this client knows: cautions, or a refusal.
+
+    A release of an earlier epoch than the one remembered is judged by the owners of its own time.
+    """
+    owners = ownership.at(index)
+    if owners is None or owners.begun is None:
+        return [], None
+    origin, namespace = ownership.origin, ownership.namespace
+    told = f"{namespace} was given to other owners by the operator of {origin} at entry {owners.begun}"
+    remembered = case.request.memory.namespace(origin, namespace)
+    if remembered is None or remembered.epoch >= owners.epoch or case.request.accept_owners:
+        return [told], None
+    return [], SignerError(
+        f"{told}; this computer knew it with its former owners.",
+        hint="Ask the publisher that you knew, on another way. If the change is right: --accept-owners.",
+        evidence={"remembered_epoch": remembered.epoch, "epoch": owners.epoch, "entry": owners.begun},
+    )
 
 
 def _choose(case: Case, candidate: Candidate, identity: Identity, who: str, more: Sequence[str] = ()) -> bool:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import click
 
@@ -21,6 +22,11 @@ from weighbridge_cli.options import EXISTING, INSTALL_REGISTRY, read_small_file
 )
 @click.option("--database-url", metavar="U", help="PostgreSQL, postgresql+psycopg://… (else: SQLite in DIR).")
 @click.option("--storage", metavar="U", help="Bucket for log and files, s3://BUCKET/PREFIX (else: in DIR).")
+@click.option(
+    "--admission",
+    type=click.Choice(["open", "restricted"]),
+    help="Who may claim a namespace, at the first start only: anybody (else), or by weighbridge log allow.",
+)
 @click.option("--origin", metavar="O", help="Name of the log, at the first start only (else: random).")
 @click.option(
     "--trust-config",
@@ -60,6 +66,7 @@ def command(
     port: int,
     database_url: str | None,
     storage: str | None,
+    admission: Literal["open", "restricted"] | None,
     origin: str | None,
     trust_configs: tuple[Path, ...],
     base_url: str,
@@ -86,6 +93,7 @@ def command(
         database_url=database_url,
         storage=storage,
         origin=origin,
+        admission=admission,
         trust_configs=tuple(_trust_config(path) for path in trust_configs),
         base_url=base_url.rstrip("/"),
         witness_policy=read_small_file(witness_policy) if witness_policy is not None else None,

@@ -88,6 +88,11 @@ _VKEY = re.compile(r"[^+\s]+\+[0-9a-f]{8}\+[A-Za-z0-9+/]+=*")
     metavar="DIR",
     help="Write the very bytes that were verified into this new folder.",
 )
+@click.option(
+    "--accept-owners",
+    is_flag=True,
+    help="With --release: accept the owners to whom the log's operator gave the namespace.",
+)
 @click.option("--remote", is_flag=True, help="Ask the hub what it holds, before anything is downloaded.")
 @click.option("--all-cached", is_flag=True, help="Check every model in the hub's cache, in one table.")
 @click.option("--offline", is_flag=True, help="Promise no network: refuses --registry and --remote.")
@@ -178,6 +183,7 @@ def _options(given: dict[str, Any], progress: Progress) -> Options:
         ignore=given["ignore"],
         ignore_unsigned_files=given["ignore_unsigned_files"],
         allow_subset=given["allow_subset"],
+        accept_owners=given["accept_owners"],
         all_digests=given["all_digests"],
         remote=given["remote"],
         copy_to=given["copy_to"],
