@@ -78,6 +78,8 @@ class Report:
     checks: tuple[Check, ...]
     withheld: int = 0
     word_from: int | None = None
+    predecessor: dict[str, Any] | None = None
+    """The log that this one continues, as its genesis commits to it."""
 
     @property
     def ok(self) -> bool:
@@ -100,6 +102,7 @@ class Report:
             "state_digest": f"sha256:{self.state_digest}",
             "withheld": self.withheld,
             "word_from": self.word_from,
+            "predecessor": self.predecessor,
             "checks": [
                 {
                     "name": one.name,
@@ -240,6 +243,7 @@ class _Run:
             tuple(self._checks),
             self._withheld,
             self._word_from,
+            (SqlState(self._fresh).get("log/genesis") or {}).get("predecessor"),
         )
 
     def compare(self, connection: Connection) -> None:

@@ -246,8 +246,6 @@ class Reading:
         self.complete = True
         self.looked_at = 0
         self.withheld = 0
-        self.word_from: int | None = None
-        self._owed: dict[str, int] = {}
         self._source = source
         self._fault = fault
 

@@ -4,26 +4,29 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import filelock
 from sqlalchemy import Connection, insert, select
+from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import col
 
 from weighbridge import keys, statements, tlog
-from weighbridge.errors import ConfigurationError, InputError, WeighbridgeError
+from weighbridge.errors import ConfigurationError, InputError, NoteError, WeighbridgeError
 from weighbridge.leaves import encode_leaf, parse_leaf
 from weighbridge.signing import KeySigner
-from weighbridge_schemas.operator import Genesis, Operator
+from weighbridge_schemas.operator import Genesis, Operator, Predecessor
 
 from .attachments import Attachments
 from .authentication import Authentication
 from .log.cosigners import Cosigners, Refresher, read_witness_policy
 from .log.keys import RegistryKeys, open_keys
+from .log.places import Place, check_place
 from .log.sequencer import Placed, Sequencer, decide
 from .log.writing import Log
 from .queries import Queries
@@ -56,7 +59,9 @@ class Service:
     sequencer: Sequencer
     cosigners: Cosigners | None
     _refresher: Refresher | None
+    _place: Place
     _lock: filelock.BaseFileLock
+    _closed: threading.Event = field(default_factory=threading.Event)
 
     @property
     def origin(self) -> str:
@@ -101,6 +106,12 @@ class Service:
         if self._refresher is not None:
             self._refresher.close()
         self.sequencer.close()
+        if not self._closed.is_set():
+            self._closed.set()
+            try:
+                self._place.mark()
+            except (SQLAlchemyError, OSError, WeighbridgeError) as error:
+                _LOG.warning("the place could not be marked, which the next start bears: %s", error)
         self.database.close()
         self.folder.close()
         self._lock.release()
@@ -135,6 +146,8 @@ def open_service(settings: Settings, hook: Callable[[str], None] | None = None) 
             authentication.trust()  # a configuration that cannot be read must not wait for its first signer
         verifier = registry_keys.log.verifier
         policy, cosigners = _cosigners(settings, verifier)
+        place = Place(folder, database)
+        check_place(place, folder, database, verifier, settings.saw_checkpoints)
         log = Log(database, folder.log, registry_keys.log, hook, cosigners)
         replay = Replay(folder, authentication)
         log.heal(replay)
@@ -143,6 +156,7 @@ def open_service(settings: Settings, hook: Callable[[str], None] | None = None) 
         if log.size() == 0:
             _begin(log, folder, registry_keys, settings, replay)
         _check_admission(database, settings)
+        _check_predecessor(database, settings)
         queries = Queries(database, folder, verifier, settings.base_url, policy)
         for sha256 in sweep(database, folder):
             _LOG.warning("the withheld bundle %s is kept, unserved, until its account is written", sha256)
@@ -160,6 +174,7 @@ def open_service(settings: Settings, hook: Callable[[str], None] | None = None) 
             sequencer,
             cosigners,
             refresher,
+            place,
             lock,
         )
     except BaseException:
@@ -242,6 +257,7 @@ def _begin(
             log_key=registry_keys.log.verifier.vkey,
             operator_key=keys.public_pem(operator.public_key()).decode(),
             admission=settings.admission or "open",
+            predecessor=predecessor_of(settings.successor_of, log.origin),
         ),
         logs=(log.origin,),
         previous=None,
@@ -253,6 +269,39 @@ def _begin(
     candidate = read_candidate(bundle)
     folder.bundles.put(candidate.bundle.sha256, bundle)
     log.append(0, [encode_leaf(candidate.bundle.sha256, int(time.time()))], replay)
+
+
+def predecessor_of(note: bytes | None, origin: str) -> Predecessor | None:
+    """Return what a successor's genesis says of the log before it, from that log's last checkpoint.
+
+    Its signature is the caller's to check. Raises `ConfigurationError` for what is no checkpoint, or is of
+    a log with the same name: a successor is another log.
+    """
+    if note is None:
+        return None
+    try:
+        last = tlog.parse_checkpoint_text(tlog.split_note(note)[0])
+    except NoteError as error:
+        raise ConfigurationError(
+            f"--successor-of is no checkpoint: {error.message}", hint="give the old log's last checkpoint"
+        ) from error
+    if last.origin == origin:
+        raise ConfigurationError(
+            f"the log {origin} cannot follow itself",
+            hint="give the successor a name of its own with --origin, and another data folder",
+        )
+    return Predecessor(origin=last.origin, size=last.size, root=f"sha256:{last.root.hex()}")
+
+
+def _check_predecessor(database: Database, settings: Settings) -> None:
+    with database.read() as connection:
+        genesis = required(SqlState(connection), "log/genesis")
+    wanted = predecessor_of(settings.successor_of, genesis["origin"])
+    if wanted is not None and genesis.get("predecessor") != wanted.to_json():
+        raise ConfigurationError(
+            "this log's genesis entry says something else of the log before it; it cannot change",
+            hint="leave --successor-of out, or start a new registry with another --data",
+        )
 
 
 def _check_admission(database: Database, settings: Settings) -> None:

@@ -61,6 +61,8 @@ class Settings:
     see, without a trailing slash; empty makes addresses relative. `witness_policy` is a C2SP tlog-policy
     file: its witnesses that have an address are asked to cosign each checkpoint, for at most
     `witness_seconds` before it is published, and again every `witness_refresh_seconds`.
+    `saw_checkpoints` are checkpoints or receipts of this log that others kept; `successor_of` is the last
+    checkpoint of the log that this one continues, read at the first start only.
     """
 
     data: Path
@@ -76,6 +78,8 @@ class Settings:
     witness_policy: bytes | None = None
     witness_seconds: float = 2.0
     witness_refresh_seconds: float = 60.0
+    saw_checkpoints: tuple[bytes, ...] = ()
+    successor_of: bytes | None = None
     limits: Limits = field(default_factory=Limits)
 
     @property

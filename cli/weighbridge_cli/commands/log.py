@@ -221,6 +221,9 @@ def fsck(
                 ("state", f"sha256:{report.state_digest}"),
             ]
         )
+        if report.predecessor:
+            old = report.predecessor
+            terminal.put(f"continues {old['origin']}, {old['size']:,} entries, root {old['root']}")
         if report.withheld:
             terminal.put(
                 f"withheld: {report.withheld:,}, each by a logged decision; what the log says from entry "

@@ -27,6 +27,20 @@ from weighbridge_cli.options import EXISTING, INSTALL_REGISTRY, read_small_file
     type=click.Choice(["open", "restricted"]),
     help="Who may claim a namespace, at the first start only: anybody (else), or by weighbridge log allow.",
 )
+@click.option(
+    "--saw-checkpoint",
+    "saw",
+    multiple=True,
+    metavar="FILE|URL",
+    help="A checkpoint or receipt of this log that somebody else kept, or a mirror's address: after a "
+    "restore, to show that nothing is missing. May be given again.",
+)
+@click.option(
+    "--successor-of",
+    type=EXISTING,
+    metavar="FILE",
+    help="Last checkpoint of the log that this one continues, at the first start only.",
+)
 @click.option("--origin", metavar="O", help="Name of the log, at the first start only (else: random).")
 @click.option(
     "--trust-config",
@@ -67,6 +81,8 @@ def command(
     database_url: str | None,
     storage: str | None,
     admission: Literal["open", "restricted"] | None,
+    saw: tuple[str, ...],
+    successor_of: Path | None,
     origin: str | None,
     trust_configs: tuple[Path, ...],
     base_url: str,
@@ -94,6 +110,8 @@ def command(
         storage=storage,
         origin=origin,
         admission=admission,
+        saw_checkpoints=tuple(_seen(each) for each in saw),
+        successor_of=_last_checkpoint(successor_of) if successor_of is not None else None,
         trust_configs=tuple(_trust_config(path) for path in trust_configs),
         base_url=base_url.rstrip("/"),
         witness_policy=read_small_file(witness_policy) if witness_policy is not None else None,
@@ -106,6 +124,33 @@ def command(
         click.echo(f"data in {settings.data}; stop with Ctrl-C", err=True)
 
     serve(create_app(settings), host, port, on_ready=ready)
+
+
+def _seen(place: str) -> bytes:
+    """Read what somebody else kept: a file, or the checkpoint that a mirror shows now."""
+    if not place.startswith(("http://", "https://")):
+        return read_small_file(Path(place))
+    from weighbridge.client import RegistryClient
+
+    return RegistryClient(place.removesuffix("/checkpoint")).checkpoint()
+
+
+def _last_checkpoint(path: Path) -> bytes:
+    """Read the old log's last checkpoint, which must be signed by the key that is trusted for it."""
+    from weighbridge.errors import InputError
+    from weighbridge.tlog import parse_checkpoint, parse_checkpoint_text, split_note
+    from weighbridge_cli.registries import trust_store
+
+    note = read_small_file(path)
+    origin = parse_checkpoint_text(split_note(note)[0]).origin
+    pinned = trust_store().find(origin)
+    if pinned is None:
+        raise InputError(
+            f"the key of the old log {origin} is not trusted here, so its checkpoint proves nothing",
+            hint="weighbridge log trust add VKEY, then start again",
+        )
+    parse_checkpoint(note, [pinned.vkey])
+    return note
 
 
 def _trust_config(path: Path) -> bytes:

@@ -52,6 +52,7 @@ def log(reader: Reader, policy: tlog.WitnessPolicy | None = None) -> LogDocument
         ),
         quorum=_quorum(checkpoint.note, policy),
         admission=genesis["admission"],
+        predecessor=genesis.get("predecessor"),
     )
 
 

@@ -11,7 +11,7 @@ Facts are `key → JSON value`:
 | key | value |
 |---|---|
 | `log/head` | `{size, received}`: entries applied, the largest `received` so far |
-| `log/genesis` | `{origin, vkey, admission, statement}` |
+| `log/genesis` | `{origin, vkey, admission, statement}`, with `predecessor` of a successor |
 | `log/operator` | `{signer, statement}`: the operator, and its newest statement |
 | `log/allowed` | `{folded namespace: [owner, …]}` of a restricted log |
 | `bundle/<SHA-256>` | `{index, kind, namespace, release, effect}`: `effect` is the digest of what it wrote |

@@ -11,7 +11,7 @@ from weighbridge_schemas.operator import AllowList, Genesis, Operator, Reassign,
 
 from . import signers
 from .change import Change, owner_values
-from .facts import required
+from .facts import Fact, required
 from .withheld import is_withheld, withheld_key
 
 __all__ = ["decide"]
@@ -132,13 +132,13 @@ def _reassign(change: Change, decision: Reassign) -> None:
 
 
 def _begin(change: Change, genesis: Genesis) -> None:
-    change.put(
-        "log/genesis",
-        {
-            "origin": genesis.origin,
-            "vkey": genesis.log_key,
-            "admission": genesis.admission,
-            "statement": change.candidate.digest,
-        },
-    )
+    facts: dict[str, Fact] = {
+        "origin": genesis.origin,
+        "vkey": genesis.log_key,
+        "admission": genesis.admission,
+        "statement": change.candidate.digest,
+    }
+    if genesis.predecessor is not None:
+        facts["predecessor"] = genesis.predecessor.to_json()
+    change.put("log/genesis", facts)
     change.put(f"key/{signers.hint_of(genesis.operator_key)}", genesis.operator_key)

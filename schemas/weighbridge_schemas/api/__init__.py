@@ -10,7 +10,7 @@ opaque `cursor`: pass `next` to get on, null means the end.
 from __future__ import annotations
 
 from .events import Event, EventList, Problem, WithheldDocument
-from .logs import EntryDocument, LogDocument, StatementDocument, WitnessDocument
+from .logs import EntryDocument, LogDocument, PredecessorDocument, StatementDocument, WitnessDocument
 from .lookups import DigestAnswer, DigestMatch, DigestsAnswer, DigestsQuery, MatchKind
 from .parts import AsOf, EntryRef, SignerSummary, StatementSubject
 from .releases import (
@@ -51,6 +51,7 @@ __all__ = [
     "NamespaceDocument",
     "Openness",
     "ParentEdge",
+    "PredecessorDocument",
     "Problem",
     "ProvenanceDocument",
     "RecordLineDocument",

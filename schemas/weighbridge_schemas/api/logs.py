@@ -9,7 +9,7 @@ from weighbridge_schemas.base import Count, Digest, Document, Flag, Hex256, Kind
 
 from .parts import Address, AsOf, Base64, SignerSummary, StatementSubject
 
-__all__ = ["EntryDocument", "LogDocument", "StatementDocument", "WitnessDocument"]
+__all__ = ["EntryDocument", "LogDocument", "PredecessorDocument", "StatementDocument", "WitnessDocument"]
 
 
 class WitnessDocument(Document):
@@ -21,6 +21,17 @@ class WitnessDocument(Document):
     """Its verifier key, as this registry knows it."""
     time: Count
     """Time of its latest cosignature, Unix seconds."""
+
+
+class PredecessorDocument(Document):
+    """The log that a successor continues, as it ended."""
+
+    origin: Origin
+    """Origin of the old log."""
+    size: Count
+    """Its last size."""
+    root: Digest
+    """Its root at that size."""
 
 
 class LogDocument(Document):
@@ -44,6 +55,8 @@ class LogDocument(Document):
     """Whether they are enough for this registry's own witness policy; null if it asks for none."""
     admission: Literal["open", "restricted"]
     """Who may claim a namespace."""
+    predecessor: PredecessorDocument | None = None
+    """The log that this one continues, if it is a successor."""
     read_only: Flag = False
     """True if it takes no statements now."""
 
