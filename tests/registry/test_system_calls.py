@@ -167,6 +167,13 @@ def victim(tmp_path: Path) -> Iterator[Victim]:
     one.end()
 
 
+def places(count: int) -> list[int]:
+    """Every call, or a dozen of them spread from the first to the last where there are more."""
+    return (
+        sorted({1 + (count - 1) * step // 11 for step in range(12)}) if count > 12 else [*range(1, count + 1)]
+    )
+
+
 def failed(victim: Victim, injection: Injection) -> dict[str, Any]:
     with Strace(victim, "-e", f"trace={injection.call}", "-e", injection.option()):
         return victim.ask("append")
@@ -182,7 +189,7 @@ SHORT = [
     Injection("rename", "EIO", 1),
     Injection("rename", "EIO", 3),
     Injection("openat", "EMFILE", 2),
-    Injection("unlink", "EIO", 1),
+    Injection("close", "EIO", 2),
 ]
 
 
@@ -201,20 +208,13 @@ def test_an_append_whose_disk_fails_once_is_refused_or_done_and_the_next_one_goe
 @pytest.mark.faults
 def test_every_system_call_of_an_append_may_fail_and_the_process_be_killed_after_it(tmp_path: Path) -> None:
     """Each call of one append fails once, or from then on; the process is killed, and starts again."""
-    victim = Victim.start(tmp_path / "data")
-    counts = calls_of_an_append(victim, tmp_path)
-    assert {"write", "fsync", "rename", "openat", "unlink"} <= set(counts), counts
-    injections = [
-        Injection(call, error, number, forever)
-        for call, count in sorted(counts.items())
-        for error in ERRORS[call]
-        for number in range(1, min(count, 30) + 1)
-        for forever in (False, True)
-    ]
     acknowledged: dict[int, str] = {}
     signed: set[str] = set()
+    victim = Victim.start(tmp_path / "data")
     try:
-        for injection in injections:
+        counts = calls_of_an_append(victim, tmp_path)
+        assert {"write", "fsync", "rename", "openat", "pwrite64"} <= set(counts), counts
+        for injection in injections(counts):
             failed(victim, injection)
             victim.end()
             acknowledged |= victim.acknowledged
@@ -226,3 +226,12 @@ def test_every_system_call_of_an_append_may_fail_and_the_process_be_killed_after
             victim.check()
     finally:
         victim.end()
+
+
+def injections(counts: Counter[str]) -> Iterator[Injection]:
+    """One call at a time, with each error that it may have, once or from then on."""
+    for call, count in sorted(counts.items()):
+        for error in ERRORS[call]:
+            for number in places(count):
+                yield Injection(call, error, number)
+                yield Injection(call, error, number, forever=True)
