@@ -11,6 +11,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 from collections import Counter
@@ -52,30 +53,31 @@ class Victim:
     """The process whose calls fail, and what it has promised."""
 
     data: Path
-    process: subprocess.Popen[str]
-    vkey: str
+    process: subprocess.Popen[bytes]
+    wire: socket.socket
+    vkey: str = ""
     acknowledged: dict[int, str] = field(default_factory=dict)
     signed: set[str] = field(default_factory=set)
 
     @classmethod
     def start(cls, data: Path) -> Victim:
         path = os.pathsep.join(str(_ROOT / name) for name in _PACKAGES)
-        process = subprocess.Popen(
-            [sys.executable, "-m", "tests.registry.appending", str(data)],
-            env=os.environ | {"PYTHONPATH": path},
-            cwd=_ROOT,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        victim = cls(data, process, "")
+        ours, theirs = socket.socketpair()
+        with theirs:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "tests.registry.appending", str(data), str(theirs.fileno())],
+                env=os.environ | {"PYTHONPATH": path},
+                cwd=_ROOT,
+                stdin=subprocess.DEVNULL,
+                pass_fds=[theirs.fileno()],
+            )
+        ours.settimeout(100)
+        victim = cls(data, process, ours)
         victim.vkey = victim._answer()["vkey"]
         return victim
 
     def ask(self, what: str) -> dict[str, Any]:
-        assert self.process.stdin is not None
-        self.process.stdin.write(f"{what}\n")
-        self.process.stdin.flush()
+        self.wire.sendall(f"{what}\n".encode())
         answer = self._answer()
         self.signed |= set(answer["signed"])
         if "index" in answer:
@@ -83,18 +85,18 @@ class Victim:
         return answer
 
     def _answer(self) -> dict[str, Any]:
-        assert self.process.stdout is not None
-        line = self.process.stdout.readline()
-        assert line, f"the writer ended with {self.process.wait(30)}"
+        line = b""
+        while not line.endswith(b"\n"):
+            part = self.wire.recv(1 << 16)
+            assert part, f"the writer ended with {self.process.wait(30)}"
+            line += part
         answer: dict[str, Any] = json.loads(line)
         return answer
 
     def end(self) -> None:
         self.process.kill()
         self.process.wait(30)
-        for stream in (self.process.stdin, self.process.stdout):
-            if stream is not None:
-                stream.close()
+        self.wire.close()
 
     def check(self) -> None:
         """What was acknowledged is in the log, and everything signed is the beginning of one tree."""
