@@ -1,17 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """A registry's writer in a process of its own, told what to do line by line, for `strace` to interfere with.
 
-    python -m tests.registry.appending DATA
+    python -m tests.registry.appending DATA SOCKET
 
-It takes `append` and `reopen` on stdin and answers each with one line of JSON. `signed` in an answer are
+It takes `append` and `reopen` from a socket, given by its number, and answers each with one line of JSON: a
+socket, since no read or write that may fail is one of ours then. `signed` in an answer are
 the checkpoints that this process has signed so far, shown to anybody or not.
 """
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
+import socket
 import sys
 import time
 from pathlib import Path
@@ -53,18 +54,10 @@ class Writer:
         return {"size": self.service.queries.log().size}
 
 
-def say(answer: dict[str, Any]) -> None:
-    """Answer, though this very write may be the one that fails."""
-    data = json.dumps(answer).encode() + b"\n"
-    for _ in range(100):
-        with contextlib.suppress(OSError):
-            data = data[os.write(1, data) :]
-        if not data:
-            return
-    raise AssertionError("stdout cannot be written")
+def main(data: Path, wire: socket.socket) -> None:
+    def say(answer: dict[str, Any]) -> None:
+        wire.sendall(json.dumps(answer).encode() + b"\n")
 
-
-def main(data: Path) -> None:
     sign = tlog.sign_checkpoint
     signed: list[str] = []
 
@@ -76,10 +69,10 @@ def main(data: Path) -> None:
     tlog.sign_checkpoint = recorded
     writer = Writer(data)
     say({"ready": os.getpid(), "vkey": writer.service.keys.log.verifier.vkey})
-    for line in sys.stdin:
-        answer = writer.append() if line == "append\n" else writer.reopen()
+    while line := wire.recv(100):
+        answer = writer.append() if line == b"append\n" else writer.reopen()
         say(answer | {"signed": signed})
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), socket.socket(fileno=int(sys.argv[2])))

@@ -11,6 +11,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 from collections import Counter
@@ -52,30 +53,31 @@ class Victim:
     """The process whose calls fail, and what it has promised."""
 
     data: Path
-    process: subprocess.Popen[str]
-    vkey: str
+    process: subprocess.Popen[bytes]
+    wire: socket.socket
+    vkey: str = ""
     acknowledged: dict[int, str] = field(default_factory=dict)
     signed: set[str] = field(default_factory=set)
 
     @classmethod
     def start(cls, data: Path) -> Victim:
         path = os.pathsep.join(str(_ROOT / name) for name in _PACKAGES)
-        process = subprocess.Popen(
-            [sys.executable, "-m", "tests.registry.appending", str(data)],
-            env=os.environ | {"PYTHONPATH": path},
-            cwd=_ROOT,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        victim = cls(data, process, "")
+        ours, theirs = socket.socketpair()
+        with theirs:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "tests.registry.appending", str(data), str(theirs.fileno())],
+                env=os.environ | {"PYTHONPATH": path},
+                cwd=_ROOT,
+                stdin=subprocess.DEVNULL,
+                pass_fds=[theirs.fileno()],
+            )
+        ours.settimeout(100)
+        victim = cls(data, process, ours)
         victim.vkey = victim._answer()["vkey"]
         return victim
 
     def ask(self, what: str) -> dict[str, Any]:
-        assert self.process.stdin is not None
-        self.process.stdin.write(f"{what}\n")
-        self.process.stdin.flush()
+        self.wire.sendall(f"{what}\n".encode())
         answer = self._answer()
         self.signed |= set(answer["signed"])
         if "index" in answer:
@@ -83,18 +85,18 @@ class Victim:
         return answer
 
     def _answer(self) -> dict[str, Any]:
-        assert self.process.stdout is not None
-        line = self.process.stdout.readline()
-        assert line, f"the writer ended with {self.process.wait(30)}"
+        line = b""
+        while not line.endswith(b"\n"):
+            part = self.wire.recv(1 << 16)
+            assert part, f"the writer ended with {self.process.wait(30)}"
+            line += part
         answer: dict[str, Any] = json.loads(line)
         return answer
 
     def end(self) -> None:
         self.process.kill()
         self.process.wait(30)
-        for stream in (self.process.stdin, self.process.stdout):
-            if stream is not None:
-                stream.close()
+        self.wire.close()
 
     def check(self) -> None:
         """What was acknowledged is in the log, and everything signed is the beginning of one tree."""
@@ -167,6 +169,13 @@ def victim(tmp_path: Path) -> Iterator[Victim]:
     one.end()
 
 
+def places(count: int) -> list[int]:
+    """Every call, or a dozen of them spread from the first to the last where there are more."""
+    return (
+        sorted({1 + (count - 1) * step // 11 for step in range(12)}) if count > 12 else [*range(1, count + 1)]
+    )
+
+
 def failed(victim: Victim, injection: Injection) -> dict[str, Any]:
     with Strace(victim, "-e", f"trace={injection.call}", "-e", injection.option()):
         return victim.ask("append")
@@ -182,7 +191,7 @@ SHORT = [
     Injection("rename", "EIO", 1),
     Injection("rename", "EIO", 3),
     Injection("openat", "EMFILE", 2),
-    Injection("unlink", "EIO", 1),
+    Injection("close", "EIO", 2),
 ]
 
 
@@ -201,20 +210,13 @@ def test_an_append_whose_disk_fails_once_is_refused_or_done_and_the_next_one_goe
 @pytest.mark.faults
 def test_every_system_call_of_an_append_may_fail_and_the_process_be_killed_after_it(tmp_path: Path) -> None:
     """Each call of one append fails once, or from then on; the process is killed, and starts again."""
-    victim = Victim.start(tmp_path / "data")
-    counts = calls_of_an_append(victim, tmp_path)
-    assert {"write", "fsync", "rename", "openat", "unlink"} <= set(counts), counts
-    injections = [
-        Injection(call, error, number, forever)
-        for call, count in sorted(counts.items())
-        for error in ERRORS[call]
-        for number in range(1, min(count, 30) + 1)
-        for forever in (False, True)
-    ]
     acknowledged: dict[int, str] = {}
     signed: set[str] = set()
+    victim = Victim.start(tmp_path / "data")
     try:
-        for injection in injections:
+        counts = calls_of_an_append(victim, tmp_path)
+        assert {"write", "fsync", "rename", "openat", "pwrite64"} <= set(counts), counts
+        for injection in injections(counts):
             failed(victim, injection)
             victim.end()
             acknowledged |= victim.acknowledged
@@ -226,3 +228,12 @@ def test_every_system_call_of_an_append_may_fail_and_the_process_be_killed_after
             victim.check()
     finally:
         victim.end()
+
+
+def injections(counts: Counter[str]) -> Iterator[Injection]:
+    """One call at a time, with each error that it may have, once or from then on."""
+    for call, count in sorted(counts.items()):
+        for error in ERRORS[call]:
+            for number in places(count):
+                yield Injection(call, error, number)
+                yield Injection(call, error, number, forever=True)
