@@ -75,14 +75,12 @@ class FolderObjects:
     def put(self, objects: Mapping[str, bytes]) -> None:
         """Store immutable objects (`Objects.put`)."""
         with _told("written"):
-            files, folders = {}, set()
+            files = {}
             for name, data in objects.items():
                 path = self.path(name)
                 if not self._stands(name, path, data):
                     files[path] = data
-                folders.add(path.parent)
-            self._write(files)
-            self._each(_sync_folder, folders)
+            self._write(files, {self.path(name).parent for name in objects})
 
     def versioned(self) -> Versioned | None:
         """Return the checkpoint (`Objects.versioned`)."""
@@ -99,8 +97,7 @@ class FolderObjects:
             now = self.versioned()
             if (now.version if now is not None else None) != seen:
                 return None
-            self._write({path: data})
-            _sync_folder(path.parent)
+            self._write({path: data}, {path.parent})
         return _version(data)
 
     def list(self, under: str = "") -> Iterator[Listed]:
@@ -147,12 +144,11 @@ class FolderObjects:
             raise other_bytes(name)
         return True
 
-    def _write(self, files: Mapping[Path, bytes]) -> None:
-        """Write files and sync them, then rename all; the folders are synced by the caller."""
+    def _write(self, files: Mapping[Path, bytes], folders: set[Path]) -> None:
+        """Write files and sync them, then rename all and sync the folders."""
         temporary = {path: path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp") for path in files}
         try:
-            for folder in {path.parent for path in files}:
-                self._make_folder(folder)
+            unsynced = set().union(*(self._make_folder(folder) for folder in folders))
             self._each(lambda path: _write_synced(temporary[path], files[path]), files)
             for path in files:
                 temporary[path].replace(path)
@@ -161,19 +157,24 @@ class FolderObjects:
                 with contextlib.suppress(OSError):
                     path.unlink()
             raise
+        self._each(_sync_folder, folders | unsynced)
+        self._durable |= folders | unsynced
 
-    def _make_folder(self, folder: Path) -> None:
-        """Make a folder, if it is not there, and its name durable: once in the life of this process."""
+    def _make_folder(self, folder: Path) -> set[Path]:
+        """Make a folder if it is not there; return those to sync before its name is durable.
+
+        What this process did not make itself may be left from one that died before it synced.
+        """
         if folder in self._durable and folder.is_dir():
-            return
+            return set()
+        unsynced = set()
         if folder != self._root:
-            self._make_folder(folder.parent)
+            unsynced = self._make_folder(folder.parent) | {folder.parent}
             with contextlib.suppress(FileExistsError):
                 folder.mkdir()
-            _sync_folder(folder.parent)
         if len(self._durable) >= _REMEMBERED:
             self._durable.clear()
-        self._durable.add(folder)
+        return unsynced
 
     def _each(self, action: Callable[[Path], None], paths: Iterable[Path]) -> None:
         """Do something to several files at once; all are done when this returns or raises."""
@@ -189,7 +190,8 @@ class FolderObjects:
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
         """Keep other processes from replacing the checkpoint between its reading and its writing."""
-        self._make_folder(self._public)
+        for folder in self._make_folder(self._public):
+            _sync_folder(folder)
         descriptor = os.open(self._public, os.O_RDONLY)
         try:
             deadline = time.monotonic() + _LOCK_SECONDS
