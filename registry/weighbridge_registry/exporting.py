@@ -52,6 +52,7 @@ def export(data: Path, storage: str, progress: Progress | None = None) -> Export
         with filelock.FileLock(source.lock, timeout=0):
             target = DataFolder.open(data, storage)
             try:
+                target.log.check_publishable(note)
                 copied = _copy(source.objects, target.objects, progress or (lambda _count, _bytes: None))
                 target.log.publish(note)
             finally:
