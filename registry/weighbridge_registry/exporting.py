@@ -13,10 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeAlias
 
-import filelock
-
 from weighbridge.errors import InputError
 
+from .rebuilding import locked
 from .store.files import DataFolder
 from .store.objects import CHECKPOINT, Objects
 
@@ -49,7 +48,7 @@ def export(data: Path, storage: str, progress: Progress | None = None) -> Export
     if note is None:
         raise InputError(f"there is no registry in {data}", hint="give its data folder with --data")
     try:
-        with filelock.FileLock(source.lock, timeout=0):
+        with locked(source):
             target = DataFolder.open(data, storage)
             try:
                 target.log.check_publishable(note)
@@ -57,10 +56,6 @@ def export(data: Path, storage: str, progress: Progress | None = None) -> Export
                 target.log.publish(note)
             finally:
                 target.close()
-    except filelock.Timeout as error:
-        raise InputError(
-            f"a registry is running on {data}", hint="stop it first: a copy must be of one moment"
-        ) from error
     finally:
         source.close()
     return Exported(copied.objects + 1, copied.size + len(note))

@@ -36,7 +36,7 @@ def command(
     """Copy a stopped registry's log, statements and attachments into a bucket, and check the copy.
 
     Then start the registry with `serve --storage` and the same address. Keys and database stay in DIR.
-    Exit code 0 if the copy is whole, 1 if it is not.
+    Exit code 0 if the copy is whole, 1 if it is not, 3 if a part could not be judged.
     """
     from weighbridge.config import default_data_folder
     from weighbridge.errors import InputError
@@ -68,5 +68,6 @@ def command(
         for one in report.checks:
             for problem in one.problems:
                 terminal.put(f"BAD  {one.name}: {problem}")
-        terminal.put("whole: everything agrees" if report.ok else "NOT whole: see above", bold=True)
-    click.get_current_context().exit(0 if report.ok else 1)
+        undecided = "UNKNOWN: not all could be judged" if report.undecided else "NOT whole: see above"
+        terminal.put("whole: everything agrees" if report.ok else undecided, bold=True)
+    click.get_current_context().exit(0 if report.ok else 3 if report.undecided else 1)
