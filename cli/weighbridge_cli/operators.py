@@ -69,6 +69,7 @@ def desk_options(command: _Command) -> _Command:
             click.option(
                 "--database-url", metavar="U", help="The registry's database, if it is not SQLite in DIR."
             ),
+            click.option("--storage", metavar="U", help="The registry's bucket, s3://…, if it has one."),
             click.option(
                 "--trust-config",
                 "trust_configs",
@@ -143,6 +144,7 @@ class DeskOptions:
     registry: str | None = None
     operator_key: Path | None = None
     database_url: str | None = None
+    storage: str | None = None
     trust_configs: tuple[Path, ...] = ()
 
     @classmethod

@@ -120,7 +120,7 @@ def open_desk(
     `key` is the operator's private key (else: `keys/operator.pem` of the folder). Raises `InputError`
     if there is no registry or no such key.
     """
-    folder = DataFolder(settings.data)
+    folder = DataFolder.open(settings.data, settings.storage)
     if folder.log.published() is None:
         raise InputError(f"there is no registry in {folder.path}", hint="give its data folder with --data")
     signing = keys.load_private_key(key or folder.keys / "operator.pem")

@@ -80,27 +80,36 @@ def rebuild(
     data: Path,
     *,
     database_url: str | None = None,
+    storage: str | None = None,
     trust_configs: Sequence[bytes] = (),
     public_sigstore: bool = True,
     progress: Progress | None = None,
 ) -> Rebuilt:
-    """Make facts, views and attachments' rows anew from the data folder.
+    """Make facts, views and attachments' rows anew from the data folder, or from its storage.
 
     Raises `InputError` if there is no registry or one is running, `ConfigurationError` if database
     and files are of two histories, `LogError` if tiles, entries or bundles are not what the checkpoint
     commits to; then nothing has changed.
     """
-    folder = DataFolder(data)
+    authentication = Authentication(trust_configs, public_sigstore=public_sigstore)
+    folder = DataFolder.open(data, storage, write=False)
+    try:
+        return _rebuild(folder, database_url, authentication, progress or (lambda _done, _total: None))
+    finally:
+        folder.close()
+
+
+def _rebuild(
+    folder: DataFolder, database_url: str | None, authenticate: Authenticator, tell: Progress
+) -> Rebuilt:
     if folder.log.published() is None:
         raise InputError(f"there is no registry in {folder.path}", hint="give its data folder with --data")
     verifier = tlog.Verifier.from_vkey(vkey_of(folder))
-    authentication = Authentication(trust_configs, public_sigstore=public_sigstore)
     with locked(folder):
         database = open_database(database_url or f"sqlite:///{folder.path / 'registry.db'}")
         try:
             with database.write() as connection:
-                run = _Run(connection, folder, verifier)
-                return run.rebuild(authentication, progress or (lambda _done, _total: None))
+                return _Run(connection, folder, verifier).rebuild(authenticate, tell)
         finally:
             database.close()
 

@@ -32,6 +32,7 @@ def open_operators_desk(options: DeskOptions) -> AbstractContextManager[Desk]:
     settings = Settings(
         data=options.folder,
         database_url=options.database_url,
+        storage=options.storage,
         trust_configs=tuple(read_small_file(path) for path in options.trust_configs),
     )
     return open_desk(settings, key=options.operator_key, registry=registry)

@@ -15,6 +15,7 @@ from weighbridge_cli.options import EXISTING, INSTALL_REGISTRY, json_option, rea
 @click.option(
     "--database-url", metavar="U", help="The registry's database, if it is not SQLite in the folder."
 )
+@click.option("--storage", metavar="U", help="The registry's bucket, s3://…, if it has one.")
 @click.option(
     "--trust-config",
     "trust_configs",
@@ -25,7 +26,12 @@ from weighbridge_cli.options import EXISTING, INSTALL_REGISTRY, json_option, rea
 )
 @json_option
 def command(
-    *, data: Path | None, database_url: str | None, trust_configs: tuple[Path, ...], as_json: bool
+    *,
+    data: Path | None,
+    database_url: str | None,
+    storage: str | None,
+    trust_configs: tuple[Path, ...],
+    as_json: bool,
 ) -> None:
     """Make a registry's database anew from its log.
 
@@ -44,6 +50,7 @@ def command(
     done = rebuild(
         (data or default_data_folder()).absolute(),
         database_url=database_url,
+        storage=storage,
         trust_configs=tuple(read_small_file(path) for path in trust_configs),
     )
     for problem in done.problems:

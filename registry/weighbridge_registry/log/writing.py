@@ -25,7 +25,7 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlmodel import col
 
 from weighbridge import tlog
-from weighbridge.errors import ConfigurationError, ForkError, LogError, ProofError
+from weighbridge.errors import ConfigurationError, ForkError, LogError
 from weighbridge_registry.store.database import Database
 from weighbridge_registry.store.files import LogFiles
 from weighbridge_registry.store.tables import Checkpoint, Meta, Staged
@@ -168,7 +168,7 @@ class Log:
             return Edge.read(size, wanted, self._files.read_tile, self._files.read_entries)
         except FileNotFoundError as error:
             raise _disagree(f"the tile {error.filename} is missing") from error
-        except ProofError as error:
+        except LogError as error:
             raise _disagree(error.message) from error
 
     def refresh(self) -> None:

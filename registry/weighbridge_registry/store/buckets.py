@@ -166,7 +166,10 @@ class BucketObjects:
 
     def delete(self, names: Iterable[str]) -> None:
         """Delete objects (`Objects.delete`). A bucket that keeps versions still has the bytes."""
-        self._each(self._delete, names)
+        several = list(names)
+        for name in several:
+            form_of(name)
+        self._each(self._delete, several)
 
     def discard(self, folders: Iterable[str]) -> None:
         """Delete what is below folders later, on a thread of its own (`Objects.discard`)."""
@@ -181,16 +184,16 @@ class BucketObjects:
         """Try that a name is given once, and that a version is replaced once; else `ConfigurationError`."""
         name, form = f"probe/{secrets.token_hex(16)}", Form("text/plain", 64, cache_control="no-store")
         try:
-            first = self._write(name, b"1", form, "create")
-            held = [
-                self._conflicts(name, b"2", form, "create"),
-                self._write(name, b"3", form, {"e_tag": self._version(first)}) != first,
-                self._conflicts(name, b"4", form, {"e_tag": self._version(first)}),
-                bytes(self._get(name).bytes()) == b"3",
-            ]
+            first = self._version(self._write(name, b"1", form, "create"))
+            held = (
+                self._conflicts(name, b"2", form, "create")
+                and not self._conflicts(name, b"3", form, {"e_tag": first})
+                and self._conflicts(name, b"4", form, {"e_tag": first})
+                and bytes(self._get(name).bytes()) == b"3"
+            )
         finally:
             self._delete(name)
-        if not all(held):
+        if not held:
             raise ConfigurationError(
                 f"the storage of the bucket {self._bucket} does not decide between two writers: it ignores "
                 "If-None-Match or If-Match",

@@ -182,6 +182,12 @@ class LogFiles:
             hint="see that only one registry writes to this storage",
         )
 
+    def check_publishable(self, note: bytes) -> None:
+        """Raise what `publish` would raise now, and write nothing."""
+        shown = self.published()
+        if shown is not None:
+            _check_forward(shown, note)
+
     def read_tile(self, level: int, index: int, width: int) -> bytes:
         """Return a tile; a partial one may come from the full one. Raises `FileNotFoundError`."""
         try:
