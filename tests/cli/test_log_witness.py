@@ -69,7 +69,7 @@ def test_what_a_witness_cannot_start_with_is_told(tmp_path: Path) -> None:
     data = str(tmp_path / "w")
     for arguments, code, words in (
         ([], 2, "at least one log"),
-        (["--log", "nonsense"], 1, "not a verifier key"),
+        (["--log", "nonsense"], 2, "not a verifier key"),
         (["--policy", str(tmp_path / "missing")], 2, "can't read"),
     ):
         done = weighbridge("log", "witness", "--data", data, *arguments)

@@ -234,6 +234,25 @@ def test_a_witness_that_comes_back_is_asked_again_by_the_next_refreshing(
     assert [one.getMessage().partition(" ")[0] for one in caplog.records].count("the") == 2
 
 
+def test_what_a_witness_promised_is_known_again_from_the_published_checkpoint(
+    fake: Callable[[Script], Fake],
+) -> None:
+    """After a restart of the registry, too, a witness that was reset is caught."""
+    witness = fake(answers(b"50\n", 409, tlog.SIZE_TYPE))
+    published = tlog.add_signatures(LOG.note(100), [tlog.cosign(LOG.note(100), KEY, int(time.time()))])
+    cosigners = witness.cosigners()
+    assert cosigners.cosign(published, LOG.prove(100), everybody=True) == published
+    assert [one.old_size for one in witness.posts] == [100]
+    assert "forgotten" in (cosigners.states()[0].problem or "")
+
+
+def test_a_spoilt_line_on_the_published_checkpoint_is_replaced(fake: Callable[[Script], Fake]) -> None:
+    """Somebody edited the file: publication goes on, and the line that does not hold is gone."""
+    spoilt = LOG.note(100) + line(99)
+    note = fake(answers(line(100))).cosigners().cosign(spoilt, LOG.prove(100))
+    assert cosigned_by(note, KEY.verifier) == {KEY.name}
+
+
 def test_two_rounds_at_once_take_turns_at_a_witness_and_neither_goes_without(
     fake: Callable[[Script], Fake], tmp_path: Path
 ) -> None:

@@ -18,7 +18,7 @@ from fastapi.testclient import TestClient
 
 from tests.registry.witnesses import GrowingLog, running_witness, witness_of
 from weighbridge import tlog
-from weighbridge.errors import ConfigurationError, CosigningError, NoteError, UnavailableError
+from weighbridge.errors import ConfigurationError, CosigningError, UnavailableError
 from weighbridge_registry.witness import Witness, WitnessSettings, create_app, open_witness, read_logs
 from weighbridge_registry.witness.register import Register
 
@@ -237,7 +237,7 @@ def test_logs_are_named_by_key_origin_or_policy() -> None:
     found = read_logs([one.vkey, f"{one.vkey},other origin+1, really"], policy)
     assert found == {two.name: [two], one.name: [one], "other origin+1, really": [one]}
     for bad in ("", "log.example", witness_key(), one.vkey + "+", one.vkey.replace("+", ",", 1)):
-        with pytest.raises(NoteError):
+        with pytest.raises(ConfigurationError):
             read_logs([bad])
 
 

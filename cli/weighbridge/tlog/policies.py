@@ -28,6 +28,8 @@ __all__ = ["Group", "PolicyLog", "PolicyWitness", "WitnessPolicy"]
 _MAX_SIZE = 1 << 20
 _MAX_DEFINITIONS = 256
 _NONE = "none"
+_NAMED = 5
+"""Missing witnesses that an error names."""
 _CONTROL = re.compile(rb"[\x00-\x08\x0b-\x1f\x7f]")
 _SPACE = re.compile(r"[ \t]+")
 
@@ -105,13 +107,16 @@ class WitnessPolicy:
         witnessed = self._witnessed(found)
         if self.demands_witnesses and self.quorum not in witnessed:
             names = [one.name for one in self.witnesses]
+            missing = [_shown(name) for name in names if name not in witnessed]
+            more = f" and {len(missing) - _NAMED} more" if len(missing) > _NAMED else ""
             raise WitnessError(
-                f"the checkpoint lacks co-signers: the quorum {self.quorum!r} is not met",
+                f"the checkpoint lacks co-signers: the quorum {_shown(self.quorum)} is not met without "
+                f"{', '.join(missing[:_NAMED])}{more}",
                 hint="fetch a newer receipt, which may carry more cosignatures, or check the witness policy",
                 evidence={
                     "quorum": _shown(self.quorum),
                     "cosigned": [_shown(name) for name in names if name in witnessed],
-                    "missing": [_shown(name) for name in names if name not in witnessed],
+                    "missing": missing,
                 },
             )
         return found

@@ -61,11 +61,15 @@ class WitnessState:
 
 @dataclass(frozen=True, slots=True)
 class _Round:
-    """One checkpoint that several witnesses are asked to cosign; `note` has the log's signature alone."""
+    """One checkpoint that several witnesses are asked to cosign; `note` has the log's signature alone.
+
+    `seen` are the keys that have cosigned it before.
+    """
 
     checkpoint: tlog.SignedCheckpoint
     note: bytes
     prove: Prove
+    seen: frozenset[tlog.Verifier]
 
 
 class _Witness:
@@ -106,6 +110,8 @@ class _Witness:
         Raises what is wrong with the witness.
         """
         checkpoint = asked.checkpoint
+        if self.verifier in asked.seen and self.cosigned < checkpoint.size:
+            self._start = self.cosigned = checkpoint.size
         if self.cosigned > checkpoint.size:
             return None
         for _ in range(_ATTEMPTS):
@@ -206,7 +212,13 @@ class Cosigners:
         """
         checkpoint = tlog.parse_checkpoint(note, [self._verifier])
         own = [one.signature for one in checkpoint.note.verified]
-        asked = _Round(checkpoint, tlog.format_note(checkpoint.note.text, own), prove)
+        bare = tlog.format_note(checkpoint.note.text, own)
+        try:
+            seen = tlog.cosignatures(checkpoint.note, [one.verifier for one in self._witnesses])
+        except NoteError as error:
+            _LOG.error("a published cosignature is left out: %s", error)
+            checkpoint, seen = tlog.parse_checkpoint(bare, [self._verifier]), ()
+        asked = _Round(checkpoint, bare, prove, frozenset(one.verifier for one in seen))
         chosen = [one for one in self._witnesses if everybody or one.problem is None]
         fresh = [line for _, line in self._together(chosen, lambda one: one.ask(asked)) if line is not None]
         replaced = {(line.name, line.key_id) for line in fresh}

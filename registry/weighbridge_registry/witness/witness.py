@@ -181,19 +181,24 @@ def read_logs(
 ) -> dict[str, list[tlog.Verifier]]:
     """Read which logs to serve: `VKEY` or `VKEY,ORIGIN` texts, and the log lines of a policy.
 
-    A log's name is its key's unless ORIGIN says otherwise. Raises `NoteError` for a malformed key
-    or one that logs don't sign with.
+    A log's name is its key's unless ORIGIN says otherwise. Raises `ConfigurationError` for a malformed
+    key or one that logs don't sign with.
     """
     logs: dict[str, list[tlog.Verifier]] = {}
     named = [(one.verifier, one.verifier.name) for one in policy.logs] if policy else []
     for text in vkeys:
         *name_and_id, rest = text.strip().split("+", 2)  # a name holds no +, base64 no comma
         material, _, origin = rest.partition(",")
-        verifier = tlog.Verifier.from_vkey("+".join((*name_and_id, material)))
+        try:
+            verifier = tlog.Verifier.from_vkey("+".join((*name_and_id, material)))
+        except NoteError as error:
+            raise ConfigurationError(
+                f"--log {text[:80]!r}: {error.message}", hint="give the log's vkey, or VKEY,ORIGIN"
+            ) from error
         named.append((verifier, origin or verifier.name))
     for verifier, origin in named:
         if not verifier.algorithm.for_logs:
-            raise NoteError(
+            raise ConfigurationError(
                 f"{verifier.name} has a key of a witness, not of a log", hint="give the log's own key"
             )
         keys = logs.setdefault(origin, [])
