@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Final
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Final
 
 from weighbridge import bundles
 from weighbridge.errors import UnavailableError
@@ -12,11 +12,16 @@ from weighbridge.identities import Identity
 from weighbridge.signing import StatementSigner, require_valid
 from weighbridge.transport import Request, Transport
 
+if TYPE_CHECKING:
+    from rfc3161_client import TimeStampRequest
+
 __all__ = ["StampedSigner"]
 
 _QUERY: Final = "application/timestamp-query"
 _REPLY: Final = "application/timestamp-reply"
 _MAX_REPLY: Final = 32 * 1024
+_GRANTED: Final = 0
+_MAX_SKEW: Final = timedelta(hours=24)
 
 
 class StampedSigner:
@@ -30,6 +35,7 @@ class StampedSigner:
         """Take the signer and the authority's address; raises `InputError` for what is no address."""
         self._signer = signer
         self._transport = Transport(url, what="time-stamp authority")
+        self._path = "/" if url.rstrip().endswith("/") else ""  # to some servers /tsa/ is not /tsa
 
     @property
     def identity(self) -> Identity:
@@ -63,13 +69,13 @@ class StampedSigner:
         )
 
     def _stamp(self, signature: bytes) -> bytes:
-        from rfc3161_client import TimestampRequestBuilder, decode_timestamp_response
+        from rfc3161_client import TimestampRequestBuilder
 
         query = TimestampRequestBuilder().data(signature).nonce(nonce=True).cert_request(cert_request=True)
         asked = query.build()
         answer = self._transport.send(
             Request(
-                path="",
+                path=self._path,
                 method="POST",
                 body=asked.as_bytes(),
                 headers={"Content-Type": _QUERY},
@@ -79,17 +85,36 @@ class StampedSigner:
         )
         if not answer.ok:
             raise self._transport.broken(f"refuses to stamp (HTTP {answer.status})")
+        self._check(asked, answer.data)
+        return answer.data
+
+    def _check(self, asked: TimeStampRequest, stamp: bytes) -> None:
+        """Raise `UnavailableError` unless a reply is what was asked for (RFC 3161 sections 2.2 and 2.4).
+
+        Whether the authority made it is for those to find who trust one; here none is.
+        """
+        from rfc3161_client import decode_timestamp_response
+
         try:
-            reply = decode_timestamp_response(answer.data)
-            granted = reply.status == 0
-            own = granted and reply.tst_info.nonce == asked.nonce
-            imprint = own and reply.tst_info.message_imprint.message == asked.message_imprint.message
+            reply = decode_timestamp_response(stamp)
+            status = reply.status
+            if status == _GRANTED:
+                info, certificates = reply.tst_info, reply.signed_data.certificates
         except ValueError as error:
             raise self._transport.broken("answers with something that is no time stamp") from error
-        if not granted:
+        if status != _GRANTED:
             raise UnavailableError(
-                f"the time-stamp authority does not stamp: status {reply.status}", hint="try another one"
+                f"the time-stamp authority does not stamp: status {status}", hint="try another one"
             )
-        if not imprint:
+        imprint, wanted = info.message_imprint, asked.message_imprint
+        same = imprint.hash_algorithm == wanted.hash_algorithm and imprint.message == wanted.message
+        if not same or info.nonce != asked.nonce:
             raise self._transport.broken("answers with a time stamp of something else")
-        return answer.data
+        if not certificates:
+            raise self._transport.broken("answers with a time stamp without the certificate that made it")
+        if abs(info.gen_time - datetime.now(UTC)) > _MAX_SKEW:
+            raise UnavailableError(
+                f"the time-stamp authority says that it is {info.gen_time:%Y-%m-%d %H:%M:%S} UTC",
+                hint="check this machine's clock; if it is right, try another authority",
+                evidence={"url": self.url, "time": info.gen_time.isoformat()},
+            )

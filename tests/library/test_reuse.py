@@ -29,6 +29,7 @@ from weighbridge.oms import compare, parse_manifest
 from weighbridge.signing import KeySigner, SignedModel, sign
 from weighbridge.statements import parse_statement
 from weighbridge.weighing import hashing
+from weighbridge.weighing.mounts import devices_without_ctime
 from weighbridge.weighing.reuse import MARGIN_NS, FileTable
 from weighbridge.weighing.tree import Listed
 
@@ -269,6 +270,29 @@ def test_a_time_of_the_future_is_not_believed(model: Path, tables: FileTables) -
     again = signed_twice(model, tables)
     assert WEIGHTS not in spared(again)
     assert spared(again)
+
+
+def test_a_file_system_without_ctime_is_not_believed(model: Path, tables: FileTables) -> None:
+    device = frozenset({model.stat().st_dev})
+    sign(model, signer=SIGNER, tables=tables)
+    with mock.patch("weighbridge.oms.reusing.devices_without_ctime", return_value=device):
+        again = sign(model, signer=SIGNER, tables=tables, reuse=model / "model.sig")
+    assert spared(again) == []
+    assert again.serialized.why_hashed == "7 on a file system that does not tell when a file was last changed"
+
+
+def test_such_file_systems_are_found_in_the_list_of_mounts(tmp_path: Path) -> None:
+    mounts = write(
+        tmp_path / "mountinfo",
+        "22 28 0:21 / /proc rw,relatime shared:5 - proc proc rw\n"
+        "30 28 254:1 / / rw,relatime - ext4 /dev/vda1 rw\n"
+        "31 28 8:17 / /media/a\\040stick rw shared:9 master:1 - vfat /dev/sdb1 rw\n"
+        "32 28 0:44 / /home/me/far rw - fuse.sshfs me@far:/ rw\n"
+        "33 28 x:y / /odd rw - cifs //h/s rw\n"
+        "34 28\n - \n\n",
+    )
+    assert devices_without_ctime(mounts) == {os.makedev(8, 17), os.makedev(0, 44)}
+    assert devices_without_ctime(tmp_path / "none") == frozenset()
 
 
 def test_the_margin_is_wider_than_the_coarsest_clock_of_a_file_system() -> None:

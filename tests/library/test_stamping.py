@@ -217,6 +217,71 @@ def test_a_stamp_of_something_else_is_not_taken(tmp_path: Path, stamper: TimeSta
     assert not (model / "model.sig").exists()
 
 
+@pytest.mark.parametrize("nonce", [[], ["-no_nonce"]], ids=["another", "none"])
+def test_a_stamp_of_the_same_signature_with_another_nonce_is_not_taken(
+    tmp_path: Path, stamper: TimeStamper, nonce: list[str]
+) -> None:
+    """It may be an old one: the nonce is what shows that the authority was asked now."""
+    model = tiny_model(tmp_path / "m")
+
+    def answer(handler: Handler, asked: Asked) -> None:
+        start = asked.body.index(b"\x04\x40") + 2
+        digest = asked.body[start : start + 64].hex()
+        stamper._openssl("-query", "-digest", digest, "-sha512", *nonce, "-cert", "-out", "query")
+        stamp = stamper.reply((stamper.folder / "query").read_bytes())
+        handler.answer(200, stamp, "application/timestamp-reply")
+
+    with scripted_server(answer) as server, pytest.raises(UnavailableError, match="something else"):
+        sign(model, signer=StampedSigner(Acme().signer(), server.url))
+    assert not (model / "model.sig").exists()
+
+
+def test_an_authority_whose_clock_is_far_off_is_told(
+    tmp_path: Path, stamper: TimeStamper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = tiny_model(tmp_path / "m")
+    monkeypatch.setattr("weighbridge.stamping._MAX_SKEW", timedelta(days=-1))
+    with authority(stamper) as url, pytest.raises(UnavailableError, match="says that it is") as caught:
+        sign(model, signer=StampedSigner(Acme().signer(), url))
+    assert "clock" in caught.value.hint
+
+
+def test_a_stamp_without_its_certificate_is_not_taken(tmp_path: Path, stamper: TimeStamper) -> None:
+    """RFC 3161 section 2.4.1: it was asked for, and others could not check the stamp without it."""
+    model = tiny_model(tmp_path / "m")
+
+    def answer(handler: Handler, asked: Asked) -> None:
+        assert asked.body.endswith(b"\x01\x01\xff"), "certReq is the last member"
+        query = bytes([asked.body[0], asked.body[1] - 3]) + asked.body[2:-3]
+        handler.answer(200, stamper.reply(query), "application/timestamp-reply")
+
+    with scripted_server(answer) as server, pytest.raises(UnavailableError, match="without the certificate"):
+        sign(model, signer=StampedSigner(Acme().signer(), server.url))
+
+
+def test_an_authority_redirects_nobody_and_its_address_is_kept_to_the_last_slash(
+    tmp_path: Path, stamper: TimeStamper
+) -> None:
+    model = tiny_model(tmp_path / "m")
+    seen: list[str] = []
+
+    def answer(handler: Handler, asked: Asked) -> None:
+        seen.append(asked.path)
+        if asked.path == "/tsa":
+            handler.send_response(307)
+            handler.send_header("Location", "/tsa/")
+            handler.send_header("Content-Length", "0")
+            handler.end_headers()
+        else:
+            handler.answer(200, stamper.reply(asked.body), "application/timestamp-reply")
+
+    with scripted_server(answer) as server:
+        with pytest.raises(UnavailableError, match="redirects"):
+            sign(model, signer=StampedSigner(Acme().signer(), f"{server.url}/tsa"))
+        sign(model, signer=StampedSigner(Acme().signer(), f"{server.url}/tsa/"))
+    assert seen == ["/tsa", "/tsa/"]
+
+
 def test_several_authorities_in_one_file_are_refused(tmp_path: Path, stamper: TimeStamper) -> None:
     other = TimeStamper.make(tmp_path / "other")
     with pytest.raises(InputError, match="are roots"):

@@ -14,6 +14,7 @@ from weighbridge.bundles import parse_bundle
 from weighbridge.errors import WeighbridgeError
 from weighbridge.file_tables import FileTables, NoTableError
 from weighbridge.statements import parse_statement
+from weighbridge.weighing.mounts import devices_without_ctime
 from weighbridge.weighing.reuse import FileTable, Reuse
 from weighbridge.weighing.shards import Sharding
 
@@ -49,7 +50,7 @@ def _reuse(bundle: bytes, table: FileTable, algorithm: str, shard_size: int | No
         return Reuse(reason=f"the older signature is of {_words(manifest)}")
     sharding = None if shard_size is None else Sharding(algorithm, shard_size)
     digests = {path: signed.digests for path, signed in manifest.files().items()}
-    return Reuse(table, digests, sharding)
+    return Reuse(table, digests, sharding, devices_without_ctime())
 
 
 def _words(manifest: Manifest) -> str:

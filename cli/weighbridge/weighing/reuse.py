@@ -91,6 +91,7 @@ class Standing(StrEnum):
     UNCHANGED = "unchanged"
     CHANGED = "changed"
     NEW = "new"
+    UNTRUSTED = "on a file system that does not tell when a file was last changed"
     FRESH = "touched so shortly before the older signing that a later change might not show"
 
 
@@ -99,12 +100,13 @@ class Reuse:
     """What an older signature spares: its digests, by file, and the table of how the files stood.
 
     Without a table nothing is spared, and `reason` says why. `digests` are one of each file, or those of its
-    shards in order where the signature is of shards (`sharding`).
+    shards in order where the signature is of shards (`sharding`). Times on `untrusted` devices say nothing.
     """
 
     table: FileTable | None = None
     digests: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     sharding: Sharding | None = None
+    untrusted: frozenset[int] = frozenset()
     reason: str = ""
 
     def standing(self, file: Listed) -> Standing:
@@ -114,6 +116,8 @@ class Reuse:
             return Standing.NEW
         if before != file:
             return Standing.CHANGED
+        if file.device in self.untrusted:
+            return Standing.UNTRUSTED
         touched = max(file.mtime_ns, file.ctime_ns)
         return Standing.UNCHANGED if touched + MARGIN_NS < self.table.listed_at else Standing.FRESH
 
