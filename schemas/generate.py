@@ -16,6 +16,7 @@ import argparse
 import ast
 import copy
 import difflib
+import functools
 import inspect
 import json
 import re
@@ -389,6 +390,7 @@ def _object_link(page: str, name: str) -> str:
     raise SystemExit(f"no page describes {name}")
 
 
+@functools.cache
 def _named_types() -> dict[str, list[str]]:
     """Return the named types of `base` by their JSON Schema, which several may share."""
     named: dict[str, list[str]] = {}

@@ -191,12 +191,14 @@ class Verdict:
         return self._first(Result.UNKNOWN)
 
     def to_json(self) -> dict[str, Any]:
-        """Give the contract's JSON: `{v, verdict, steps[], signers[]}`."""
+        """Give the contract's JSON: `{v, verdict, steps[], signers[], summary, next[]}`."""
         return {
             "v": VERSION,
             "verdict": self.verdict.value,
             "steps": [each.to_json() for each in self.steps],
             "signers": [each.to_json() for each in self.signers],
+            "summary": self.summary,
+            "next": list(self.next_commands),
         }
 
     def _has(self, result: Result) -> bool:

@@ -92,10 +92,8 @@ def _fail(error: WeighbridgeError, *, as_json: bool) -> int:
 
     step = STEPS.get(error.step) if error.step is not None else None
     if as_json:
-        told = {"type": type(error).__name__, "message": error.message, "hint": error.hint or None}
         numbered = {"n": error.step, "name": step} if step else None
-        document = {"v": 1, "error": {**told, "step": numbered, "evidence": error.evidence}}
-        click.echo(json.dumps(document, indent=2, default=str))
+        _tell_json(type(error).__name__, error.message, error.hint, step=numbered, evidence=error.evidence)
         return error.exit_code
     _say(f"error: {error.message}", colour="red")
     if step:
@@ -116,14 +114,7 @@ def _fail_usage(error: click.ClickException, *, as_json: bool) -> int:
     hint = f"see: {context.command_path} -h" if context else ""
     code = error.exit_code if isinstance(error, click.UsageError) else _USAGE
     if as_json:
-        told: dict[str, Any] = {
-            "type": "InputError",
-            "message": message,
-            "hint": hint or None,
-            "step": None,
-            "evidence": {},
-        }
-        click.echo(json.dumps({"v": 1, "error": told}, indent=2))
+        _tell_json("InputError", message, hint)
         return code
     _say(f"error: {message}", colour="red")
     if hint:
@@ -139,11 +130,29 @@ def _say(line: str, colour: str | None = None) -> None:
     click.secho(shown, err=True, fg=colour)
 
 
-def _unexpected(error: Exception) -> int:
+def _unexpected(error: Exception, *, as_json: bool) -> int:
     """Admit a defect of ours without a traceback; never with exit code 0."""
-    _say(f"error: unexpected {type(error).__name__}: {error}", colour="red")
-    _say(f"  → this is a defect of weighbridge: run again with {DEBUG_VARIABLE}=1 and report what it prints")
+    message = f"unexpected {type(error).__name__}: {error}"
+    hint = f"this is a defect of weighbridge: run again with {DEBUG_VARIABLE}=1 and report what it prints"
+    if as_json:
+        _tell_json("UnexpectedError", message, hint)
+        return 1
+    _say(f"error: {message}", colour="red")
+    _say(f"  → {hint}")
     return 1
+
+
+def _tell_json(
+    kind: str,
+    message: str,
+    hint: str,
+    *,
+    step: dict[str, Any] | None = None,
+    evidence: dict[str, Any] | None = None,
+) -> None:
+    """Print the one form of an error in JSON (docs/spec/reports.md, ErrorReport)."""
+    told = {"type": kind, "message": message, "hint": hint or None, "step": step, "evidence": evidence or {}}
+    click.echo(json.dumps({"v": 1, "error": told}, indent=2, default=str))
 
 
 def _system(error: OSError, *, as_json: bool) -> int:
@@ -186,7 +195,7 @@ def _translate(error: Exception, *, as_json: bool) -> int:
         return _fail(error, as_json=as_json)
     if isinstance(error, OSError):
         return _system(error, as_json=as_json)
-    return _unexpected(error)
+    return _unexpected(error, as_json=as_json)
 
 
 def main() -> None:

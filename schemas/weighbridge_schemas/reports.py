@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What `weigh`, `sign` and `verify` print with `--json`, and what every command prints for an error.
+"""What commands print with `--json`, and what every command prints for an error.
 
 A report is for programs on the same machine: it is not signed and proves nothing to anybody else. `v` counts
 up when a member changes its meaning; members may be added at any time, so a reader ignores what it does not
@@ -13,12 +13,24 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field
 
+from .api.lookups import DigestAnswer
+from .api.parts import AsOf
+from .api.releases import ModelSummary
+from .api.signers import NamespaceChange
 from .base import Count, Digest, Document, Flag, Hex256
+from .namespace import Owner
 
 __all__ = [
     "CachedReport",
     "CompareReport",
     "ErrorReport",
+    "FsckReport",
+    "IdentifyReport",
+    "KeyReport",
+    "LogReport",
+    "LogsReport",
+    "NamespaceReport",
+    "PublishReport",
     "SignReport",
     "VerifyReport",
     "WeighReport",
@@ -272,6 +284,10 @@ class VerifyReport(Report):
     """All eleven, in the order of their numbers."""
     signers: tuple[SignerReport, ...]
     """Every signature that was found."""
+    summary: Text
+    """The conclusion in a sentence."""
+    next: tuple[Text, ...]
+    """Commands that a person could type now, where there is something to do."""
 
 
 class CachedModelReport(Report):
@@ -304,6 +320,185 @@ class CachedReport(Report):
     """Every snapshot in the cache."""
 
 
+class PublishedLogReport(Report):
+    """The log in which a release is recorded."""
+
+    origin: str
+    """Its name."""
+    fingerprint: Hex256
+    """SHA-256 of its verifier key; compare it with one that you got elsewhere."""
+    pinned_now: Flag
+    """It was not trusted before, and is from now on."""
+
+
+class PublishReport(Report):
+    """`publish --json`."""
+
+    v: VersionOne
+    """Version of this form."""
+    release: str
+    """NS/NAME@VERSION."""
+    model_digest: Digest
+    """Fingerprint of all files."""
+    weights_digest: Digest | None
+    """Fingerprint of the weights; null without tensors."""
+    root_digest: Digest
+    """What the OMS signature is of."""
+    log: PublishedLogReport
+    """Where it is recorded."""
+    index: Count
+    """The release's entry."""
+    received: Count
+    """When the operator took it, Unix seconds."""
+    url: str
+    """The release's page."""
+    signer: Text
+    """Who signed, in words."""
+    signature: str
+    """Where the signature was written."""
+    record: str
+    """Where the record file was written."""
+    already: Flag
+    """It had been recorded before; nothing new was."""
+    warnings: tuple[Text, ...]
+    """What a person should know."""
+
+
+class AskedReport(Report):
+    """A digest that was asked for."""
+
+    digest: Digest
+    """The digest."""
+    file: str | None
+    """The file that has it; null for a digest of a whole model, or one that was given."""
+
+
+class IdentifyReport(Report):
+    """`identify --json`."""
+
+    v: VersionOne
+    """Version of this form."""
+    known: Flag
+    """The registry knows the model as a whole, or the file or digest that was asked for."""
+    asked: tuple[AskedReport, ...]
+    """All that was asked for."""
+    answers: tuple[DigestAnswer, ...]
+    """What the registry knows, as its API says it; without the digests that it does not know."""
+
+
+class NamespaceReport(Report):
+    """`namespace show --json`."""
+
+    v: VersionOne
+    """Version of this form."""
+    namespace: str
+    """The namespace."""
+    claimed: Flag
+    """Somebody has claimed it."""
+    epoch: Count | None = None
+    """This and what follows: as in [NamespaceDocument](api.md#namespacedocument); absent if not claimed."""
+    owners: tuple[Owner, ...] | None = None
+    """Owners now."""
+    statement: Digest | None = None
+    """Latest namespace statement."""
+    index: Count | None = None
+    """Its entry."""
+    history: tuple[NamespaceChange, ...] | None = None
+    """All changes, newest first."""
+    models: tuple[ModelSummary, ...] | None = None
+    """Its models."""
+    url: str | None = None
+    """Page of the namespace."""
+    as_of: AsOf | None = None
+    """State of the log."""
+
+
+class KeyReport(Report):
+    """`key new --json`."""
+
+    v: VersionOne
+    """Version of this form."""
+    private_key: str
+    """Where the private key was written."""
+    public_key: str
+    """Where the public key was written."""
+    fingerprint: Digest
+    """SHA-256 of the public key (DER SubjectPublicKeyInfo)."""
+    curve: Literal["P-256", "P-384", "P-521"]
+    """Its curve."""
+    encrypted: Flag
+    """The private key has a passphrase."""
+
+
+class LogReport(Report):
+    """`log trust add --json` and `log trust remove --json`."""
+
+    v: VersionOne
+    """Version of this form."""
+    origin: str
+    """Name of the log."""
+    vkey: str
+    """Its verifier key."""
+    fingerprint: Hex256
+    """SHA-256 of the verifier key."""
+    trusted: Flag
+    """It is trusted from now on, or no longer."""
+
+
+class TrustedLogReport(Report):
+    """A log that is trusted on this computer."""
+
+    origin: str
+    """Its name."""
+    vkey: str
+    """Its verifier key."""
+    fingerprint: Hex256
+    """SHA-256 of the verifier key."""
+    url: str
+    """Address of its registry; empty if only the key was named."""
+    added: str
+    """Since when, RFC 3339."""
+
+
+class LogsReport(Report):
+    """`log trust list --json`."""
+
+    v: VersionOne
+    """Version of this form."""
+    logs: tuple[TrustedLogReport, ...]
+    """The trusted logs."""
+
+
+class FsckCheckReport(Report):
+    """One of the checks of a log."""
+
+    name: str
+    """What was checked."""
+    looked_at: Count
+    """How many things were looked at."""
+    problems: tuple[Text, ...]
+    """What is wrong."""
+
+
+class FsckReport(Report):
+    """`log fsck --json`."""
+
+    v: VersionOne
+    """Version of this form."""
+    ok: Flag
+    """Everything agrees."""
+    origin: str
+    """Name of the log."""
+    size: Count
+    """Entries."""
+    root: Digest
+    """Root of the tree."""
+    state_digest: Digest
+    """Digest of the state that replaying all entries gives."""
+    checks: tuple[FsckCheckReport, ...]
+    """The checks."""
+
+
 class ErrorStep(Report):
     """The step of a verification that failed."""
 
@@ -317,7 +512,7 @@ class ErrorDetail(Report):
     """What went wrong."""
 
     type: str
-    """Class of the error in `weighbridge.errors`."""
+    """Class of the error in `weighbridge.errors`, or `UnexpectedError` for a defect of weighbridge."""
     message: Text
     """What, and where."""
     hint: Text | None

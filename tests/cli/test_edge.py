@@ -156,6 +156,14 @@ def test_with_json_the_error_is_a_document_with_its_evidence(scene: _Scene) -> N
     assert told["evidence"]["expected"] == "a"
 
 
+def test_with_json_a_defect_is_a_document_too(scene: _Scene) -> None:
+    code, out, err = scene.run(ZeroDivisionError("ours"), "--json")
+    assert (code, err) == (1, "")
+    told = json.loads(out)["error"]
+    assert told["type"] == "UnexpectedError"
+    assert "WEIGHBRIDGE_DEBUG=1" in told["hint"]
+
+
 def test_a_hostile_name_in_an_error_cannot_drive_the_terminal(scene: _Scene) -> None:
     _, _, err = scene.run(InputError("no such file: \x1b[2J\x1b[32mverified\r\n\u202egood"))
     assert "\x1b" not in err

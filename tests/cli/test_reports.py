@@ -1,12 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The real `--json` output of weigh, sign, verify and of errors, held against the published JSON Schema."""
+"""The real `--json` output of every command, and of errors, held against the published JSON Schema."""
 
 from __future__ import annotations
 
+import importlib
+import inspect
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import click
 import jsonschema
 import pytest
 
@@ -14,7 +18,10 @@ from tests.commands import weighbridge_here
 from tests.library.hub.conftest import Hub, hub
 from tests.models import sharded_model, tiny_model, write
 from tests.records import Published, published
+from tests.registries import Registry
 from weighbridge import keys
+from weighbridge_cli import main as edge
+from weighbridge_schemas import reports
 
 __all__ = ["hub"]  # the fixture
 
@@ -123,3 +130,64 @@ def test_an_error_at_a_step(tmp_path: Path) -> None:
     document = weighbridge_here("weigh", tmp_path / "m", "--json").json()
     check("ErrorReport", document)
     assert document["error"]["step"] == {"n": 1, "name": "files"}
+
+
+def _with_json(command: click.Command, path: str) -> Iterator[str]:
+    """Names of the commands below one that take --json."""
+    if isinstance(command, click.Group):
+        for name, below in command.commands.items():
+            yield from _with_json(below, f"{path} {name}")
+    elif any("--json" in parameter.opts for parameter in command.params):
+        yield path
+
+
+def test_every_command_with_json_has_a_report_that_names_it() -> None:
+    found = [
+        path
+        for name in edge.COMMANDS
+        for path in _with_json(importlib.import_module(f"weighbridge_cli.commands.{name}").command, name)
+    ]
+    described = inspect.getsource(reports)
+    assert len(found) >= 11
+    assert [path for path in found if f"`{path} --json`" not in described] == []
+
+
+def test_key_new_and_publish_and_what_a_registry_and_its_log_say(
+    registry: Registry, tmp_path: Path, config_folder: Path
+) -> None:
+    key, at = tmp_path / "key.pem", ("--registry", registry.url)
+    check("KeyReport", weighbridge_here("key", "new", key, "--no-passphrase", "--json").json())
+    model = tiny_model(tmp_path / "reported")
+    write(model / "notes.txt", str(tmp_path))
+    nobody = weighbridge_here("namespace", "show", "reported", *at, "--json").json()
+    check("NamespaceReport", nobody)
+    assert nobody["claimed"] is False
+    unknown = weighbridge_here("identify", model / "notes.txt", *at, "--json")
+    check("IdentifyReport", unknown.json())
+    assert (unknown.exit_code, unknown.json()["known"]) == (1, False)
+
+    published_ = weighbridge_here("publish", model, "reported/tiny@1", *at, "--key", key, "--json")
+    assert published_.exit_code == 0, published_.stderr
+    check("PublishReport", published_.json())
+    for asked in (model, model / "config.json", published_.json()["model_digest"]):
+        document = weighbridge_here("identify", asked, *at, "--json").json()
+        check("IdentifyReport", document)
+        assert document["known"] is True
+    document = weighbridge_here("namespace", "show", "reported", *at, "--json").json()
+    check("NamespaceReport", document)
+    assert (document["claimed"], len(document["history"])) == (True, 1)
+    check("FsckReport", weighbridge_here("log", "fsck", registry.url, "--json").json())
+
+
+def test_log_trust(registry: Registry, config_folder: Path) -> None:
+    added = weighbridge_here("log", "trust", "add", registry.url, "--yes", "--json").json()
+    check("LogReport", added)
+    listed = weighbridge_here("log", "trust", "list", "--json").json()
+    check("LogsReport", listed)
+    assert [log["origin"] for log in listed["logs"]] == [added["origin"]]
+    removed = weighbridge_here("log", "trust", "remove", added["origin"], "--json").json()
+    check("LogReport", removed)
+    assert removed == added | {"trusted": False}
+    again = weighbridge_here("log", "trust", "remove", added["origin"], "--json")
+    assert again.exit_code == 2
+    check("ErrorReport", again.json())

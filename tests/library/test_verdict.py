@@ -99,4 +99,6 @@ def test_json_is_the_contract() -> None:
                 "source": "model.sig",
             }
         ],
+        "summary": "",
+        "next": [],
     }

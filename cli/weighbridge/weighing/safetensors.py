@@ -14,6 +14,7 @@ import math
 from typing import Any, Final, NoReturn
 
 from .spans import (
+    MAX_SAFE_INTEGER,
     Layout,
     Prefix,
     Span,
@@ -116,6 +117,9 @@ def _span(name: str, member: Any, start: int) -> Span:
             pass
         case _:
             raise SpanError(f"has tensor {name!r} with data_offsets that are not two integers")
+    # Before any arithmetic or message: Python itself refuses to write an integer of thousands of digits.
+    if max(abs(begin), abs(end)) > MAX_SAFE_INTEGER:
+        raise SpanError(f"has tensor {name!r} with offsets beyond the end of any file")
     if not 0 <= begin <= end:
         raise SpanError(f"has tensor {name!r} with offsets {begin}, {end} out of order")
     if math.prod(shape) * bits != (end - begin) * 8:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Final, NamedTuple
 
 __all__ = [
+    "MAX_SAFE_INTEGER",
     "MAX_TENSORS",
     "Layout",
     "Prefix",
@@ -22,10 +23,12 @@ __all__ = [
 MAX_TENSORS: Final = 1_000_000
 """Most tensors in one file."""
 
+MAX_SAFE_INTEGER: Final = 2**53 - 1
+"""Largest number of elements or bytes: what JSON readers agree on, and more than any file has."""
+
 _STEP: Final = 256 * 1024
 _MAX_NAME: Final = 1024
 _MAX_DIMENSIONS: Final = 32
-_MAX_SAFE_INTEGER: Final = 2**53 - 1
 
 
 class SpanError(ValueError):
@@ -99,9 +102,9 @@ def checked_shape(name: str, shape: Any) -> tuple[int, ...]:
         raise SpanError(
             f"has tensor {name!r} with a shape that is not a list of at most {_MAX_DIMENSIONS} numbers"
         )
-    if not all(type(n) is int and 0 <= n <= _MAX_SAFE_INTEGER for n in shape):
+    if not all(type(n) is int and 0 <= n <= MAX_SAFE_INTEGER for n in shape):
         raise SpanError(f"has tensor {name!r} with a dimension that is not a number of elements")
-    if math.prod(n or 1 for n in shape) > _MAX_SAFE_INTEGER:
+    if math.prod(n or 1 for n in shape) > MAX_SAFE_INTEGER:
         raise SpanError(f"has tensor {name!r} with more elements than any file can hold")
     return tuple(shape)
 

@@ -73,7 +73,13 @@ def add(log: str, *, fingerprint: str | None, yes: bool, as_json: bool) -> None:
     added = trust_store().trust(vkey, url)
     if as_json:
         terminal.print_json(
-            {"v": 1, "origin": added.origin, "vkey": added.vkey, "fingerprint": added.fingerprint}
+            {
+                "v": 1,
+                "origin": added.origin,
+                "vkey": added.vkey,
+                "fingerprint": added.fingerprint,
+                "trusted": True,
+            }
         )
         return
     terminal.rows([("trusted", added.origin), ("fingerprint", added.fingerprint), ("key", added.vkey)])
@@ -107,14 +113,28 @@ def list_(*, as_json: bool) -> None:
 
 @trust.command("remove")
 @click.argument("origin")
-def remove(origin: str) -> None:
+@json_option
+def remove(origin: str, *, as_json: bool) -> None:
     """Stop trusting the log called ORIGIN."""
     from weighbridge.errors import InputError
     from weighbridge_cli import terminal
     from weighbridge_cli.registries import trust_store
 
-    if not trust_store().forget(origin):
+    store = trust_store()
+    known = next((log for log in store.logs() if log.origin == origin), None)
+    if known is None or not store.forget(origin):
         raise InputError(f"{origin} is not among the logs you trust", hint="see: weighbridge log trust list")
+    if as_json:
+        terminal.print_json(
+            {
+                "v": 1,
+                "origin": known.origin,
+                "vkey": known.vkey,
+                "fingerprint": known.fingerprint,
+                "trusted": False,
+            }
+        )
+        return
     terminal.put(f"no longer trusted: {origin}")
 
 
