@@ -101,7 +101,7 @@ class Reader(Hand):
 
 
 def hammered(registry: Registry, writers: int, readers: int, **limits: Any) -> Board:
-    """Let them work, for `seconds` or each writer for `rounds`; all that was promised is proved at the end."""
+    """Let them work for `seconds`, or each writer for `rounds`; what was promised is proved at the end."""
     board = Board()
     writing = [Writer(registry, board, f"writer{number}") for number in range(writers)]
     reading = [Reader(registry, board, f"reader{number}") for number in range(readers)]
