@@ -39,6 +39,7 @@ from weighbridge.statements import PAYLOAD_TYPE, abstract_subject, parse_stateme
 from weighbridge_schemas import api, base, reports  # noqa: E402
 from weighbridge_schemas.kinds import PREDICATES, kind_of  # noqa: E402
 from weighbridge_schemas.names import STATEMENT_TYPE, predicate_type  # noqa: E402
+from weighbridge_schemas.reports import forms  # noqa: E402
 
 EXAMPLES = ROOT / "schemas" / "examples"
 PACKAGE = ROOT / "schemas" / "weighbridge_schemas"
@@ -304,13 +305,15 @@ def _models(page: str) -> dict[str, type[BaseModel]]:
     """Return the documents that a page describes: those of its module, the predicate last."""
     if page == "api":
         return {model.__name__: model for model in _api_models()}
-    module = sys.modules[f"weighbridge_schemas.{'base' if page == 'types' else page}"]
+    parts = {"types": ("base",), "reports": ("reports.forms", "reports.logs", "reports.models")}
+    modules = [sys.modules[f"weighbridge_schemas.{name}"] for name in parts.get(page, (page,))]
     found = {
         name: value
+        for module in modules
         for name, value in vars(module).items()
         if inspect.isclass(value) and issubclass(value, base.Document) and value.__module__ == module.__name__
     }
-    return {name: model for name, model in found.items() if model not in (base.Document, reports.Report)}
+    return {name: model for name, model in found.items() if model not in (base.Document, forms.Report)}
 
 
 def _object_tables(page: str) -> Iterator[str]:

@@ -1,52 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What commands print with `--json`, and what every command prints for an error.
-
-A report is for programs on the same machine: it is not signed and proves nothing to anybody else. `v` counts
-up when a member changes its meaning; members may be added at any time, so a reader ignores what it does not
-know. The command line makes these documents by hand, because pydantic would double its start-up time; tests
-hold its real output against the schema.
-"""
+"""Reports about models: weighed, compared, signed, verified, published, identified."""
 
 from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
-from .api.lookups import DigestAnswer
-from .api.parts import AsOf
-from .api.releases import ModelSummary
-from .api.signers import NamespaceChange
-from .base import Count, Digest, Document, Flag, Hex256
-from .namespace import Owner
+from weighbridge_schemas.api.lookups import DigestAnswer
+from weighbridge_schemas.base import Count, Digest, Flag, Hex256
+
+from .forms import Report, Text, VersionOne
 
 __all__ = [
     "CachedReport",
     "CompareReport",
-    "ErrorReport",
-    "FsckReport",
     "IdentifyReport",
-    "KeyReport",
-    "LogReport",
-    "LogsReport",
-    "NamespaceReport",
     "PublishReport",
     "SignReport",
     "VerifyReport",
     "WeighReport",
 ]
-
-VersionOne = Literal[1]
-"""Version of a report's form."""
-
-Text = Annotated[str, Field(max_length=1_000_000)]
-"""Text for people; it may change."""
-
-
-class Report(Document):
-    """Base of reports: members that are not known here are allowed."""
-
-    model_config = ConfigDict(extra="allow")
 
 
 class FileReport(Report):
@@ -384,149 +358,3 @@ class IdentifyReport(Report):
     """All that was asked for."""
     answers: tuple[DigestAnswer, ...]
     """What the registry knows, as its API says it; without the digests that it does not know."""
-
-
-class NamespaceReport(Report):
-    """`namespace show --json`."""
-
-    v: VersionOne
-    """Version of this form."""
-    namespace: str
-    """The namespace."""
-    claimed: Flag
-    """Somebody has claimed it."""
-    epoch: Count | None = None
-    """This and what follows: as in [NamespaceDocument](api.md#namespacedocument); absent if not claimed."""
-    owners: tuple[Owner, ...] | None = None
-    """Owners now."""
-    statement: Digest | None = None
-    """Latest namespace statement."""
-    index: Count | None = None
-    """Its entry."""
-    history: tuple[NamespaceChange, ...] | None = None
-    """All changes, newest first."""
-    models: tuple[ModelSummary, ...] | None = None
-    """Its models."""
-    url: str | None = None
-    """Page of the namespace."""
-    as_of: AsOf | None = None
-    """State of the log."""
-
-
-class KeyReport(Report):
-    """`key new --json`."""
-
-    v: VersionOne
-    """Version of this form."""
-    private_key: str
-    """Where the private key was written."""
-    public_key: str
-    """Where the public key was written."""
-    fingerprint: Digest
-    """SHA-256 of the public key (DER SubjectPublicKeyInfo)."""
-    curve: Literal["P-256", "P-384", "P-521"]
-    """Its curve."""
-    encrypted: Flag
-    """The private key has a passphrase."""
-
-
-class LogReport(Report):
-    """`log trust add --json` and `log trust remove --json`."""
-
-    v: VersionOne
-    """Version of this form."""
-    origin: str
-    """Name of the log."""
-    vkey: str
-    """Its verifier key."""
-    fingerprint: Hex256
-    """SHA-256 of the verifier key."""
-    trusted: Flag
-    """It is trusted from now on, or no longer."""
-
-
-class TrustedLogReport(Report):
-    """A log that is trusted on this computer."""
-
-    origin: str
-    """Its name."""
-    vkey: str
-    """Its verifier key."""
-    fingerprint: Hex256
-    """SHA-256 of the verifier key."""
-    url: str
-    """Address of its registry; empty if only the key was named."""
-    added: str
-    """Since when, RFC 3339."""
-
-
-class LogsReport(Report):
-    """`log trust list --json`."""
-
-    v: VersionOne
-    """Version of this form."""
-    logs: tuple[TrustedLogReport, ...]
-    """The trusted logs."""
-
-
-class FsckCheckReport(Report):
-    """One of the checks of a log."""
-
-    name: str
-    """What was checked."""
-    looked_at: Count
-    """How many things were looked at."""
-    problems: tuple[Text, ...]
-    """What is wrong."""
-
-
-class FsckReport(Report):
-    """`log fsck --json`."""
-
-    v: VersionOne
-    """Version of this form."""
-    ok: Flag
-    """Everything agrees."""
-    origin: str
-    """Name of the log."""
-    size: Count
-    """Entries."""
-    root: Digest
-    """Root of the tree."""
-    state_digest: Digest
-    """Digest of the state that replaying all entries gives."""
-    checks: tuple[FsckCheckReport, ...]
-    """The checks."""
-
-
-class ErrorStep(Report):
-    """The step of a verification that failed."""
-
-    n: Annotated[int, Field(ge=1, le=11)]
-    """Its number."""
-    name: str
-    """Its name."""
-
-
-class ErrorDetail(Report):
-    """What went wrong."""
-
-    type: str
-    """Class of the error in `weighbridge.errors`, or `UnexpectedError` for a defect of weighbridge."""
-    message: Text
-    """What, and where."""
-    hint: Text | None
-    """What to do."""
-    step: ErrorStep | None
-    """The step that failed, if it was one."""
-    evidence: dict[str, Any]
-    """What it rests on."""
-
-
-class ErrorReport(Report):
-    """What any command prints with `--json` where it cannot do what it was asked."""
-
-    v: VersionOne
-    """Version of this form."""
-    error: ErrorDetail
-    """The error."""

@@ -1,0 +1,270 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reports about keys, namespaces and logs."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from weighbridge_schemas.api.parts import AsOf
+from weighbridge_schemas.api.releases import ModelSummary
+from weighbridge_schemas.api.signers import NamespaceChange
+from weighbridge_schemas.base import Count, Digest, Flag, Hex256
+from weighbridge_schemas.namespace import Owner
+
+from .forms import Report, Text, VersionOne
+
+__all__ = [
+    "AllowReport",
+    "ExportReport",
+    "FsckReport",
+    "KeyReport",
+    "LogReport",
+    "LogsReport",
+    "NamespaceReport",
+    "OwnersReport",
+    "ReassignReport",
+    "RebuildReport",
+    "RestoreReport",
+    "TakedownReport",
+]
+
+
+class NamespaceReport(Report):
+    """`namespace show --json`."""
+
+    v: VersionOne
+    """Version of this form."""
+    namespace: str
+    """The namespace."""
+    claimed: Flag
+    """Somebody has claimed it."""
+    epoch: Count | None = None
+    """This and what follows: as in [NamespaceDocument](api.md#namespacedocument); absent if not claimed."""
+    owners: tuple[Owner, ...] | None = None
+    """Owners now."""
+    statement: Digest | None = None
+    """Latest namespace statement."""
+    index: Count | None = None
+    """Its entry."""
+    history: tuple[NamespaceChange, ...] | None = None
+    """All changes, newest first."""
+    models: tuple[ModelSummary, ...] | None = None
+    """Its models."""
+    url: str | None = None
+    """Page of the namespace."""
+    as_of: AsOf | None = None
+    """State of the log."""
+
+
+class KeyReport(Report):
+    """`key new --json`."""
+
+    v: VersionOne
+    """Version of this form."""
+    private_key: str
+    """Where the private key was written."""
+    public_key: str
+    """Where the public key was written."""
+    fingerprint: Digest
+    """SHA-256 of the public key (DER SubjectPublicKeyInfo)."""
+    curve: Literal["P-256", "P-384", "P-521"]
+    """Its curve."""
+    encrypted: Flag
+    """The private key has a passphrase."""
+
+
+class LogReport(Report):
+    """`log trust add --json` and `log trust remove --json`."""
+
+    v: VersionOne
+    """Version of this form."""
+    origin: str
+    """Name of the log."""
+    vkey: str
+    """Its verifier key."""
+    fingerprint: Hex256
+    """SHA-256 of the verifier key."""
+    trusted: Flag
+    """It is trusted from now on, or no longer."""
+
+
+class TrustedLogReport(Report):
+    """A log that is trusted on this computer."""
+
+    origin: str
+    """Its name."""
+    vkey: str
+    """Its verifier key."""
+    fingerprint: Hex256
+    """SHA-256 of the verifier key."""
+    url: str
+    """Address of its registry; empty if only the key was named."""
+    added: str
+    """Since when, RFC 3339."""
+
+
+class LogsReport(Report):
+    """`log trust list --json`."""
+
+    v: VersionOne
+    """Version of this form."""
+    logs: tuple[TrustedLogReport, ...]
+    """The trusted logs."""
+
+
+class FsckCheckReport(Report):
+    """One of the checks of a log."""
+
+    name: str
+    """What was checked."""
+    looked_at: Count
+    """How many things were looked at."""
+    problems: tuple[Text, ...]
+    """What is wrong."""
+    undecided: tuple[Text, ...]
+    """What could not be judged."""
+
+
+class FsckReport(Report):
+    """`log fsck --json`."""
+
+    v: VersionOne
+    """Version of this form."""
+    ok: Flag
+    """Everything agrees."""
+    origin: str
+    """Name of the log."""
+    size: Count
+    """Entries."""
+    root: Digest
+    """Root of the tree."""
+    state_digest: Digest
+    """Digest of the state that replaying all entries gives."""
+    withheld: Count
+    """Bundles that the operator withholds, each by a logged decision."""
+    word_from: Count | None
+    """First entry from which on the state rests on the operator's word for what withheld entries did."""
+    predecessor: dict[str, Any] | None
+    """The log that this one succeeds, as its genesis says; null if it is the first."""
+    checks: tuple[FsckCheckReport, ...]
+    """The checks."""
+
+
+class CopiedReport(Report):
+    """What was copied."""
+
+    objects: Count
+    """Tiles, bundles, attachments and the checkpoint."""
+    bytes: Count
+    """Their bytes."""
+
+
+class ExportReport(FsckReport):
+    """`log export --json`: the copy as it was checked afterwards."""
+
+    copied: CopiedReport
+    """What was copied; what was there already is not counted."""
+
+
+class RebuildReport(Report):
+    """`log rebuild --json`."""
+
+    v: VersionOne
+    """Version of this form."""
+    origin: str
+    """Name of the log."""
+    size: Count
+    """Entries that were replayed."""
+    root: Digest
+    """Root of the tree."""
+    state_digest: Digest
+    """Digest of the state that replaying them gave."""
+    attachments: Count
+    """Stored files whose rows were made anew."""
+    restored: Flag
+    """The database had lost its checkpoint; the published one took its place."""
+    staged: Count
+    """Entries of a batch that the next start finishes."""
+    problems: tuple[Text, ...]
+    """Stored files that are not what they should be."""
+
+
+class OwnersReport(Report):
+    """`namespace add-owner --json` and `namespace remove-owner --json`."""
+
+    v: VersionOne
+    """Version of this form."""
+    namespace: str
+    """The namespace."""
+    owners: tuple[Owner, ...]
+    """Who may publish from now on."""
+    index: Count
+    """Entry of the change."""
+    statement: Digest
+    """Its statement digest."""
+    log: str
+    """Name of the log."""
+
+
+class TakedownReport(Report):
+    """`log takedown --json`."""
+
+    v: VersionOne
+    """Version of this form."""
+    target: Literal["bundle", "attachment"]
+    """What is withheld."""
+    withheld: Digest
+    """SHA-256 of its bytes."""
+    entry: Count | None
+    """Its own entry; null for an attachment."""
+    index: Count
+    """Entry of the decision."""
+    statement: Digest
+    """Statement digest of the decision."""
+    deleted: Flag
+    """The bytes are gone from the storage."""
+    names: tuple[Digest, ...]
+    """Attachments that the withheld statement names; they stay until they are taken down, too."""
+
+
+class RestoreReport(Report):
+    """`log restore --json`."""
+
+    v: VersionOne
+    """Version of this form."""
+    restored: Digest
+    """SHA-256 of what is served again."""
+    index: Count
+    """Entry of the decision."""
+    statement: Digest
+    """Its statement digest."""
+
+
+class ReassignReport(Report):
+    """`log reassign --json`."""
+
+    v: VersionOne
+    """Version of this form."""
+    namespace: str
+    """The namespace that has other owners now."""
+    epoch: Count
+    """Its new epoch."""
+    index: Count
+    """Entry of the decision."""
+    statement: Digest
+    """Its statement digest."""
+
+
+class AllowReport(Report):
+    """`log allow --json`."""
+
+    v: VersionOne
+    """Version of this form."""
+    namespace: str
+    """The namespace whose grants changed."""
+    grants: Count
+    """Grants in force, of all namespaces."""
+    index: Count
+    """Entry of the decision."""
+    statement: Digest
+    """Its statement digest."""
