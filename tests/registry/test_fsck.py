@@ -154,14 +154,14 @@ def test_a_database_older_than_the_published_checkpoint_does_not_start(data: Pat
 
 
 def test_a_database_older_than_the_files_does_not_start(data: Path) -> None:
-    """The same, by somebody who put the old checkpoint back, too."""
+    """The same, by somebody who put the old checkpoint back, too: the marks of both sides differ."""
     backup = [(data / name, (data / name).read_bytes()) for name in ("registry.db", "public/checkpoint")]
     service = open_service(Settings(data=data, public_sigstore=False))
     submit(TestClient(create_api(service)), *Publisher(service.origin, "late", "late").start())
     service.close()
     for path, content in backup:
         path.write_bytes(content)
-    with pytest.raises(ConfigurationError, match="entries after the 9 of the database"):
+    with pytest.raises(ConfigurationError, match="last used at different times"):
         open_service(Settings(data=data, public_sigstore=False))
 
 

@@ -50,7 +50,7 @@ def release(reader: Reader, namespace: str, name: str, version: str | None) -> R
         namespace=row.namespace,
         name=row.name,
         version=row.version,
-        epoch=facts["epoch"],
+        epoch=facts["epoch"] - _reassigned_since(reader, row),
         model_digest=document.model.model_digest,
         root_digests=document.model.root_digests,
         weights_digest=document.model.weights_digest,
@@ -121,6 +121,17 @@ def _is_left_out(reader: Reader, entry: Row[Any], signer: str) -> bool:
     if entry.kind in _PROVING or (entry.kind == "oms" and entry.signer == signer):
         check_served(reader, "bundle", entry.bundle)
     return True
+
+
+def _reassigned_since(reader: Reader, row: Row[Any]) -> int:
+    """Count how often the operator has given a release's namespace to others since."""
+    later = select(_ENTRY).where(
+        col(tables.Entry.namespace) == fold_name(row.namespace),
+        col(tables.Entry.kind) == "operator",
+        col(tables.Entry.number) > row.number,
+    )
+    found = reader.connection.execute(later.limit(_MAX_ENTRIES)).all()
+    return sum(reassigned(reader, entry) is not None for entry in found)
 
 
 def _find(reader: Reader, namespace: str, name: str, version: str | None) -> Row[Any] | None:
