@@ -12,7 +12,7 @@ import pytest
 
 from tests import models
 from tests.commands import Outcome, weighbridge_here
-from tests.registries import Registry, running_registry
+from tests.registries import Registry, registry_here
 from weighbridge import keys
 from weighbridge_registry.fsck import fsck
 
@@ -66,7 +66,7 @@ class Town:
 def town(tmp_path: Path, config_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Town]:
     assert config_folder is not None
     monkeypatch.delenv("CI", raising=False)
-    with running_registry(tmp_path / "r") as one:
+    with registry_here(tmp_path / "r") as one:
         yield Town(one, tmp_path)
 
 
@@ -144,7 +144,7 @@ def test_a_record_without_the_genesis_does_not_prove_who_reassigned(town: Town) 
 
 def test_on_a_restricted_log_the_operator_allows_each_claim(tmp_path: Path, config_folder: Path) -> None:
     assert config_folder is not None
-    with running_registry(tmp_path / "r", arguments=("--admission", "restricted")) as one:
+    with registry_here(tmp_path / "r", admission="restricted") as one:
         town = Town(one, tmp_path)
         assert one.get("/api/v1/log")["admission"] == "restricted"
         refused = town.publish("ann", "acme/tiny@1")

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import json
 from collections.abc import Iterator
@@ -16,10 +15,10 @@ import urllib3
 
 from tests import models
 from tests.commands import Outcome, weighbridge_here
-from tests.registries import Registry, running_registry
+from tests.registries import Registry, registry_here
 from weighbridge import tlog
 from weighbridge.client import RegistryClient
-from weighbridge.errors import LogError, ProofError, WithheldError
+from weighbridge.errors import LogError, WithheldError
 from weighbridge.withholding import prove
 from weighbridge_registry.fsck import fsck
 
@@ -56,9 +55,8 @@ RELEASE = 4
 
 @pytest.fixture
 def place(tmp_path: Path, config_folder: Path) -> Iterator[Place]:
-    """A registry of one's own: for tests that take down what others would miss."""
     assert config_folder is not None
-    with running_registry(tmp_path / "r") as one:
+    with registry_here(tmp_path / "r") as one:
         found = Place(one, models.tiny_model(tmp_path / "m"), tmp_path / "k.pem")
         assert found.run("key", "new", found.key, "--no-passphrase").exit_code == 0
         publish(found, "acme/tiny@1")
@@ -101,6 +99,10 @@ def test_a_release_is_withheld_and_the_refusal_proves_itself(place: Place) -> No
     verifier = tlog.Verifier.from_vkey(place.registry.vkey)
     proved = prove(refused.value.withheld, "bundle", sha256, [verifier])
     assert (proved.index, proved.decision.reason) == (5, "court_order")
+    with pytest.raises(LogError, match="something else"):  # the decision about one bundle, shown for another
+        prove(refused.value.withheld, "bundle", "00" * 32, [verifier])
+    with pytest.raises(LogError):  # a log of the same name, with another key
+        prove(refused.value.withheld, "bundle", sha256, [tlog.Signer.generate(verifier.name).verifier])
 
     for path in (
         f"/api/v1/entries/{RELEASE}",
@@ -162,7 +164,10 @@ def test_who_withholds_the_facts_too_ends_every_replay(place: Place) -> None:
 
 
 def test_a_verdict_that_needs_what_is_withheld_is_unknown(place: Place) -> None:
+    """Whoever has the record verifies as before: what is withheld here is not undone elsewhere."""
     take_down(place, place.bundle(RELEASE))
+    own = place.run("verify", place.model, "--release", "acme/tiny@1", "--json")
+    assert own.exit_code == 0, own.stdout
     (place.model / "provenance.jsonl").unlink()
     verdict = place.run(
         "verify", place.model, "--release", "acme/tiny@1", "--registry", place.registry.url, "--json"
@@ -170,13 +175,6 @@ def test_a_verdict_that_needs_what_is_withheld_is_unknown(place: Place) -> None:
     assert verdict.exit_code == 3, verdict.stdout + verdict.stderr
     assert not any(step["result"] == "pass" and step["n"] in (6, 7) for step in verdict.json()["steps"])
     assert "court order" in verdict.stdout
-
-
-def test_the_publishers_own_record_still_verifies(place: Place) -> None:
-    """What is withheld here is not undone elsewhere: bytes, leaf and receipt prove what they proved."""
-    take_down(place, place.bundle(RELEASE))
-    verdict = place.run("verify", place.model, "--release", "acme/tiny@1", "--json")
-    assert verdict.exit_code == 0, verdict.stdout
 
 
 def test_an_attached_readme_is_taken_down_and_cannot_come_back(place: Place) -> None:
@@ -229,21 +227,6 @@ def test_a_false_account_of_what_was_withheld_is_caught(place: Place) -> None:
     assert not report.undecided
 
 
-def test_a_refusal_that_no_decision_stands_behind_proves_nothing(place: Place) -> None:
-    """A registry shows the decision about one bundle for another, or one of another log."""
-    take_down(place, place.bundle(RELEASE))
-    with pytest.raises(WithheldError) as refused:
-        RegistryClient(place.registry.url).bundle(place.bundle(RELEASE))
-    mine = [tlog.Verifier.from_vkey(place.registry.vkey)]
-    with pytest.raises(LogError, match="something else"):
-        prove(refused.value.withheld, "bundle", "00" * 32, mine)
-    stranger = tlog.Signer.generate(place.registry.origin).verifier
-    with pytest.raises(LogError):
-        prove(refused.value.withheld, "bundle", place.bundle(RELEASE), [stranger])
-    assert issubclass(ProofError, LogError)
-    assert base64.b64encode(refused.value.withheld.bundle)
-
-
 def test_only_what_is_here_and_only_for_a_reason_on_the_list(place: Place) -> None:
     sha256 = place.bundle(RELEASE)
     story = place.decide("takedown", sha256, "--reason", "the chairman asked", "--yes")
@@ -261,10 +244,16 @@ def test_only_what_is_here_and_only_for_a_reason_on_the_list(place: Place) -> No
     assert place.get(f"/bundles/{sha256}").status == 200
 
 
-def test_without_a_running_registry_the_decision_is_written_directly(place: Place) -> None:
-    sha256 = place.bundle(RELEASE)
-    place.registry.stop()
-    done = place.run("log", "takedown", sha256, "--reason", "malware", "--yes", "--data", place.registry.data)
+def test_without_a_running_registry_the_decision_is_written_directly(
+    tmp_path: Path, config_folder: Path
+) -> None:
+    assert config_folder is not None
+    with registry_here(tmp_path / "r") as one:
+        place = Place(one, models.tiny_model(tmp_path / "m"), tmp_path / "k.pem")
+        assert place.run("key", "new", place.key, "--no-passphrase").exit_code == 0
+        publish(place, "acme/tiny@1")
+        sha256 = place.bundle(RELEASE)
+    done = place.run("log", "takedown", sha256, "--reason", "malware", "--yes", "--data", one.data)
     assert done.exit_code == 0, done.stderr
-    place.registry.start()
-    assert place.get(f"/bundles/{sha256}").status == 451
+    with registry_here(tmp_path / "r") as again:
+        assert Place(again, place.model, place.key).get(f"/bundles/{sha256}").status == 451
