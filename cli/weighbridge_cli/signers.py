@@ -23,10 +23,12 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 
     from weighbridge.keys import SigningKey
+    from weighbridge.pkcs11_uris import KeyUri
     from weighbridge.signing import StatementSigner
 
 __all__ = ["SigningOptions", "choose_signer", "default_key"]
 
+_LONGEST_PIN = 255
 _CONSENT_FILE = "keyless-consent"
 _QUESTION = (
     "Signing keyless puts your account's name (usually an e-mail address) into Sigstore's public logs.\n"
@@ -62,7 +64,9 @@ class SigningOptions:
     @property
     def wants_keyless(self) -> bool:
         """Whether anything given only makes sense without a key."""
-        return self.keyless or self.staging or bool(self.identity_token) or self.trust_config is not None
+        return (
+            self.keyless or self.staging or self.identity_token is not None or self.trust_config is not None
+        )
 
 
 def default_key() -> Path:
@@ -86,8 +90,12 @@ def choose_signer(options: SigningOptions, *, tsa_url: str | None = None) -> Sta
 
 def _choose(options: SigningOptions) -> StatementSigner:
     if options.wants_keyless:
-        if options.key or options.certificate or options.pkcs11_uri:
+        if options.key or options.certificate or options.chain or options.pkcs11_uri:
             raise InputError("a key and a keyless option contradict each other", hint="leave one of them out")
+        if options.identity_token is not None and not options.identity_token.strip():
+            raise InputError(
+                "--identity-token is empty", hint="was the variable set? without the option CI's own is taken"
+            )
         return _keyless(options)
     if options.pkcs11_uri and options.key:
         raise InputError("--key and --pkcs11-uri name two keys", hint="leave one of them out")
@@ -129,18 +137,42 @@ def _hardware_key(text: str, password_env: str | None) -> SigningKey:
     """Log in to a token: the PIN is in the URI, in the file that it names, in a variable, or is asked for."""
     from weighbridge.pkcs11_keys import HardwareKey
     from weighbridge.pkcs11_uris import KeyUri
+    from weighbridge_cli import terminal
 
     uri = KeyUri.parse(text)
-    pin = uri.pin
-    if pin is None and uri.pin_source is not None:
-        pin = read_small_file(Path(uri.pin_source.removeprefix("file:"))).decode(errors="replace").strip()
-    if pin is None and password_env is not None:
-        pin = os.environ.get(password_env)
-        if pin is None:
-            raise InputError(f"the environment variable {password_env} is not set")
-    if pin is None and sys.stdin.isatty():
-        pin = str(click.prompt("PIN of the token", hide_input=True, err=True))
-    return HardwareKey(uri, pin)
+    if uri.pin is not None:
+        terminal.warn(
+            "a PIN in the URI is seen by everybody on this machine: use pin-source or --password-env"
+        )
+    key = HardwareKey(uri, _pin(uri, password_env))
+    if (context := click.get_current_context(silent=True)) is not None:
+        context.call_on_close(key.close)
+    return key
+
+
+def _pin(uri: KeyUri, password_env: str | None) -> str | None:
+    """Find the PIN; None if there is nobody to ask: a token may need none.
+
+    What cannot be one is refused here: a wrong PIN that is tried counts towards the token's lock.
+    """
+    if uri.pin is not None:
+        return uri.pin
+    if uri.pin_source is not None:
+        path = Path(uri.pin_source)
+        try:
+            pin = read_small_file(path).decode().rstrip("\r\n")
+        except UnicodeDecodeError as error:
+            raise InputError(f"the PIN in {path} is not UTF-8") from error
+        if not pin or "\n" in pin or len(pin) > _LONGEST_PIN:
+            raise InputError(f"{path} does not hold a PIN on one line")
+        return pin
+    if password_env is not None:
+        if not (given := os.environ.get(password_env)):
+            raise InputError(f"the environment variable {password_env} is not set, or empty")
+        return given
+    if sys.stdin.isatty():
+        return str(click.prompt("PIN of the token", hide_input=True, err=True))
+    return None
 
 
 def _load_key(path: Path, password_env: str | None) -> EllipticCurvePrivateKey:
