@@ -34,9 +34,9 @@ def fill(data: Path) -> None:
     statement = ""
     for version in ("1.0", "1.1"):
         files = {"a.safetensors": version.encode(), "config.json": b"{}"}
-        results = submit(
-            client, publisher.oms(files), publisher.release("tiny", version, files, card=card)
-        )["results"]
+        results = submit(client, publisher.oms(files), publisher.release("tiny", version, files, card=card))[
+            "results"
+        ]
         statement = results[1]["statement"]
     submit(client, publisher.revision("card", statement, {"card": {"identity": {"title": "Tiny one"}}}))
     answer = client.put(f"/api/v1/blobs/{digest_of(README)}", content=README)
