@@ -30,6 +30,7 @@ COMMANDS = {
     "identify": "Ask a registry what it knows of a model, a file or a digest.",
     "namespace": "Show who may publish under a name.",
     "serve": "Run a registry.",
+    "db": "Migrate a registry's database.",
     "log": "Choose the logs you trust; prove that a log is whole; cosign.",
     "demo": "See the whole way on a real model, on this machine.",
 }

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 import time
@@ -11,43 +12,59 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Final
 
-import filelock
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import insert, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import col
 
-from weighbridge import keys, statements, tlog
-from weighbridge.errors import ConfigurationError, InputError, NoteError, WeighbridgeError
-from weighbridge.leaves import encode_leaf, parse_leaf
-from weighbridge.signing import KeySigner
-from weighbridge_schemas.operator import Genesis, Operator, Predecessor
+from weighbridge import tlog
+from weighbridge.errors import ConfigurationError, InputError, UnavailableError, WeighbridgeError
 
+from . import metrics
 from .attachments import Attachments
 from .authentication import Authentication
+from .beginning import Beginning, Replay, predecessor_of
+from .log.bells import Crew
 from .log.cosigners import Cosigners, Refresher, read_witness_policy
+from .log.desk import Desk, Ticket, answered
+from .log.election import Election, election_of
 from .log.keys import RegistryKeys, open_keys
+from .log.outcomes import Placed, places_of, unavailable
 from .log.places import Place, check_place
-from .log.sequencer import Placed, Sequencer, decide
+from .log.sequencer import Course, Sequencer, decide
 from .log.writing import Log
 from .queries import Queries
+from .queries.reader import Statements
 from .settings import Settings
-from .state import Admitted, Candidate, Overlay, apply, read_candidate, required
+from .state import Candidate, Overlay, read_candidate, required
+from .store import queue
 from .store.database import Database, open_database
 from .store.files import DataFolder
+from .store.locks import FileLock
 from .store.state import SqlState
 from .store.tables import Checkpoint, Meta
-from .store.views import project, write_facts
 from .withholding import check_restorable, sweep
 
-__all__ = ["Service", "open_service"]
+__all__ = ["Service", "open_service", "take_folder"]
 
-_LOCK_SECONDS: Final = 0.0
 _LOG: Final = logging.getLogger("weighbridge.registry")
+_JOIN_SECONDS: Final = 60.0
+_JOIN_POLL_SECONDS: Final = 0.1
+_DRAIN_SECONDS: Final = 8.0
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A submission that the sequencer can decide about."""
+
+    bundles: tuple[str, ...]
+    """For each statement the SHA-256 of its bundle, which is durable, or the entry that it is already."""
+    known: tuple[Placed, ...] | None
+    """Where they stand, if all of them are logged already."""
 
 
 @dataclass(frozen=True)
 class Service:
-    """One registry that is open. All methods may be called by several threads at once."""
+    """One process of a registry that is open. All methods may be called by several threads at once."""
 
     settings: Settings
     folder: DataFolder
@@ -57,10 +74,14 @@ class Service:
     queries: Queries
     attachments: Attachments
     sequencer: Sequencer
+    desk: Desk
+    election: Election
     cosigners: Cosigners | None
     _refresher: Refresher | None
     _place: Place
-    _lock: filelock.BaseFileLock
+    _statements: Statements
+    _crew: Crew
+    _lock: FileLock
     _closed: threading.Event = field(default_factory=threading.Event)
 
     @property
@@ -68,11 +89,19 @@ class Service:
         """Origin of the log."""
         return self.keys.log.name
 
-    def prepare(self, bundles: Sequence[bytes]) -> tuple[Candidate, ...]:
-        """Parse, authenticate and judge bundles as of now, and make them durable.
+    def start(self) -> None:
+        """Start the threads, once."""
+        self.sequencer.start()
+        self.desk.start()
+        if self._refresher is not None:
+            self._refresher.start()
+
+    def prepare(self, bundles: Sequence[bytes]) -> Prepared:
+        """Parse, authenticate and judge bundles as of now, and make the new ones durable.
 
         What is refused here costs the sequencer nothing. It is advice all the same: the
-        sequencer decides again, at the index that each bundle gets. Raises `AdmissionError`.
+        sequencer decides again, at the index that each bundle gets. Raises `AdmissionError`, or
+        `UnavailableError` if they cannot be stored.
         """
         candidates: list[Candidate] = []
         for line, data in enumerate(bundles, start=1):
@@ -87,126 +116,195 @@ class Service:
             head = required(overlay, "log/head")
             received = max(int(time.time()), head["received"])
             places, _ = decide(overlay, head["size"], received, candidates, self.authentication)
-        placed = zip(candidates, places, strict=True)
-        self.folder.bundles.put_all(
-            {one.bundle.sha256: one.bundle.raw for one, place in placed if place.created}
+        new: dict[int, Candidate] = {}
+        for candidate, place in zip(candidates, places, strict=True):
+            if place.created:
+                new[place.index] = candidate
+        self._store(list(new.values()))
+        named = tuple(
+            new[place.index].bundle.sha256 if place.index in new else queue.logged_as(place.index)
+            for place in places
         )
-        return tuple(candidates)
+        return Prepared(named, None if new else places)
 
-    def submit(self, bundles: Sequence[bytes]) -> Future[tuple[Placed, ...]]:
+    def _store(self, candidates: Sequence[Candidate]) -> None:
+        try:
+            self.folder.bundles.put_all({one.bundle.sha256: one.bundle.raw for one in candidates})
+        except (InputError, OSError) as error:
+            _LOG.error("bundles could not be stored: %s", error)
+            raise unavailable("the bundles could not be stored") from error
+        for candidate in candidates:
+            self._statements.keep(candidate)
+
+    def hand_in(self, bundles: Sequence[bytes], *, kept: bool = False) -> Ticket:
         """Prepare bundles and queue them as one submission, all or none.
 
-        The future is done when all of them are published. Raises `AdmissionError`, or
+        The ticket's answer is done when all of them are published, by whichever process leads;
+        at once if they are. `kept` keeps the outcome for `outcome`. Raises `AdmissionError`, or
         `UnavailableError` if too many are waiting.
         """
-        return self.sequencer.submit(self.prepare(bundles))
+        prepared = self.prepare(bundles)
+        if prepared.known is not None:
+            return answered(prepared.known)
+        return self.desk.submit(prepared.bundles, kept=kept)
 
-    def close(self) -> None:
+    def submit(self, bundles: Sequence[bytes]) -> Future[tuple[Placed, ...]]:
+        """Hand in bundles, and give the answer's future."""
+        return self.hand_in(bundles).answer
+
+    def outcome(self, token: str) -> tuple[Placed, ...] | None:
+        """Say what became of a submission; None while it waits.
+
+        Raises `KeyError` if the token is not known (any more), and the error of one that was refused.
+        """
+        with self.database.read() as connection:
+            found = queue.outcomes(connection, [token])[token]
+        return None if found is None else places_of(found)
+
+    def drain(self, seconds: float = _DRAIN_SECONDS) -> None:
+        """Refuse new submissions; those that wait longer than `seconds` are told to come again."""
+        self.desk.drain(seconds)
+
+    def close(self, seconds: float = _DRAIN_SECONDS) -> None:
         """Finish what is queued, then let go of everything. May be called twice."""
+        if self._closed.is_set():
+            return
+        self._closed.set()
+        self.desk.close(seconds)
         if self._refresher is not None:
             self._refresher.close()
         self.sequencer.close()
-        if not self._closed.is_set():
-            self._closed.set()
-            try:
-                self._place.mark()
-            except (SQLAlchemyError, OSError, WeighbridgeError) as error:
-                _LOG.warning("the place could not be marked, which the next start bears: %s", error)
+        try:
+            self._place.mark()
+        except (SQLAlchemyError, OSError, WeighbridgeError) as error:
+            _LOG.warning("the place could not be marked, which the next start bears: %s", error)
         self.database.close()
         self.folder.close()
+        self._crew.close()
         self._lock.release()
 
 
-def open_service(settings: Settings, hook: Callable[[str], None] | None = None) -> Service:
+def open_service(
+    settings: Settings,
+    hook: Callable[[str], None] | None = None,
+    *,
+    crew: Crew | None = None,
+    clock: Callable[[], float] = time.time,
+) -> Service:
     """Open the registry of a data folder, making it at first start.
 
-    Makes keys and the genesis entry once, heals what a crash left, then starts the sequencer.
-    `hook` is called after each step of a write (`log.writing.STEPS`). Raises
+    Makes keys and the genesis entry once, heals what a crash left if this process is elected, then
+    starts the threads. `hook` is called after each step of a write (`log.writing.STEPS`). `crew` is
+    given to the processes of one run, whose parent has the data folder's lock. Raises
     `ConfigurationError` if settings, keys, files and database do not belong together, and
-    `InputError` if another process has the data folder.
+    `InputError` if another registry has the data folder.
     """
-    folder = DataFolder.open(settings.data, settings.storage)
-    try:
+    with contextlib.ExitStack() as undo:
+        folder = DataFolder.open(settings.data, settings.storage)
+        undo.callback(folder.close)
         folder.make()
-        lock = _lock(folder)
-    except BaseException:
-        folder.close()
-        raise
-    try:
+        lock = FileLock(folder.lock)
+        if crew is None and settings.database_url is None:
+            take_folder(lock)
+        undo.callback(lock.release)
         registry_keys = open_keys(folder, settings.origin)
-        database = open_database(settings.database)
-    except BaseException:
-        folder.close()
-        lock.release()
-        raise
-    try:
-        _check_database(database, registry_keys)
-        authentication = Authentication(settings.trust_configs, public_sigstore=settings.public_sigstore)
-        if settings.trust_configs:
-            authentication.trust()  # a configuration that cannot be read must not wait for its first signer
-        verifier = registry_keys.log.verifier
-        policy, cosigners = _cosigners(settings, verifier)
-        place = Place(folder, database)
-        check_place(place, folder, database, verifier, settings.saw_checkpoints)
-        log = Log(database, folder.log, registry_keys.log, hook, cosigners)
-        replay = Replay(folder, authentication)
-        log.heal(replay)
-        if cosigners is not None:
-            cosigners.check_head(*log.head())
-        if log.size() == 0:
-            _begin(log, folder, registry_keys, settings, replay)
+        database = open_database(settings.database, upgrade=None)
+        undo.callback(database.close)
+        members = crew or Crew.of(1)
+        undo.callback(members.close)
+        service = _assemble(settings, hook, folder, registry_keys, database, members, lock, clock)
+        undo.callback(service.election.release)
+        _join(service.sequencer, database, folder)
         _check_admission(database, settings)
         _check_predecessor(database, settings)
-        queries = Queries(database, folder, verifier, settings.base_url, policy)
-        for sha256 in sweep(database, folder):
-            _LOG.warning("the withheld bundle %s is kept, unserved, until its account is written", sha256)
-        sequencer = Sequencer(log, database, authentication, replay, settings.limits)
-        attachments = Attachments(database, folder, authentication, settings.limits)
-        refresher = Refresher(log.refresh, settings.witness_refresh_seconds) if cosigners else None
-        service = Service(
-            settings,
-            folder,
-            database,
-            registry_keys,
-            authentication,
-            queries,
-            attachments,
-            sequencer,
-            cosigners,
-            refresher,
-            place,
-            lock,
-        )
-    except BaseException:
-        database.close()
-        folder.close()
-        lock.release()
-        raise
-    sequencer.start()
-    if refresher is not None:
-        refresher.start()
+        if service.sequencer.leads:
+            for sha256 in sweep(database, folder):
+                _LOG.warning("the withheld bundle %s is kept, unserved, until its account is written", sha256)
+        undo.pop_all()
+    service.start()
     return service
 
 
-class Replay:
-    """Decides about logged entries again, from their bytes: the `ApplyBatch` of healing."""
+def _assemble(
+    settings: Settings,
+    hook: Callable[[str], None] | None,
+    folder: DataFolder,
+    registry_keys: RegistryKeys,
+    database: Database,
+    crew: Crew,
+    lock: FileLock,
+    clock: Callable[[], float],
+) -> Service:
+    """Put the parts together; nothing of them runs yet, and nothing was signed."""
+    verifier = registry_keys.log.verifier
+    _check_database(database, registry_keys)
+    authentication = Authentication(settings.trust_configs, public_sigstore=settings.public_sigstore)
+    if settings.trust_configs:
+        authentication.trust()  # a configuration that cannot be read must not wait for its first signer
+    policy, cosigners = _cosigners(settings, verifier)
+    place = Place(folder, database)
+    check_place(place, folder, database, verifier, settings.saw_checkpoints)
+    parsed = Statements(folder)
+    replay = Replay(folder, authentication)
+    election = election_of(database, folder.path / "sequencer.lock", verifier.name)
+    course = Course(
+        open_log=lambda fenced: Log(fenced, folder.log, registry_keys.log, hook, cosigners),
+        begin=Beginning(folder, registry_keys, settings, replay, cosigners),
+        read=parsed.get,
+        authenticate=authentication,
+        observe=metrics.batch,
+    )
+    sequencer = Sequencer(database, election, course, crew, settings.limits, clock)
+    refresher = Refresher(sequencer.refresh, settings.witness_refresh_seconds) if cosigners else None
+    return Service(
+        settings,
+        folder,
+        database,
+        registry_keys,
+        authentication,
+        Queries(database, folder, verifier, settings.base_url, policy, parsed),
+        Attachments(database, folder, authentication, settings.limits),
+        sequencer,
+        Desk(database, crew, settings.limits),
+        election,
+        cosigners,
+        refresher,
+        place,
+        parsed,
+        crew,
+        lock,
+    )
 
-    def __init__(self, folder: DataFolder, authentication: Authentication) -> None:
-        self._folder = folder
-        self._authentication = authentication
 
-    def __call__(self, connection: Connection, start: int, leaves: Sequence[bytes]) -> None:
-        """Write facts and views of entries whose leaves are known and whose bundles are on disk."""
-        overlay = Overlay(SqlState(connection))
-        entries: list[Admitted] = []
-        for index, data in enumerate(leaves, start=start):
-            leaf = parse_leaf(data)
-            candidate = read_candidate(self._folder.bundles.read(leaf.bundle_sha256))
-            entry = apply(overlay, index, leaf, candidate, self._authentication)
-            overlay.update(entry.facts)
-            entries.append(entry)
-        write_facts(connection, overlay.facts)
-        project(connection, entries)
+def take_folder(lock: FileLock) -> None:
+    """Take a data folder for one run; raises `InputError` if another has it."""
+    if not lock.acquire():
+        raise InputError(
+            f"another registry is running on {lock.path.parent}",
+            hint="stop it first, or give this one another folder with --data; "
+            "several processes of one registry are made with --workers",
+        )
+
+
+def _join(sequencer: Sequencer, database: Database, folder: DataFolder) -> None:
+    """Lead and heal, or wait until the process that leads has begun the log."""
+    deadline = time.monotonic() + _JOIN_SECONDS
+    while not sequencer.campaign():
+        with database.read() as connection:
+            size = connection.execute(select(col(Checkpoint.size))).scalar_one()
+            begun = SqlState(connection).get("log/genesis") is not None
+        if begun:
+            if folder.log.published() is None:
+                raise ConfigurationError(
+                    f"the database holds a log of {size} entries that is not in {folder.path}",
+                    hint="all registries on one database need the same keys and the same storage",
+                )
+            return
+        if time.monotonic() > deadline:
+            raise UnavailableError(
+                "another process leads this log, and has not begun it", hint="look at its messages"
+            )
+        time.sleep(_JOIN_POLL_SECONDS)
 
 
 def _cosigners(
@@ -216,18 +314,6 @@ def _cosigners(
         return None, None
     policy = read_witness_policy(settings.witness_policy, verifier)
     return policy, Cosigners(policy.witnesses, verifier, seconds=settings.witness_seconds)
-
-
-def _lock(folder: DataFolder) -> filelock.BaseFileLock:
-    lock = filelock.FileLock(folder.lock, timeout=_LOCK_SECONDS, thread_local=False)
-    try:
-        lock.acquire()
-    except filelock.Timeout as error:
-        raise InputError(
-            f"another registry is running on {folder.path}",
-            hint="stop it first, or give this one another folder with --data",
-        ) from error
-    return lock
 
 
 def _check_database(database: Database, registry_keys: RegistryKeys) -> None:
@@ -243,54 +329,6 @@ def _check_database(database: Database, registry_keys: RegistryKeys) -> None:
             f"the database holds the log of {found}, the data folder the key of {vkey}",
             hint="give the database and the data folder that belong together",
         )
-
-
-def _begin(
-    log: Log, folder: DataFolder, registry_keys: RegistryKeys, settings: Settings, replay: Replay
-) -> None:
-    """Write entry 0, signed by the operator key that it names."""
-    operator = registry_keys.operator
-    predicate = Operator(
-        decision=Genesis(
-            action="genesis",
-            origin=log.origin,
-            log_key=registry_keys.log.verifier.vkey,
-            operator_key=keys.public_pem(operator.public_key()).decode(),
-            admission=settings.admission or "open",
-            predecessor=predecessor_of(settings.successor_of, log.origin),
-        ),
-        logs=(log.origin,),
-        previous=None,
-    )
-    payload = statements.encode_statement(
-        "operator", log.origin, statements.abstract_subject("operator", log.origin), predicate.to_json()
-    )
-    bundle = KeySigner(operator).sign(payload)
-    candidate = read_candidate(bundle)
-    folder.bundles.put(candidate.bundle.sha256, bundle)
-    log.append(0, [encode_leaf(candidate.bundle.sha256, int(time.time()))], replay)
-
-
-def predecessor_of(note: bytes | None, origin: str) -> Predecessor | None:
-    """Return what a successor's genesis says of the log before it, from that log's last checkpoint.
-
-    Its signature is the caller's to check. Raises `ConfigurationError` for what is no checkpoint, or is of
-    a log with the same name: a successor is another log.
-    """
-    if note is None:
-        return None
-    try:
-        last = tlog.parse_checkpoint_text(tlog.split_note(note)[0])
-    except NoteError as error:
-        raise ConfigurationError(
-            f"--successor-of is no checkpoint: {error.message}", hint="give the old log's last checkpoint"
-        ) from error
-    if last.origin == origin:
-        raise ConfigurationError(
-            f"the log {origin} cannot follow itself",
-            hint="give the successor a name of its own with --origin, and another data folder",
-        )
-    return Predecessor(origin=last.origin, size=last.size, root=f"sha256:{last.root.hex()}")
 
 
 def _check_predecessor(database: Database, settings: Settings) -> None:

@@ -8,7 +8,8 @@ import contextlib
 import signal
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from types import FrameType
 from typing import ClassVar, Final
 
 import h11
@@ -18,40 +19,78 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from weighbridge.errors import InputError
 
-__all__ = ["PatientProtocol", "serve"]
+__all__ = ["DRAIN_SECONDS", "PatientProtocol", "address_of", "listen", "serve", "serve_on"]
 
-_DRAIN_SECONDS: Final = 10
+DRAIN_SECONDS: Final = 10
+"""From the signal to the end, at most: requests under way get most of it."""
+_REQUEST_SECONDS: Final = 8
 _CONNECTIONS: Final = 1000
 _BACKLOG: Final = 512
-_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
 
 def serve(app: ASGIApp, host: str, port: int, on_ready: Callable[[str], None] | None = None) -> None:
-    """Serve until SIGTERM or SIGINT; requests under way get 10 s to finish.
+    """Serve until SIGTERM or SIGINT; requests under way get 8 s to finish.
 
     Port 0 takes a free one. `on_ready` is called once with the address, when requests are
     answered. Raises `InputError` if the address can't be used: its message names --port.
     """
-    listening = _listen(host, port)
-    with contextlib.closing(listening):
-        shown = f"[{host}]" if ":" in host else host
-        url = f"http://{shown}:{listening.getsockname()[1]}"
-        config = uvicorn.Config(
-            app,
-            http=PatientProtocol,
-            access_log=False,
-            log_config=None,
-            server_header=False,
-            date_header=True,
-            proxy_headers=False,
-            limit_concurrency=_CONNECTIONS,
-            timeout_keep_alive=15,
-            timeout_graceful_shutdown=_DRAIN_SECONDS,
-            h11_max_incomplete_event_size=64 * 1024,
-            lifespan="on",
-            ws="none",
-        )
-        _Server(config, url, on_ready).run(sockets=[listening])
+    with contextlib.closing(listen(host, port)) as listening:
+        serve_on(listening, app, on_ready, (signal.SIGINT, signal.SIGTERM))
+
+
+def serve_on(
+    listening: socket.socket,
+    app: ASGIApp,
+    on_ready: Callable[[str], None] | None,
+    signals: Sequence[signal.Signals],
+) -> None:
+    """Serve on a socket that listens, until one of the signals."""
+    config = uvicorn.Config(
+        app,
+        http=PatientProtocol,
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        date_header=True,
+        proxy_headers=False,
+        limit_concurrency=_CONNECTIONS,
+        timeout_keep_alive=15,
+        timeout_graceful_shutdown=_REQUEST_SECONDS,
+        h11_max_incomplete_event_size=64 * 1024,
+        lifespan="on",
+        ws="none",
+    )
+    _Server(config, address_of(listening), on_ready, signals).run(sockets=[listening])
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Return a socket that listens; raises `InputError` if the address can't be used."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listening = socket.socket(family, kind, protocol)
+    except OSError as error:
+        raise InputError(
+            f"{host} is no address of this machine: {error.strerror}", hint="give another --host"
+        ) from error
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind(address)
+        listening.listen(_BACKLOG)
+    except OSError as error:
+        listening.close()
+        raise InputError(
+            f"cannot listen on {host}:{port}: {error.strerror}",
+            hint="something else uses this port: choose another with --port, or --port 0 for a free one",
+        ) from error
+    return listening
+
+
+def address_of(listening: socket.socket) -> str:
+    """Return the address at which a socket listens, as a URL without a path."""
+    host, port = listening.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 class PatientProtocol(H11Protocol):
@@ -94,12 +133,19 @@ class PatientProtocol(H11Protocol):
 
 
 class _Server(uvicorn.Server):
-    """Says when it is ready."""
+    """Says when it is ready, and tells the app at once when it is asked to stop."""
 
-    def __init__(self, config: uvicorn.Config, url: str, on_ready: Callable[[str], None] | None) -> None:
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        url: str,
+        on_ready: Callable[[str], None] | None,
+        signals: Sequence[signal.Signals],
+    ) -> None:
         super().__init__(config)
         self._url = url
         self._on_ready = on_ready
+        self._signals = signals
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start to listen, then tell."""
@@ -107,38 +153,22 @@ class _Server(uvicorn.Server):
         if self.started and self._on_ready is not None:
             self._on_ready(self._url)
 
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Stop: what comes from now on is told to come again."""
+        service = getattr(getattr(self.config.app, "state", None), "service", None)
+        if service is not None:
+            service.drain()
+        super().handle_exit(sig, frame)
+
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Stop on SIGINT and SIGTERM; uvicorn's own would let the process die of them afterwards."""
+        """Stop on the signals; uvicorn's own would let the process die of them afterwards."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        before = {number: signal.signal(number, self.handle_exit) for number in _SIGNALS}
+        before = {number: signal.signal(number, self.handle_exit) for number in self._signals}
         try:
             yield
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        listening = socket.socket(family, kind, protocol)
-    except OSError as error:
-        raise InputError(
-            f"{host} is no address of this machine: {error.strerror}", hint="give another --host"
-        ) from error
-    try:
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind(address)
-        listening.listen(_BACKLOG)
-    except OSError as error:
-        listening.close()
-        raise InputError(
-            f"cannot listen on {host}:{port}: {error.strerror}",
-            hint="something else uses this port: choose another with --port, or --port 0 for a free one",
-        ) from error
-    return listening

@@ -35,7 +35,13 @@ class Limits:
     batch_entries: int = 256
     """Entries that the sequencer adds with one checkpoint."""
     queue_submissions: int = 256
-    """Submissions that may wait for the sequencer; above it: 503."""
+    """Submissions that may wait for the sequencer, those of all processes; above it: 503."""
+    waiting_seconds: int = 60
+    """A submission that was not decided within this time is dropped; its sender was told 503."""
+    kept_seconds: int = 3600
+    """The outcome of a submission with `Prefer: respond-async` can be asked for during this time."""
+    free_bytes: int = 64 * MIB
+    """Room on the data folder's disk below which the registry is not ready."""
     digests: int = 10_000
     """Digests in one look-up."""
     page: int = 100

@@ -17,7 +17,7 @@ from weighbridge_registry.settings import Limits, Settings
 
 @pytest.fixture
 def service(tmp_path: Path) -> Iterator[Service]:
-    limits = Limits(body_bytes=1024 * 1024, submission_bundles=8)
+    limits = Limits(body_bytes=1024 * 1024, submission_bundles=8, queue_submissions=40)
     opened = open_service(Settings(data=tmp_path / "data", public_sigstore=False, limits=limits))
     yield opened
     opened.close()

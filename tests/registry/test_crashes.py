@@ -19,7 +19,7 @@ from tests.registry.publishers import Publisher
 from weighbridge import tlog
 from weighbridge.errors import UnavailableError
 from weighbridge_registry.fsck import fsck
-from weighbridge_registry.log.sequencer import Placed
+from weighbridge_registry.log.outcomes import Placed
 from weighbridge_registry.log.writing import STEPS
 from weighbridge_registry.service import Service, open_service
 from weighbridge_registry.settings import Settings
@@ -144,7 +144,11 @@ def reopened(data: Path) -> Service:
 def buried(service: Service) -> None:
     """What the end of a process does, and no more."""
     service.sequencer._thread.join(10)
+    service.desk.drain(0)
+    service.desk._thread.join(10)
     service.database.close()
+    service.election.release()
+    service._crew.close()
     service._lock.release()
 
 
@@ -162,7 +166,8 @@ def test_dead_after_each_step_of_a_write(tmp_path: Path, step: str) -> None:
     last = publisher.oms({"a": b"last"})
     answer = dying.submit([last])
     buried(dying)
-    assert not answer.done()
+    with pytest.raises(UnavailableError):
+        answer.result(0)
 
     service = reopened(data)
     for index, bundle in acknowledged:
@@ -229,32 +234,58 @@ def test_a_full_disk_is_answered_with_503_and_healed_when_there_is_room(
     assert fsck(data, public_sigstore=False).ok
 
 
-def test_two_writers_cannot_both_win(tmp_path: Path) -> None:
-    """Somebody removed the lock file: two sequencers write one log. Each place goes to one of them."""
+def test_two_leaders_cannot_both_win(tmp_path: Path) -> None:
+    """Both lock files are gone, and two processes think that they lead: the term tells them apart."""
     data = tmp_path / "data"
     one = reopened(data)
     one._lock.release()
+    (data / "sequencer.lock").unlink()
     two = reopened(data)
-    wins, losses = 0, 0
-    for number in range(20):
+    assert one.sequencer.leads
+    assert two.sequencer.leads
+    placed = []
+    for number in range(8):
         publishers = [Publisher(one.origin, f"p{number}", f"p{number}{who}") for who in "ab"]
         answers = [service.submit(p.start()) for service, p in zip((one, two), publishers, strict=True)]
-        for answer in answers:
-            try:
-                answer.result(10)
-                wins += 1
-            except UnavailableError:
-                losses += 1
-        if losses:
-            break
-    assert losses, "twenty races without a collision"
-    for service in (one, two):
-        if service.sequencer.failure is not None:
-            with pytest.raises(UnavailableError):
-                service.submit(Publisher(one.origin, "late", "late").start())
+        placed += [place.index for answer in answers for place in answer.result(20)]
+    assert sorted(placed) == list(range(1, 33)), "each place went to one submission"
+    assert [service.sequencer.leads for service in (one, two)] == [False, True]
     one.close()
     two.close()
-    reopened(data).close()
     report = fsck(data, public_sigstore=False)
     assert report.ok, report.to_json()
-    assert report.size >= 1 + 2 * wins
+    assert report.size == 33
+
+
+def test_a_leader_of_the_past_writes_nothing(tmp_path: Path) -> None:
+    """It was stopped for a while in the middle of a batch, and another has led since."""
+    data = tmp_path / "data"
+    stopped, go_on = threading.Event(), threading.Event()
+
+    def hook(step: str) -> None:
+        if step == "staged" and armed and not stopped.is_set():
+            stopped.set()
+            go_on.wait(30)
+
+    armed: list[int] = []
+    old = open_service(Settings(data=data, public_sigstore=False), hook)
+    armed.append(1)
+    publisher = Publisher(old.origin)
+    answer = old.submit(publisher.start())
+    assert stopped.wait(10)
+    old._lock.release()
+    (data / "sequencer.lock").unlink()
+    new = reopened(data)
+    late = new.submit([*Publisher(old.origin, "late", "late").start()])
+    assert [place.index for place in late.result(20)] == [3, 4]
+    assert [place.index for place in answer.result(20)] == [1, 2], "healed, and found by the new leader"
+    size = new.queries.log().size
+    go_on.set()
+    deadline = time.monotonic() + 20
+    while old.sequencer.leads and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not old.sequencer.leads
+    assert new.queries.log().size == size == 5
+    old.close()
+    new.close()
+    assert fsck(data, public_sigstore=False).ok

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import base64
 import json
-import queue
 
 import pytest
 from fastapi.testclient import TestClient
@@ -226,15 +225,16 @@ def test_what_is_queued_is_finished_before_the_end(service: Service, publisher: 
     service.close()
     assert sorted(place.index for answer in answers for place in answer.result(0)) == list(range(3, 43))
     with pytest.raises(UnavailableError):
-        service.sequencer.submit([])
+        service.desk.submit([])
 
 
 def test_a_full_queue_is_told(
     service: Service, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    full: queue.Queue[None] = queue.Queue(1)
-    full.put_nowait(None)
     with monkeypatch.context() as patch:
-        patch.setattr(service.sequencer, "_queue", full)
+        patch.setattr(service.sequencer, "_turn", lambda: False)
+        answers = [service.submit([publisher.oms({"a": b"%d" % number})]) for number in range(40)]
         with pytest.raises(UnavailableError, match="waiting"):
             service.submit([publisher.oms(FILES)])
+    assert [len(answer.result(10)) for answer in answers] == [1] * 40
+    assert service.submit([publisher.oms(FILES)]).result(10)

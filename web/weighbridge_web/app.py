@@ -14,17 +14,19 @@ from weighbridge_web.records import Records, RegistryRecords
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
+    from weighbridge_registry.log.bells import Crew
     from weighbridge_registry.settings import Settings
 
 __all__ = ["add_pages", "create_app"]
 
 
-def create_app(settings: Settings) -> FastAPI:
+def create_app(settings: Settings, crew: Crew | None = None) -> FastAPI:
     """Open the registry of `settings` and return the application that serves it, pages included.
 
-    The application closes the registry when it shuts down. Raises what `open_service` raises.
+    `crew` is given to each of several worker processes. The application closes the registry when it
+    shuts down. Raises what `open_service` raises.
     """
-    service = open_service(settings)
+    service = open_service(settings, crew=crew)
     try:
         records = RegistryRecords(service.queries, service.attachments)
         return add_pages(create_api(service), records, base_url=settings.base_url)

@@ -73,6 +73,19 @@ from weighbridge_cli.options import EXISTING, INSTALL_REGISTRY, read_small_file
     show_default=True,
     help="Seconds after which witnesses are asked to cosign again.",
 )
+@click.option(
+    "--workers",
+    type=click.IntRange(1, 64),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="Processes that answer; one of them writes the log.",
+)
+@click.option(
+    "--log-format",
+    type=click.Choice(["text", "json"]),
+    help="Tell each request on stderr, one line each (else: warnings only).",
+)
 def command(
     *,
     data: Path | None,
@@ -89,6 +102,8 @@ def command(
     witness_policy: Path | None,
     witness_timeout: float,
     witness_refresh: float,
+    workers: int,
+    log_format: Literal["text", "json"] | None,
 ) -> None:
     """Run a registry: its log, its interface and its pages, until Ctrl-C.
 
@@ -97,8 +112,10 @@ def command(
     from weighbridge.errors import InputError
 
     try:
+        from weighbridge_registry.journal import configure
         from weighbridge_registry.serving import serve
         from weighbridge_registry.settings import Settings
+        from weighbridge_registry.supervision import serve_workers
         from weighbridge_web.app import create_app
     except ImportError as error:
         raise InputError(f"the registry is not installed: {error}", hint=INSTALL_REGISTRY) from error
@@ -123,7 +140,11 @@ def command(
         click.echo(f"weighbridge is ready: {base_url or address}/")
         click.echo(f"data in {settings.data}; stop with Ctrl-C", err=True)
 
-    serve(create_app(settings), host, port, on_ready=ready)
+    configure(log_format)
+    if workers == 1:
+        serve(create_app(settings), host, port, on_ready=ready)
+    else:
+        serve_workers(lambda crew: create_app(settings, crew), settings, workers, on_ready=ready)
 
 
 def _seen(place: str) -> bytes:

@@ -12,6 +12,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from weighbridge import __version__
+from weighbridge_registry.journal import Journal
 from weighbridge_registry.service import Service
 
 from . import blobs, lookups, models, problems, statements, system, tiles
@@ -25,7 +26,7 @@ def create_api(service: Service) -> FastAPI:
     """Return the HTTP interface of an open service; at shutdown it closes the service.
 
     Pages are added by including their router: everything of the interface is below `/api`,
-    `/checkpoint`, `/tile`, `/bundles`, `/schemas`, `/healthz` and `/readyz`.
+    `/checkpoint`, `/tile`, `/bundles`, `/schemas`, `/healthz`, `/readyz` and `/metrics`.
     """
 
     @asynccontextmanager
@@ -46,6 +47,7 @@ def create_api(service: Service) -> FastAPI:
     problems.install(app)
     for module in (tiles, statements, lookups, models, blobs, system):
         app.include_router(module.router)
+    app.add_middleware(Journal)
     app.add_middleware(HeadAsGet)
     return app
 

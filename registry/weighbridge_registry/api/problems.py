@@ -10,6 +10,8 @@ from typing import Any, Final
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
 
 from weighbridge.errors import (
@@ -111,6 +113,9 @@ def install(app: FastAPI) -> None:
     async def on_error(_request: Request, error: Exception) -> Response:
         if isinstance(error, WeighbridgeError):
             return response(problem_of(error))
+        if isinstance(error, (OperationalError, InterfaceError, PoolTimeoutError)):
+            _LOG.error("the database does not answer: %s", type(error).__name__)
+            return response(problem(503, "The database does not answer.", hint="try again in a few seconds"))
         _LOG.error("a request failed", exc_info=error)
         return response(
             problem(500, "This is a fault of the registry, not of your request.", hint="tell its operator")
@@ -131,6 +136,8 @@ def install(app: FastAPI) -> None:
         return response(problem(400, f"{where}: {first['msg']}"))
 
     app.add_exception_handler(WeighbridgeError, on_error)
+    for kind in (OperationalError, InterfaceError, PoolTimeoutError):
+        app.add_exception_handler(kind, on_error)
     app.add_exception_handler(HTTPException, on_http)
     app.add_exception_handler(RequestValidationError, on_validation)
     app.add_exception_handler(Exception, on_error)

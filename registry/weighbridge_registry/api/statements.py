@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import asyncio
+import re
+from collections.abc import Sequence
 from typing import Final
 
 from fastapi import APIRouter, Request
@@ -11,13 +13,15 @@ from fastapi.responses import Response
 from starlette.concurrency import run_in_threadpool
 
 from weighbridge.errors import MalformedError, UnavailableError
+from weighbridge_registry.log.outcomes import Placed
+from weighbridge_registry.service import Service
 from weighbridge_registry.settings import Limits
-from weighbridge_schemas.api import SubmissionBatch
+from weighbridge_schemas.api import SubmissionBatch, SubmissionQueued
 
 from .bodies import content_type
 from .documents import json_response
-from .problems import BadRequestError
-from .service import Answers, Digest, bodies_of, known, number, service_of
+from .problems import BadRequestError, NotKnownError
+from .service import Answers, Digest, Open, bodies_of, known, number, service_of
 
 __all__ = ["router"]
 
@@ -26,6 +30,7 @@ router = APIRouter(prefix="/api/v1")
 _ONE: Final = ("application/json", "application/vnd.dev.sigstore.bundle.v0.3+json")
 _LINES: Final = ("application/jsonl", "application/x-ndjson")
 _PUBLISH_SECONDS: Final = 30.0
+_TOKEN: Final = re.compile(r"[0-9a-f]{32}")
 
 
 @router.post("/statements")
@@ -47,22 +52,41 @@ async def submit(request: Request) -> Response:
         bundles = _lines(body, service.settings.limits) if kind in _LINES else [body]
         if not body.strip():
             raise MalformedError("the body is empty", hint="send a signed bundle")
-        answer = await run_in_threadpool(service.submit, bundles)
-        try:
-            async with asyncio.timeout(_PUBLISH_SECONDS):
-                places = await asyncio.shield(asyncio.wrap_future(answer))
-        except TimeoutError as error:
-            raise UnavailableError(
-                "the log is slow; your statements are queued",
-                hint="send the same again in a few seconds: what is logged is answered at once",
-            ) from error
-    results = await run_in_threadpool(
-        service.queries.submissions, [(place.index, place.created) for place in places]
-    )
+        kept = _may_wait(request)
+        ticket = await run_in_threadpool(service.hand_in, bundles, kept=kept)
+    if kept and not ticket.answer.done():
+        await asyncio.wrap_future(ticket.queued)
+        return _queued(service, ticket.token)
+    try:
+        async with asyncio.timeout(_PUBLISH_SECONDS):
+            places = await asyncio.shield(asyncio.wrap_future(ticket.answer))
+    except TimeoutError as error:
+        raise UnavailableError(
+            "the log is slow; your statements are queued",
+            hint="send the same again in a few seconds: what is logged is answered at once",
+        ) from error
+    results = await run_in_threadpool(service.queries.submissions, _pairs(places))
     status = 201 if any(place.created for place in places) else 200
     if kind in _LINES:
         return json_response(SubmissionBatch(results=results), status)
     return json_response(results[0], status, {"Location": results[0].url})
+
+
+@router.get("/submissions/{token}")
+def submission(token: str, service: Open) -> Response:
+    """Say what became of a submission that was sent with `Prefer: respond-async`."""
+    if not _TOKEN.fullmatch(token):
+        raise NotKnownError("there is no submission of that name")
+    try:
+        places = service.outcome(token)
+    except KeyError as error:
+        raise NotKnownError(
+            "that submission is not known, or not any more",
+            hint="send the same again: what is logged is answered at once",
+        ) from error
+    if places is None:
+        return _queued(service, token)
+    return json_response(SubmissionBatch(results=service.queries.submissions(_pairs(places))))
 
 
 @router.get("/log")
@@ -99,6 +123,22 @@ def entry(index: str, answers: Answers) -> Response:
 def events(answers: Answers, since: str | None = None, limit: str | None = None) -> Response:
     """List entries, oldest first."""
     return json_response(answers.events(number(since, "since") or 0, number(limit, "limit") or 100))
+
+
+def _may_wait(request: Request) -> bool:
+    """Tell whether the client asks for an answer before its statements are logged (RFC 7240)."""
+    preferred = ",".join(request.headers.getlist("prefer")).lower().split(",")
+    return any(one.partition(";")[0].strip() == "respond-async" for one in preferred)
+
+
+def _queued(service: Service, token: str) -> Response:
+    url = f"{service.settings.base_url}/api/v1/submissions/{token}"
+    headers = {"Location": url, "Retry-After": "1", "Cache-Control": "no-store"}
+    return json_response(SubmissionQueued(status="queued", url=url), 202, headers)
+
+
+def _pairs(places: Sequence[Placed]) -> list[tuple[int, bool]]:
+    return [(place.index, place.created) for place in places]
 
 
 def _lines(body: bytes, limits: Limits) -> list[bytes]:

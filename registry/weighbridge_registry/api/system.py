@@ -10,6 +10,9 @@ from typing import Final
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse, Response
 
+from weighbridge_registry.health import examine
+from weighbridge_registry.metrics import CONTENT_TYPE, scrape
+
 from .problems import NotKnownError, problem, response
 from .service import Open
 
@@ -28,14 +31,37 @@ def healthz() -> Response:
 
 @router.get("/readyz")
 def readyz(service: Open) -> Response:
-    """Say whether statements are taken and questions answered."""
-    failure = service.sequencer.failure
-    if failure is not None:
-        return response(problem(503, failure, hint="look at the registry's log; restart it"))
-    size = service.queries.log().size
+    """Say whether statements are taken and questions answered, and if not, why not."""
+    health = examine(service)
+    if health.problems:
+        told = "; ".join(health.problems.values())
+        return response(problem(503, told, hint="look at the registry's log", evidence=health.problems))
     return JSONResponse(
-        {"status": "ready", "origin": service.origin, "size": size}, headers={"Cache-Control": "no-store"}
+        {
+            "status": "ready",
+            "origin": service.origin,
+            "size": health.size,
+            "sequencer": "here" if health.leads else "elsewhere",
+            "waiting": health.waiting,
+        },
+        headers={"Cache-Control": "no-store"},
     )
+
+
+@router.get("/metrics")
+def metrics(service: Open) -> Response:
+    """Give numbers for Prometheus."""
+    health = examine(service)
+    text = scrape(
+        {
+            "weighbridge_log_size": ("Entries in the published checkpoint.", health.size),
+            "weighbridge_queue_waiting": ("Submissions that wait for the sequencer.", health.waiting),
+            "weighbridge_sequencer_led": ("Whether some process leads the log.", int(health.led)),
+            "weighbridge_free_bytes": ("Room on the data folder's disk.", health.free),
+            "weighbridge_ready": ("Whether /readyz says ready.", int(not health.problems)),
+        }
+    )
+    return Response(text, headers={"Cache-Control": "no-store"}, media_type=CONTENT_TYPE)
 
 
 @router.get("/schemas/{kind}.json")

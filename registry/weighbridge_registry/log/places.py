@@ -17,7 +17,9 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -30,11 +32,14 @@ from weighbridge.atomic import write_atomically
 from weighbridge.errors import ConfigurationError, ForkError, LogError, NoteError, ProofError
 from weighbridge_registry.store.database import Database
 from weighbridge_registry.store.files import DataFolder
+from weighbridge_registry.store.locks import FileLock
 from weighbridge_registry.store.tables import Checkpoint, Meta
 
 __all__ = ["Place", "check_place", "read_seen"]
 
 _PREFIX: Final = "place/"
+_LOCK_SECONDS: Final = 30.0
+_LOCK_POLL_SECONDS: Final = 0.05
 _MAX_SEEN: Final = 64 * 1024
 _POSTGRESQL: Final = (
     "SELECT s.system_identifier::text, c.timeline_id, d.oid::bigint FROM pg_control_system() s, "
@@ -43,12 +48,31 @@ _POSTGRESQL: Final = (
 
 
 class Place:
-    """The mark of where a registry lives. Used by the one process that holds the data folder's lock."""
+    """The mark of where a registry lives. Processes that share a data folder look and mark one at a time."""
 
     def __init__(self, folder: DataFolder, database: Database) -> None:
         self._file = folder.keys / "place.json"
         self._key = folder.keys / "log.key"
         self._database = database
+        self._lock = FileLock(folder.keys / "place.lock")
+
+    @contextmanager
+    def exclusive(self) -> Iterator[None]:
+        """Keep others away from the mark; raises `ConfigurationError` if one keeps us away for long."""
+        if self._lock.held:
+            yield
+            return
+        deadline = time.monotonic() + _LOCK_SECONDS
+        while not self._lock.acquire():
+            if time.monotonic() > deadline:
+                raise ConfigurationError(
+                    f"another process holds {self._lock.path}", hint="look what it does, then start again"
+                )
+            time.sleep(_LOCK_POLL_SECONDS)
+        try:
+            yield
+        finally:
+            self._lock.release()
 
     def problem(self) -> str | None:
         """Say why this may be a copy or a restored backup; None if both sides fit, or none was made yet."""
@@ -71,6 +95,10 @@ class Place:
 
     def mark(self) -> None:
         """Write a new mark on both sides. A crash in between leaves two that fit."""
+        with self.exclusive():
+            self._mark()
+
+    def _mark(self) -> None:
         mine = self._read() or {}
         name, before, now = (
             str(mine.get("id") or secrets.token_hex(8)),
@@ -117,14 +145,19 @@ def check_place(
     published = folder.log.published()
     if published is not None and tlog.parse_checkpoint(published, [verifier]).size > row.size:
         return  # `Log.heal` refuses that by its own name, before it signs anything
-    problem = place.problem() if row.size else None
-    if problem is not None and not seen:
+    with place.exclusive():
+        _settle(place, row.size, shown=bool(seen))
+
+
+def _settle(place: Place, size: int, *, shown: bool) -> None:
+    problem = place.problem() if size else None
+    if problem is not None and not shown:
         raise ConfigurationError(
             f"this may be a copy or a restored backup: {problem}. Nothing is signed before it is known that "
-            f"nobody has seen more of this log than the {row.size} entries here",
+            f"nobody has seen more of this log than the {size} entries here",
             hint="show the largest checkpoint that somebody else kept, of a mirror, a witness or a receipt: "
             "--saw-checkpoint FILE|URL. See docs/operate.md, Restore",
-            evidence={"size": row.size},
+            evidence={"size": size},
         )
     place.mark()
 

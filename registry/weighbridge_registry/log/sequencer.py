@@ -1,26 +1,29 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The sequencer: one thread that decides the order of entries, and nothing else writes the log.
+"""The sequencer: one process of all decides the order of entries, and nothing else writes the log.
 
-It takes submissions from a bounded queue, decides about their bundles in index order against the
-facts of the entries before them, those of the same batch included, and writes what was admitted
-with one checkpoint. A submission is taken whole or not at all.
+Every process has a thread that stands for election (`log.election`). The one that leads takes
+submissions from the queue, decides about their bundles in index order against the facts of the
+entries before them, those of the same batch included, and writes what was admitted with one
+checkpoint. A submission is taken whole or not at all.
+
+Whoever takes the lead heals first: it finishes what the one before had staged. What that one had
+taken from the queue and not answered is still there, and is decided again; a statement that was
+logged meanwhile is answered with its entry.
 """
 
 from __future__ import annotations
 
-import contextlib
 import logging
-import queue
 import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Final
 
 from sqlalchemy import Connection
+from sqlalchemy.exc import SQLAlchemyError
 
-from weighbridge.errors import UnavailableError, WeighbridgeError
+from weighbridge.errors import WeighbridgeError
 from weighbridge.leaves import Leaf, encode_leaf
 from weighbridge_registry.settings import Limits
 from weighbridge_registry.state import (
@@ -34,29 +37,38 @@ from weighbridge_registry.state import (
     logged,
     required,
 )
+from weighbridge_registry.store import queue
 from weighbridge_registry.store.database import Database
 from weighbridge_registry.store.state import SqlState
 from weighbridge_registry.store.views import project, write_facts
 
-from .writing import ApplyBatch, Log, LostRaceError
+from .bells import Crew
+from .election import Election, Fenced, begin_term
+from .outcomes import Placed, refusal, success, unavailable
+from .writing import Log, LostRaceError
 
-__all__ = ["Placed", "Sequencer", "decide"]
+__all__ = ["Course", "Placed", "Sequencer", "decide"]
 
 _LOG: Final = logging.getLogger("weighbridge.registry")
+_CAMPAIGN_SECONDS: Final = 0.25
+_POLL_SECONDS: Final = 0.05
+_TROUBLE_SECONDS: Final = 0.5
+_SWEEP_SECONDS: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True)
-class Placed:
-    """Where one submitted bundle stands in the log; `created` is False if it stood there before."""
+class Course:
+    """What a sequencer needs of the service that it works for."""
 
-    index: int
-    created: bool
-
-
-@dataclass(slots=True)
-class _Submission:
-    candidates: tuple[Candidate, ...]
-    answer: Future[tuple[Placed, ...]] = field(default_factory=Future)
+    open_log: Callable[[Database], Log]
+    """Opens the log as a leader writes it."""
+    begin: Callable[[Log], None]
+    """Heals the log, and writes its first entry if there is none."""
+    read: Callable[[str], Candidate]
+    """Gives the parsed bundle of a SHA-256."""
+    authenticate: Authenticator
+    observe: Callable[[int, float], None] = lambda _entries, _seconds: None
+    """Told of each batch: entries, seconds that it took."""
 
 
 @dataclass(slots=True)
@@ -65,158 +77,222 @@ class _Batch:
 
     overlay: Overlay
     entries: list[Admitted] = field(default_factory=list)
-    answers: list[tuple[_Submission, tuple[Placed, ...]]] = field(default_factory=list)
+    outcomes: dict[int, tuple[str, int]] = field(default_factory=dict)
+    """By number in the queue: JSON, and for how many seconds it is kept."""
 
 
 class Sequencer:
-    """Owns the order of the log. `submit` may be called by any thread; one thread writes."""
+    """Stands for election, and owns the order of the log while it leads. One thread does both."""
 
     def __init__(
         self,
-        log: Log,
         database: Database,
-        authenticate: Authenticator,
-        replay: ApplyBatch,
+        election: Election,
+        course: Course,
+        crew: Crew,
         limits: Limits,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._log = log
         self._database = database
-        self._authenticate = authenticate
-        self._replay = replay
+        self._election = election
+        self._course = course
+        self._crew = crew
         self._limits = limits
         self._clock = clock
-        self._queue: queue.Queue[_Submission | None] = queue.Queue(limits.queue_submissions)
-        self._carried: _Submission | None = None
+        self._log: Log | None = None
+        self._fenced: Fenced | None = None
         self._doubtful = False
-        self._ending = False
-        self._lost: LostRaceError | None = None
+        self._trouble: str | None = None
+        self._swept = 0.0
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="weighbridge-sequencer", daemon=True)
 
     @property
+    def leads(self) -> bool:
+        """Whether this process writes the log."""
+        return self._log is not None
+
+    @property
     def failure(self) -> str | None:
-        """Why nothing is added any more, or None while all is well."""
-        if self._lost is not None:
-            return self._lost.message
+        """Why this process's sequencer does not work, or None while all is well."""
+        if self._closing.is_set():
+            return "this registry is stopping"
         if not self._thread.is_alive():
             return "the sequencer is not running"
-        return None
+        return self._trouble
 
     def start(self) -> None:
         """Start the thread."""
         self._thread.start()
 
-    def submit(self, candidates: Sequence[Candidate]) -> Future[tuple[Placed, ...]]:
-        """Queue a submission; the future has its places once they are published, or its error.
-
-        Raises `UnavailableError` if the queue is full or the sequencer is stopping.
-        """
-        submission = _Submission(tuple(candidates))
-        if self._closing.is_set() or self.failure is not None:
-            raise _unavailable("this registry is stopping or has lost its log to another process")
-        try:
-            self._queue.put_nowait(submission)
-        except queue.Full as error:
-            raise _unavailable("too many submissions are waiting") from error
-        return submission.answer
-
-    def close(self, timeout: float = 10.0) -> None:
-        """Finish what is queued, then stop."""
-        if self._closing.is_set():
-            return
+    def close(self) -> None:
+        """End after the batch that is being written; another process may lead then."""
         self._closing.set()
-        if self._thread.is_alive():
-            with contextlib.suppress(queue.Full):
-                self._queue.put(None, timeout=timeout)
-            self._thread.join(timeout)
+        self._crew.work[self._crew.number].ring()
+        if self._thread.ident is not None:
+            self._thread.join()
+        self._step_down()
+
+    def campaign(self) -> bool:
+        """Try to lead; who is elected heals the log. Tell whether this process leads.
+
+        Called by the thread, and once by whoever opens the service, before the thread starts:
+        raises `ConfigurationError` if database and files do not belong together.
+        """
+        if not self._election.acquire():
+            return False
+        try:
+            fenced = Fenced(self._database, begin_term(self._database))
+            log = self._course.open_log(fenced)
+            self._course.begin(log)
+        except BaseException:
+            self._election.release()
+            raise
+        self._fenced, self._log, self._doubtful = fenced, log, False
+        _LOG.info("this process leads the log, term %d", fenced.term)
+        return True
+
+    def refresh(self) -> None:
+        """Have the published checkpoint cosigned again, if this process leads."""
+        log = self._log
+        if log is not None:
+            log.refresh()
 
     def _run(self) -> None:
-        while (batch := self._next()) is not None:
+        bell = self._crew.work[self._crew.number]
+        while not self._closing.is_set():
             try:
-                self._process(batch)
-            except Exception as error:  # noqa: BLE001 - the thread's edge: it must answer and go on
-                self._fail(batch, error)
-        self._refuse_rest()
+                if self._log is None and not self.campaign():
+                    self._trouble = None
+                    bell.wait(_CAMPAIGN_SECONDS)
+                    continue
+                worked = self._turn()
+                self._trouble = None
+            except LostRaceError as error:
+                _LOG.warning("%s", error.message)
+                self._step_down()
+            except Exception as error:  # noqa: BLE001 - the thread's edge: whatever it is, it goes on after a pause
+                trouble = f"the log could not be written: {_told(error)}"
+                if trouble != self._trouble:  # told once, however long it lasts
+                    _LOG.error("the log could not be written: %s", error, exc_info=error)
+                self._trouble = trouble
+                self._closing.wait(_TROUBLE_SECONDS)
+            else:
+                if not worked:
+                    bell.wait(_POLL_SECONDS)
 
-    def _next(self) -> list[_Submission] | None:
-        """Wait for submissions and take as many as fit into one batch; None to stop."""
-        if self._ending and self._carried is None:
-            return None
-        first, self._carried = self._carried or self._queue.get(), None
-        if first is None:
-            return None
-        taken, entries = [first], len(first.candidates)
-        while not self._ending:
-            try:
-                following = self._queue.get_nowait()
-            except queue.Empty:
-                break
-            if following is None:
-                self._ending = True
-                break
-            entries += len(following.candidates)
-            if entries > self._limits.batch_entries:
-                self._carried = following
-                break
-            taken.append(following)
-        return taken
+    def _step_down(self) -> None:
+        self._log = self._fenced = None
+        self._election.release()
 
-    def _process(self, submissions: list[_Submission]) -> None:
+    def _turn(self) -> bool:
+        """Decide one batch; tell whether there was anything to decide."""
+        if not self._election.held():
+            raise LostRaceError("the lock of the sequencer was lost", hint="nothing needs to be done")
+        self._sweep()
+        with self._database.read() as connection:
+            now = queue.now(connection)
+            rows = self._take(queue.waiting(connection, now, self._limits.batch_entries))
+        if not rows:
+            return False
+        try:
+            self._process(rows)
+        except LostRaceError:
+            raise  # who leads now decides them
+        except Exception:
+            self._doubtful = True
+            self._give_up(rows)
+            raise
+        return True
+
+    def _take(self, rows: list[queue.Waiting]) -> list[queue.Waiting]:
+        """Return as many of the first submissions as fit into one batch."""
+        entries = 0
+        for place, row in enumerate(rows):
+            entries += len(row.bundles)
+            if place and entries > self._limits.batch_entries:
+                return rows[:place]
+        return rows
+
+    def _process(self, rows: Sequence[queue.Waiting]) -> None:
+        began = time.monotonic()
+        if self._log is None or self._fenced is None:
+            raise LostRaceError("this process does not lead the log")
         if self._doubtful:
-            self._log.heal(self._replay)
+            self._course.begin(self._log)
             self._doubtful = False
         with self._database.read() as connection:
             batch = _Batch(Overlay(SqlState(connection)))
             head = required(batch.overlay, "log/head")
             received = max(int(self._clock()), head["received"])
-            for submission in submissions:
-                self._place(batch, submission, head["size"], received)
+            for row in rows:
+                self._place(batch, row, head["size"], received)
         if batch.entries:
-            self._write(batch, head["size"])
-        for submission, places in batch.answers:
-            submission.answer.set_result(places)
+            self._write(self._log, batch, head["size"])
+        with self._database.write_lightly() as connection:
+            queue.settle(connection, batch.outcomes)
+        self._crew.ring_done()
+        self._course.observe(len(batch.entries), time.monotonic() - began)
 
-    def _place(self, batch: _Batch, submission: _Submission, start: int, received: int) -> None:
+    def _place(self, batch: _Batch, row: queue.Waiting, start: int, received: int) -> None:
         """Decide about one submission; on refusal nothing of it stays."""
         trial = Overlay(batch.overlay)
+        seconds = self._seconds(row)
         try:
-            places, entries = decide(
-                trial, start + len(batch.entries), received, submission.candidates, self._authenticate
-            )
+            places, entries = self._decide(trial, row.bundles, start + len(batch.entries), received)
+        except OSError as error:
+            _LOG.error("a bundle of the queue cannot be read: %s", error)
+            batch.outcomes[row.number] = refusal(unavailable("a bundle could not be read back")), seconds
+            return
         except WeighbridgeError as error:
-            submission.answer.set_exception(error)
+            batch.outcomes[row.number] = refusal(error), seconds
             return
         batch.overlay.update(trial.facts)
         batch.entries.extend(entries)
-        batch.answers.append((submission, places))
+        batch.outcomes[row.number] = success(places), seconds
 
-    def _write(self, batch: _Batch, start: int) -> None:
+    def _decide(
+        self, state: Overlay, names: Sequence[str], start: int, received: int
+    ) -> tuple[list[Placed], list[Admitted]]:
+        """Decide about those that are not entries already; the lines of errors are those of all."""
+        logged = [queue.entry_of(name) for name in names]
+        lines = [line for line, index in enumerate(logged) if index is None]
+        candidates = [self._course.read(names[line]) for line in lines]
+        try:
+            decided, entries = decide(state, start, received, candidates, self._course.authenticate)
+        except WeighbridgeError as error:
+            error.evidence["line"] = lines[error.evidence["line"] - 1] + 1
+            raise
+        places = iter(decided)
+        return [next(places) if one is None else Placed(one, created=False) for one in logged], entries
+
+    def _write(self, log: Log, batch: _Batch, start: int) -> None:
         def write(connection: Connection, _start: int, _leaves: Sequence[bytes]) -> None:
             write_facts(connection, batch.overlay.facts)
             project(connection, batch.entries)
 
         leaves = [encode_leaf(entry.leaf.bundle_sha256, entry.leaf.received) for entry in batch.entries]
-        self._log.append(start, leaves, write)
+        log.append(start, leaves, write)
 
-    def _fail(self, submissions: list[_Submission], error: Exception) -> None:
+    def _give_up(self, rows: Sequence[queue.Waiting]) -> None:
         """Answer 503 for a batch whose fate is not known; the next one begins with healing."""
-        self._doubtful = True
-        if isinstance(error, LostRaceError):
-            self._lost = error
-        _LOG.error("the log could not be written: %s", error, exc_info=error)
-        for submission in submissions:
-            if not submission.answer.done():
-                submission.answer.set_exception(_unavailable("the log could not be written"))
+        told = refusal(unavailable("the log could not be written"))
+        try:
+            with self._database.write_lightly() as connection:
+                queue.settle(connection, {row.number: (told, self._seconds(row)) for row in rows})
+        except SQLAlchemyError:
+            return  # they are decided, or expire, when the database is back
+        self._crew.ring_done()
 
-    def _refuse_rest(self) -> None:
-        while True:
-            try:
-                submission = self._queue.get_nowait()
-            except queue.Empty:
-                return
-            if submission is not None:
-                submission.answer.set_exception(_unavailable("this registry is stopping"))
+    def _seconds(self, row: queue.Waiting) -> int:
+        return self._limits.kept_seconds if row.kept else self._limits.waiting_seconds
+
+    def _sweep(self) -> None:
+        if time.monotonic() - self._swept < _SWEEP_SECONDS:
+            return
+        with self._database.write_lightly() as connection:
+            queue.drop_expired(connection, queue.now(connection))
+        self._swept = time.monotonic()
 
 
 def decide(
@@ -249,5 +325,10 @@ def _known(state: State, received: int, candidate: Candidate, authenticate: Auth
     return logged(state, candidate, identify(state, received, candidate, authenticate))
 
 
-def _unavailable(why: str) -> UnavailableError:
-    return UnavailableError(why, hint="try again in a few seconds; nothing acknowledged is lost")
+def _told(error: Exception) -> str:
+    """Say what went wrong without what a database's message may hold."""
+    if isinstance(error, WeighbridgeError):
+        return error.message
+    if isinstance(error, OSError):
+        return error.strerror or type(error).__name__
+    return type(error).__name__

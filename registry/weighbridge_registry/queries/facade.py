@@ -50,12 +50,13 @@ class Queries:
         verifier: tlog.Verifier,
         base_url: str = "",
         policy: tlog.WitnessPolicy | None = None,
+        statements: Statements | None = None,
     ) -> None:
         self._database = database
         self._folder = folder
         self._published = Published(folder, verifier)
         self._policy = policy
-        self._statements = Statements(folder)
+        self._statements = statements or Statements(folder)
         self._base_url = base_url
 
     def checkpoint(self, *, holding: int = 0) -> tlog.SignedCheckpoint:

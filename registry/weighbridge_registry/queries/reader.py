@@ -46,14 +46,18 @@ class Statements:
                 self._kept.move_to_end(bundle)
                 return self._kept[bundle]
         candidate = read_candidate(self._folder.bundles.read(bundle))
+        self.keep(candidate)
+        return candidate
+
+    def keep(self, candidate: Candidate) -> None:
+        """Keep a bundle that is parsed already."""
         with self._lock:
-            if bundle not in self._kept:
-                self._kept[bundle] = candidate
+            if candidate.bundle.sha256 not in self._kept:
+                self._kept[candidate.bundle.sha256] = candidate
                 self._used += len(candidate.bundle.raw)
             while self._used > self._limit and len(self._kept) > 1:
                 _, dropped = self._kept.popitem(last=False)
                 self._used -= len(dropped.bundle.raw)
-        return candidate
 
 
 class Published:

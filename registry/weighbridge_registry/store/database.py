@@ -3,37 +3,44 @@
 
 SQLite runs in WAL mode with synchronous=FULL: a commit that returned survives a power cut.
 Writers take the write lock at once (`BEGIN IMMEDIATE`), so that what they read is what they
-change. PostgreSQL runs every transaction as repeatable read; writers of the log lock the
-checkpoint's row.
+change. The queue of submissions is written without waiting for the disk (`write_lightly`): what
+it holds is not acknowledged yet. PostgreSQL runs every transaction as repeatable read; writers of the
+log lock the checkpoint's row.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, make_url, select
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry
-from sqlmodel import SQLModel, col
 
 from weighbridge.errors import ConfigurationError
 
-from .tables import SCHEMA_VERSION, Meta
+from . import schema
 
 __all__ = ["Database", "open_database", "sqlite_engine"]
 
-_CONNECTIONS = 48
+_CONNECTIONS: Final = 48
 """More than the threads that answer requests, so that none waits for a connection."""
+_LIGHT_CONNECTIONS: Final = 4
+"""For the queue: one thread asks, one decides, the rest is for who comes back later."""
+_POOL_SECONDS: Final = 10
 
 
 class Database:
     """Transactions on one engine. Reads see one snapshot; writes are serialised on SQLite."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, light: Engine | None = None) -> None:
         self.engine = engine
+        self.light = light or engine
+        self.found: int | None = None
+        """Schema version that it had when it was opened."""
         self._writer = engine.execution_options(weighbridge_write=True)
+        self._light_writer = self.light.execution_options(weighbridge_write=True)
 
     @property
     def is_sqlite(self) -> bool:
@@ -52,19 +59,27 @@ class Database:
         with self._writer.begin() as connection:
             yield connection
 
+    @contextmanager
+    def write_lightly(self) -> Iterator[Connection]:
+        """Give a transaction that outlives this process, but perhaps not a power cut: for the queue."""
+        with self._light_writer.begin() as connection:
+            yield connection
+
     def close(self) -> None:
         """Close every connection."""
         self.engine.dispose()
+        self.light.dispose()
 
 
-def open_database(url: str) -> Database:
+def open_database(url: str, *, upgrade: bool | None = False) -> Database:
     """Open the database, make its tables if it is new, check its schema version.
 
-    Raises `ConfigurationError` if it cannot be reached, or if it was written by a newer release.
+    `upgrade` tells whether an older one is migrated (`store.schema`); None means: SQLite only.
+    Raises `ConfigurationError` if it cannot be reached or has another schema version.
     """
-    database = Database(_engine(url))
+    database = Database(_engine(url), _engine(url, light=True))
     try:
-        _prepare(database)
+        database.found = schema.prepare(database, upgrade=database.is_sqlite if upgrade is None else upgrade)
     except SQLAlchemyError as error:
         database.close()
         raise ConfigurationError(
@@ -77,32 +92,17 @@ def open_database(url: str) -> Database:
     return database
 
 
-def sqlite_engine(url: URL | str) -> Engine:
-    """Open a SQLite file whose commits survive a power cut, and whose writers wait for each other."""
-    engine = create_engine(url, pool_size=_CONNECTIONS, max_overflow=0)
-    event.listen(engine, "connect", _configure_sqlite)
-    event.listen(engine, "begin", _begin_sqlite)
-    return engine
-
-
-def _engine(url: str) -> Engine:
+def _engine(url: str, *, light: bool = False) -> Engine:
     try:
         parsed = make_url(url)
         if parsed.get_backend_name() == "sqlite":
-            return sqlite_engine(parsed)
+            return sqlite_engine(parsed, light=light)
         if parsed.get_backend_name() != "postgresql":
             raise ConfigurationError(
                 f"{parsed.get_backend_name()} is no database that weighbridge knows",
                 hint="use postgresql+psycopg://USER@HOST/DATABASE, or leave --database-url out for SQLite",
             )
-        return create_engine(
-            parsed,
-            pool_size=_CONNECTIONS,
-            max_overflow=0,
-            pool_pre_ping=True,
-            isolation_level="REPEATABLE READ",
-            connect_args={"connect_timeout": 10},
-        )
+        return _postgresql(parsed, light=light)
     except (ArgumentError, NoSuchModuleError) as error:
         raise ConfigurationError(
             "--database-url is not a database address",
@@ -115,44 +115,49 @@ def _engine(url: str) -> Engine:
         ) from error
 
 
-def _configure_sqlite(connection: Any, _entry: ConnectionPoolEntry) -> None:
-    # The driver must not begin transactions by itself: `_begin_sqlite` does, in the right mode.
-    connection.isolation_level = None
-    cursor = connection.cursor()
-    try:
-        cursor.execute("PRAGMA journal_mode=WAL")
-        cursor.execute("PRAGMA synchronous=FULL")
-        cursor.execute("PRAGMA busy_timeout=10000")
-        cursor.execute("PRAGMA trusted_schema=OFF")
-    finally:
-        cursor.close()
+def sqlite_engine(url: URL | str, *, light: bool = False) -> Engine:
+    """Open a SQLite file whose writers wait for each other.
+
+    Its commits survive a power cut, unless they are made `light`ly.
+    """
+    engine = create_engine(url, pool_size=_LIGHT_CONNECTIONS if light else _CONNECTIONS, max_overflow=0)
+
+    def configure(connection: Any, _entry: ConnectionPoolEntry) -> None:
+        # The driver must not begin transactions by itself: `_begin_sqlite` does, in the right mode.
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        try:
+            cursor.execute("PRAGMA journal_mode=WAL")
+            cursor.execute(f"PRAGMA synchronous={'NORMAL' if light else 'FULL'}")
+            cursor.execute("PRAGMA busy_timeout=10000")
+            cursor.execute("PRAGMA trusted_schema=OFF")
+        finally:
+            cursor.close()
+
+    event.listen(engine, "connect", configure)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _postgresql(url: URL, *, light: bool) -> Engine:
+    settings = "-c synchronous_commit=off" if light else ""
+    return create_engine(
+        url,
+        pool_size=_LIGHT_CONNECTIONS if light else _CONNECTIONS,
+        max_overflow=0,
+        pool_timeout=_POOL_SECONDS,
+        pool_pre_ping=True,
+        isolation_level="READ COMMITTED" if light else "REPEATABLE READ",
+        connect_args={
+            "connect_timeout": 10,
+            "options": f"{settings} -c idle_in_transaction_session_timeout=60000",
+        },
+    )
 
 
 def _begin_sqlite(connection: Connection) -> None:
     write = connection.get_execution_options().get("weighbridge_write", False)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
-
-
-def _prepare(database: Database) -> None:
-    with database.write() as connection:
-        if not inspect(connection).has_table("meta"):
-            SQLModel.metadata.create_all(connection)
-            connection.execute(
-                SQLModel.metadata.tables["meta"].insert().values(key="schema", value=str(SCHEMA_VERSION))
-            )
-            return
-        found = connection.execute(select(col(Meta.value)).where(col(Meta.key) == "schema")).scalar()
-    if found is None or not found.isdecimal():
-        raise ConfigurationError(
-            "the database has tables that are not weighbridge's",
-            hint="give an empty database, or the one that this registry has always used",
-        )
-    if int(found) > SCHEMA_VERSION:
-        raise ConfigurationError(
-            f"the database has schema version {found}; this release knows {SCHEMA_VERSION}",
-            hint="start it with the newer weighbridge that wrote it, or restore the backup from before",
-            evidence={"found": int(found), "known": SCHEMA_VERSION},
-        )
 
 
 def _shown(url: str) -> str:

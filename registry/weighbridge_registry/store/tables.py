@@ -1,17 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """The tables.
 
-`checkpoint` and `staged` are the two small tables that are truth, beside tiles and bundles
-(DESIGN section 7). `fact` is the state that `weighbridge_registry.state` computes. Everything
-below it is a view: made from the log's entries, remade from them, and never asked when a
-statement is admitted. Attachments (`blob`) are truth as far as their bytes go, which are files.
+`checkpoint` and `staged` are the two small tables that are truth, beside tiles and bundles (DESIGN
+section 7). `submission` is the queue between those who take submissions and the sequencer: losing
+it loses nothing that was acknowledged. `fact` is the state that `weighbridge_registry.state`
+computes. Everything below it is a view: made from the log's entries, remade from them, and never
+asked when a statement is admitted. Attachments (`blob`) are truth as far as their bytes go, which
+are files.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import BigInteger, Index, LargeBinary, Text
+from sqlalchemy import BigInteger, Index, Integer, LargeBinary, Text, text
 from sqlmodel import Field, SQLModel
 
 __all__ = [
@@ -29,19 +31,23 @@ __all__ = [
     "Release",
     "Signer",
     "Staged",
+    "Submission",
     "Tensor",
     "Term",
 ]
 
-SCHEMA_VERSION: Final = 1
-"""Raised by each change of these tables; a database with a greater one is refused."""
+SCHEMA_VERSION: Final = 2
+"""Number of the last revision in `migrations/versions`; a database with a greater one is refused."""
 
 _BYTEWISE: Final = Text().with_variant(Text(collation="C"), "postgresql")
 """Text that sorts by its bytes on every database, so that digests of state and ranges agree."""
 
+_COUNTED: Final = BigInteger().with_variant(Integer(), "sqlite")
+"""Counted by the database; SQLite counts only plain integers."""
+
 
 class Meta(SQLModel, table=True):
-    """Small named values: `schema`, `origin`, `vkey`, `applied` (entries that the views hold)."""
+    """Small named values: `schema`, `vkey`, `applied` (entries that views hold), `term` (of the leader)."""
 
     key: str = Field(primary_key=True)
     value: str
@@ -62,6 +68,34 @@ class Staged(SQLModel, table=True):
     start: int = Field(primary_key=True, sa_type=BigInteger, sa_column_kwargs={"autoincrement": False})
     leaves: bytes = Field(sa_type=LargeBinary)
     """The leaves as an entry bundle (C2SP tlog-tiles): 16-bit length, leaf, repeated."""
+
+
+class Submission(SQLModel, table=True):
+    """A submission that waits for the sequencer, or its outcome; all times in Unix seconds."""
+
+    __table_args__ = (
+        Index("submission_token", "token", unique=True),
+        Index("submission_expires", "expires"),
+        Index(
+            "submission_waiting",
+            "number",
+            sqlite_where=text("outcome IS NULL"),
+            postgresql_where=text("outcome IS NULL"),
+        ),
+    )
+    number: int = Field(primary_key=True, sa_type=_COUNTED)
+    """Order in which they are decided."""
+    token: str
+    """Random; whoever knows it may ask for the outcome."""
+    bundles: str
+    """SHA-256 of each bundle, which is durable in storage, or `=INDEX` of an entry; spaces between."""
+    submitted: int = Field(sa_type=BigInteger)
+    expires: int = Field(sa_type=BigInteger)
+    """From then on nobody waits for it: it may go, decided or not."""
+    kept: bool
+    """Whether somebody was told to ask for it later."""
+    outcome: str | None = None
+    """JSON: `{"places": [[index, created], …]}` or `{"error": …}`; null while it waits."""
 
 
 class Fact(SQLModel, table=True):

@@ -28,7 +28,7 @@ from .releases import (
     VersionSummary,
 )
 from .signers import NamespaceChange, NamespaceDocument, SignerDocument, SignerStatement
-from .submissions import SubmissionBatch, SubmissionResult
+from .submissions import SubmissionBatch, SubmissionQueued, SubmissionResult
 
 __all__ = [
     "AsOf",
@@ -63,6 +63,7 @@ __all__ = [
     "StatementDocument",
     "StatementSubject",
     "SubmissionBatch",
+    "SubmissionQueued",
     "SubmissionResult",
     "VersionSummary",
     "WithheldDocument",

@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from weighbridge_schemas.base import Count, Digest, Document, Flag, Kind
 
 from .parts import Address, Base64
 
-__all__ = ["SubmissionBatch", "SubmissionResult"]
+__all__ = ["SubmissionBatch", "SubmissionQueued", "SubmissionResult"]
 
 
 class SubmissionResult(Document):
@@ -38,3 +40,12 @@ class SubmissionBatch(Document):
 
     results: tuple[SubmissionResult, ...]
     """One result for each line of the request."""
+
+
+class SubmissionQueued(Document):
+    """Answer to `Prefer: respond-async`: it waits for the log. This proves nothing."""
+
+    status: Literal["queued"]
+    """What became of it so far."""
+    url: Address
+    """Ask here: 202 while it waits, then the SubmissionBatch, or the problem for which it was refused."""

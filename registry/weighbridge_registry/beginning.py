@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a new leader does before it takes anything: heal the log, or write its first entry."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from sqlalchemy import Connection
+
+from weighbridge import keys, statements, tlog
+from weighbridge.errors import ConfigurationError, NoteError
+from weighbridge.leaves import encode_leaf, parse_leaf
+from weighbridge.signing import KeySigner
+from weighbridge_schemas.operator import Genesis, Operator, Predecessor
+
+from .authentication import Authentication
+from .log.cosigners import Cosigners
+from .log.keys import RegistryKeys
+from .log.writing import Log
+from .settings import Settings
+from .state import Admitted, Overlay, apply, read_candidate
+from .store.files import DataFolder
+from .store.state import SqlState
+from .store.views import project, write_facts
+
+__all__ = ["Beginning", "Replay", "predecessor_of"]
+
+
+class Replay:
+    """Decides about logged entries again, from their bytes: the `ApplyBatch` of healing."""
+
+    def __init__(self, folder: DataFolder, authentication: Authentication) -> None:
+        self._folder = folder
+        self._authentication = authentication
+
+    def __call__(self, connection: Connection, start: int, leaves: Sequence[bytes]) -> None:
+        """Write facts and views of entries whose leaves are known and whose bundles are on disk."""
+        overlay = Overlay(SqlState(connection))
+        entries: list[Admitted] = []
+        for index, data in enumerate(leaves, start=start):
+            leaf = parse_leaf(data)
+            candidate = read_candidate(self._folder.bundles.read(leaf.bundle_sha256))
+            entry = apply(overlay, index, leaf, candidate, self._authentication)
+            overlay.update(entry.facts)
+            entries.append(entry)
+        write_facts(connection, overlay.facts)
+        project(connection, entries)
+
+
+class Beginning:
+    """What a new leader does first."""
+
+    def __init__(
+        self,
+        folder: DataFolder,
+        registry_keys: RegistryKeys,
+        settings: Settings,
+        replay: Replay,
+        cosigners: Cosigners | None,
+    ) -> None:
+        self._folder = folder
+        self._keys = registry_keys
+        self._settings = settings
+        self._replay = replay
+        self._cosigners = cosigners
+
+    def __call__(self, log: Log) -> None:
+        """Heal the log, ask the witnesses whether they have seen more of it, or begin it."""
+        log.heal(self._replay)
+        if self._cosigners is not None:
+            self._cosigners.check_head(*log.head())
+        if log.size() == 0:
+            self._begin(log)
+
+    def _begin(self, log: Log) -> None:
+        """Write entry 0, signed by the operator key that it names."""
+        operator = self._keys.operator
+        predicate = Operator(
+            decision=Genesis(
+                action="genesis",
+                origin=log.origin,
+                log_key=self._keys.log.verifier.vkey,
+                operator_key=keys.public_pem(operator.public_key()).decode(),
+                admission=self._settings.admission or "open",
+                predecessor=predecessor_of(self._settings.successor_of, log.origin),
+            ),
+            logs=(log.origin,),
+            previous=None,
+        )
+        payload = statements.encode_statement(
+            "operator", log.origin, statements.abstract_subject("operator", log.origin), predicate.to_json()
+        )
+        bundle = KeySigner(operator).sign(payload)
+        candidate = read_candidate(bundle)
+        self._folder.bundles.put(candidate.bundle.sha256, bundle)
+        log.append(0, [encode_leaf(candidate.bundle.sha256, int(time.time()))], self._replay)
+
+
+def predecessor_of(note: bytes | None, origin: str) -> Predecessor | None:
+    """Return what a successor's genesis says of the log before it, from that log's last checkpoint.
+
+    Its signature is the caller's to check. Raises `ConfigurationError` for what is no checkpoint, or is of
+    a log with the same name: a successor is another log.
+    """
+    if note is None:
+        return None
+    try:
+        last = tlog.parse_checkpoint_text(tlog.split_note(note)[0])
+    except NoteError as error:
+        raise ConfigurationError(
+            f"--successor-of is no checkpoint: {error.message}", hint="give the old log's last checkpoint"
+        ) from error
+    if last.origin == origin:
+        raise ConfigurationError(
+            f"the log {origin} cannot follow itself",
+            hint="give the successor a name of its own with --origin, and another data folder",
+        )
+    return Predecessor(origin=last.origin, size=last.size, root=f"sha256:{last.root.hex()}")

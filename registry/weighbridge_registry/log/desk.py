@@ -1,0 +1,200 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The desk: where a process hands in submissions and gets their outcomes, wherever they are decided.
+
+One thread writes what arrives into the queue (many submissions in one transaction, if many come
+at once) and looks for outcomes of what it wrote. It looks when it is rung for, and otherwise
+every few hundredths of a second while somebody waits.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import secrets
+import threading
+import time
+from collections.abc import Sequence
+from concurrent.futures import Future, InvalidStateError
+from dataclasses import dataclass, field
+from typing import Final, TypeVar
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from weighbridge.errors import WeighbridgeError
+from weighbridge_registry.settings import Limits
+from weighbridge_registry.store import queue
+from weighbridge_registry.store.database import Database
+
+from .bells import Crew
+from .outcomes import Placed, places_of, unavailable
+
+__all__ = ["Desk", "Ticket", "answered"]
+
+_LOG: Final = logging.getLogger("weighbridge.registry")
+_POLL_SECONDS: Final = 0.05
+_IDLE_SECONDS: Final = 5.0
+_TROUBLE_SECONDS: Final = 0.5
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """A submission that was handed in."""
+
+    token: str
+    """Names it to whoever asks for its outcome later."""
+    bundles: tuple[str, ...]
+    kept: bool
+    expires: float
+    """Monotonic seconds: from then on nobody here waits for it."""
+    queued: Future[None] = field(default_factory=Future)
+    """Done when it is in the queue, which outlives this process."""
+    answer: Future[tuple[Placed, ...]] = field(default_factory=Future)
+    """Done when it is published, or refused."""
+
+
+def answered(places: tuple[Placed, ...]) -> Ticket:
+    """Return the ticket of a submission that needs no deciding."""
+    ticket = Ticket("", (), kept=False, expires=0)
+    ticket.queued.set_result(None)
+    ticket.answer.set_result(places)
+    return ticket
+
+
+class Desk:
+    """Hands in submissions of one process. `submit` may be called by any thread."""
+
+    def __init__(self, database: Database, crew: Crew, limits: Limits) -> None:
+        self._database = database
+        self._crew = crew
+        self._limits = limits
+        self._lock = threading.Lock()
+        self._arrived: list[Ticket] = []  # guarded by _lock
+        self._waiting: dict[str, Ticket] = {}  # the thread's own
+        self._refusing = False  # guarded by _lock
+        self._deadline: float | None = None  # monotonic; set once, before the thread is told
+        self._thread = threading.Thread(target=self._run, name="weighbridge-desk", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def submit(self, bundles: Sequence[str], *, kept: bool = False) -> Ticket:
+        """Hand in bundles that are durable in storage, by SHA-256, as one submission.
+
+        `kept` keeps the outcome for an hour for whoever has the token. Raises `UnavailableError`
+        if too many wait, or this process is stopping.
+        """
+        until = time.monotonic() + self._limits.waiting_seconds
+        ticket = Ticket(secrets.token_hex(16), tuple(bundles), kept, until)
+        with self._lock:
+            if self._refusing:
+                raise unavailable("this registry is stopping")
+            if len(self._arrived) + len(self._waiting) >= self._limits.queue_submissions:
+                raise _too_many(self._limits.queue_submissions)
+            self._arrived.append(ticket)
+        self._crew.done[self._crew.number].ring()
+        return ticket
+
+    def drain(self, seconds: float) -> None:
+        """Refuse what comes from now on; what waits after `seconds` is told to come again."""
+        with self._lock:
+            self._refusing = True
+            if self._deadline is None:
+                self._deadline = time.monotonic() + seconds
+        self._crew.done[self._crew.number].ring()
+
+    def close(self, seconds: float) -> None:
+        """Drain, and wait for it. May be called twice."""
+        self.drain(seconds)
+        self._thread.join(seconds + 15)
+
+    @property
+    def draining(self) -> bool:
+        """Whether this process takes nothing more."""
+        return self._refusing
+
+    def _run(self) -> None:
+        while True:
+            pause = _POLL_SECONDS
+            try:
+                self._hand_in()
+                self._collect()
+            except SQLAlchemyError as error:
+                _LOG.warning("the queue cannot be reached: %s", type(error).__name__)
+                pause = _TROUBLE_SECONDS
+            self._give_up_late()
+            with self._lock:
+                idle = not self._arrived and not self._waiting
+                if self._refusing and idle:
+                    return
+            self._crew.done[self._crew.number].wait(_IDLE_SECONDS if idle else pause)
+
+    def _hand_in(self) -> None:
+        with self._lock:
+            arrived, self._arrived = self._arrived, []
+            self._waiting.update((ticket.token, ticket) for ticket in arrived)
+        if not arrived:
+            return
+        try:
+            with self._database.write_lightly() as connection:
+                room = max(0, self._limits.queue_submissions - queue.count(connection))
+                taken = arrived[:room]
+                if taken:
+                    queue.add(connection, [self._row(ticket, queue.now(connection)) for ticket in taken])
+        except SQLAlchemyError:
+            for ticket in arrived:
+                self._fail(ticket, unavailable("the database does not answer"))
+            raise
+        self._crew.ring_work()
+        for ticket in taken:
+            _resolve(ticket.queued, None)
+        for ticket in arrived[room:]:
+            self._fail(ticket, _too_many(self._limits.queue_submissions))
+
+    def _row(self, ticket: Ticket, now: int) -> queue.Waiting:
+        seconds = self._limits.kept_seconds if ticket.kept else self._limits.waiting_seconds
+        return queue.Waiting(ticket.token, ticket.bundles, now, now + seconds, kept=ticket.kept)
+
+    def _collect(self) -> None:
+        if not self._waiting:
+            return
+        with self._database.read() as connection:
+            found = queue.outcomes(connection, list(self._waiting))
+        for token, ticket in list(self._waiting.items()):
+            if token not in found:
+                self._fail(ticket, unavailable("the submission waited too long for the sequencer"))
+                continue
+            outcome = found[token]
+            if outcome is None:
+                continue
+            del self._waiting[token]
+            try:
+                _resolve(ticket.answer, places_of(outcome))
+            except WeighbridgeError as error:
+                with contextlib.suppress(InvalidStateError):
+                    ticket.answer.set_exception(error)
+
+    def _give_up_late(self) -> None:
+        now = time.monotonic()
+        over = self._deadline is not None and now >= self._deadline
+        for ticket in list(self._waiting.values()):
+            if over:
+                self._fail(ticket, unavailable("this registry is stopping; your statements are queued"))
+            elif ticket.kept or now >= ticket.expires:
+                self._fail(ticket, unavailable("the submission waited too long for the sequencer"))
+
+    def _fail(self, ticket: Ticket, error: WeighbridgeError) -> None:
+        self._waiting.pop(ticket.token, None)
+        for future in (ticket.queued, ticket.answer):
+            with contextlib.suppress(InvalidStateError):
+                future.set_exception(error)
+
+
+def _resolve(future: Future[_T], value: _T) -> None:
+    with contextlib.suppress(InvalidStateError):  # whoever waited has gone
+        future.set_result(value)
+
+
+def _too_many(limit: int) -> WeighbridgeError:
+    return unavailable(f"{limit} submissions are already waiting")

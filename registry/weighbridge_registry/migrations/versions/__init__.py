@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Revisions. What a released one does never changes."""
