@@ -3,10 +3,13 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Sequence
+from typing import Final
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, delete, select
+from sqlmodel import col
 
 from weighbridge import keys, statements, tlog
 from weighbridge.errors import ConfigurationError, NoteError
@@ -18,13 +21,18 @@ from .authentication import Authentication
 from .log.cosigners import Cosigners
 from .log.keys import RegistryKeys
 from .log.writing import Log
+from .rebuilding import remake_all
 from .settings import Settings
-from .state import Admitted, Overlay, apply, read_candidate
+from .state import Admitted, Authenticator, Overlay, apply, read_candidate
+from .store.database import Database
 from .store.files import DataFolder
 from .store.state import SqlState
+from .store.tables import Meta
 from .store.views import project, write_facts
 
 __all__ = ["Beginning", "Replay", "predecessor_of"]
+
+_LOG: Final = logging.getLogger("weighbridge.registry")
 
 
 class Replay:
@@ -57,21 +65,35 @@ class Beginning:
         registry_keys: RegistryKeys,
         settings: Settings,
         replay: Replay,
+        authenticate: Authenticator,
         cosigners: Cosigners | None,
     ) -> None:
         self._folder = folder
         self._keys = registry_keys
         self._settings = settings
         self._replay = replay
+        self._authenticate = authenticate
         self._cosigners = cosigners
 
-    def __call__(self, log: Log) -> None:
+    def __call__(self, log: Log, database: Database) -> None:
         """Heal the log, ask the witnesses whether they have seen more of it, or begin it."""
+        self._renew(database)
         log.heal(self._replay)
         if self._cosigners is not None:
             self._cosigners.check_head(*log.head())
         if log.size() == 0:
             self._begin(log)
+
+    def _renew(self, database: Database) -> None:
+        """Replay the log if a migration left facts and views of an older meaning."""
+        with database.read() as connection:
+            stale = connection.execute(select(col(Meta.value)).where(col(Meta.key) == "stale")).scalar()
+        if stale is None or self._folder.log.published() is None:
+            return
+        _LOG.warning("the database was migrated; facts and views are made anew from the log")
+        with database.write() as connection:
+            remake_all(connection, self._folder, self._keys.log.verifier, self._authenticate)
+            connection.execute(delete(Meta).where(col(Meta.key) == "stale"))
 
     def _begin(self, log: Log) -> None:
         """Write entry 0, signed by the operator key that it names."""

@@ -37,7 +37,7 @@ from .store.database import open_database
 from .store.files import DataFolder, LogFiles
 from .store.state import SqlState, all_facts
 
-__all__ = ["Rebuilt", "locked", "rebuild"]
+__all__ = ["Rebuilt", "locked", "rebuild", "remake_all"]
 
 Progress: TypeAlias = Callable[[int, int], None]
 """Called with entries done and their total."""
@@ -112,6 +112,13 @@ def _rebuild(
                 return _Run(connection, folder, verifier).rebuild(authenticate, tell)
         finally:
             database.close()
+
+
+def remake_all(
+    connection: Connection, folder: DataFolder, verifier: tlog.Verifier, authenticate: Authenticator
+) -> Rebuilt:
+    """Make facts and views anew within the caller's transaction; raises as `rebuild` does."""
+    return _Run(connection, folder, verifier).rebuild(authenticate, lambda _done, _total: None)
 
 
 @contextmanager

@@ -249,7 +249,7 @@ def _assemble(
     election = election_of(database, folder.path / "sequencer.lock", verifier.name)
     course = Course(
         open_log=lambda fenced: Log(fenced, folder.log, registry_keys.log, hook, cosigners),
-        begin=Beginning(folder, registry_keys, settings, replay, cosigners),
+        begin=Beginning(folder, registry_keys, settings, replay, authentication, cosigners),
         read=parsed.get,
         authenticate=authentication,
         observe=metrics.batch,

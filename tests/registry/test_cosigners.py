@@ -23,9 +23,9 @@ from weighbridge import tlog
 from weighbridge.errors import ConfigurationError, CosigningError
 from weighbridge_registry.fsck import fsck
 from weighbridge_registry.log.cosigners import Cosigners, Refresher, read_witness_policy
-from weighbridge_registry.log.sequencer import _Submission
 from weighbridge_registry.service import Service, open_service
 from weighbridge_registry.settings import Settings
+from weighbridge_registry.store.queue import Waiting
 from weighbridge_registry.witness import Witness
 
 LOG = GrowingLog()
@@ -460,15 +460,19 @@ def test_dead_at_a_step_it_is_cosigned_once_it_is_healed(
 
 
 def submissions_of(service: Service) -> list[Any]:
-    return [_Submission(service.prepare(Publisher(service.origin).start()))]
+    """Rows of a queue that the service's own thread does not look at."""
+    names = service.prepare(Publisher(service.origin).start()).bundles
+    return [Waiting("0" * 32, names, 0, 2**40, kept=False, number=1)]
 
 
 def abandon(service: Service) -> None:
     """Leave a registry as a crash does, in a process that goes on."""
     assert service._refresher is not None
     service._refresher.close()
+    service.desk.close(0)
     service.sequencer.close()
     service.database.close()
+    service._crew.close()
     service._lock.release()
 
 

@@ -108,9 +108,11 @@ def test_a_power_cut_between_the_two_marks_is_no_restoration(tmp_path: Path) -> 
     after = file.read_bytes()
     assert before != after
     service = start(data)  # dies without an orderly stop: its mark stands on both sides
+    service.desk.close(0)
     service.sequencer.close()
     service.database.close()
     service.folder.close()
+    service._crew.close()
     service._lock.release()
     use(data, "ann")
 

@@ -62,8 +62,8 @@ class Course:
 
     open_log: Callable[[Database], Log]
     """Opens the log as a leader writes it."""
-    begin: Callable[[Log], None]
-    """Heals the log, and writes its first entry if there is none."""
+    begin: Callable[[Log, Database], None]
+    """Heals the log, given with the database as its leader writes it, or writes its first entry."""
     read: Callable[[str], Candidate]
     """Gives the parsed bundle of a SHA-256."""
     authenticate: Authenticator
@@ -144,7 +144,7 @@ class Sequencer:
         try:
             fenced = Fenced(self._database, begin_term(self._database))
             log = self._course.open_log(fenced)
-            self._course.begin(log)
+            self._course.begin(log, fenced)
         except BaseException:
             self._election.release()
             raise
@@ -219,7 +219,7 @@ class Sequencer:
         if self._log is None or self._fenced is None:
             raise LostRaceError("this process does not lead the log")
         if self._doubtful:
-            self._course.begin(self._log)
+            self._course.begin(self._log, self._fenced)
             self._doubtful = False
         with self._database.read() as connection:
             batch = _Batch(Overlay(SqlState(connection)))

@@ -35,12 +35,12 @@ def facts_below(connection: Connection, prefix: str) -> Iterator[tuple[str, Fact
     """Yield the facts whose keys begin with `prefix` (ASCII), sorted by key bytes."""
     key = col(tables.Fact.key)
     query = select(key, col(tables.Fact.value)).where(key >= prefix, key < f"{prefix}\x7f").order_by(key)
-    for name, value in connection.execution_options(yield_per=1000).execute(query):
+    for name, value in connection.execute(query, execution_options={"yield_per": 1000}):
         yield name, json.loads(value)
 
 
 def all_facts(connection: Connection) -> Iterator[tuple[str, Fact]]:
     """Yield all facts sorted by key bytes, a few at a time."""
     query = select(col(tables.Fact.key), col(tables.Fact.value)).order_by(col(tables.Fact.key))
-    for key, value in connection.execution_options(yield_per=1000).execute(query):
+    for key, value in connection.execute(query, execution_options={"yield_per": 1000}):
         yield key, json.loads(value)

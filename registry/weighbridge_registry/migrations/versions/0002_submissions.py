@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The queue of submissions, which all workers share."""
+"""The queue of submissions, which all workers share; facts of bundles, which the log is replayed for."""
 
 from __future__ import annotations
 
@@ -36,3 +36,5 @@ def upgrade() -> None:
         sqlite_where=sa.text("outcome IS NULL"),
         postgresql_where=sa.text("outcome IS NULL"),
     )
+    # State has facts since that 0.1 did not keep: who leads next makes all of them anew.
+    op.execute("INSERT INTO meta (key, value) VALUES ('stale', '0002')")
