@@ -12,7 +12,7 @@ import os
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, NamedTuple
 
 from weighbridge.errors import DigestError, EnumerationError
 from weighbridge.weighing import README, Progress, WeighedModel
@@ -32,8 +32,7 @@ _SHOWN: Final = 5
 _LISTED: Final = 1000
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(NamedTuple):
     """A file, or a shard of one, whose bytes are not the signed ones; digests in lowercase hex.
 
     `path` names a shard as the manifest does, `PATH:START:END`. Where the size alone shows the difference,

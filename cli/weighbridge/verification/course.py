@@ -108,7 +108,7 @@ def _open(given: str | os.PathLike[str], request: Request) -> Case:
         authenticator = _authenticator(request, reading)
         sought = [registries.Sought(*_sought(authenticator, each)) for each in reading.candidates]
         word = registries.ask(request.registry, request.release, sought, request.pins)
-        evidence = replace(evidence, found=(*evidence.found, *word.found))
+        evidence = evidence._replace(found=(*evidence.found, *word.found))
         reading = read_found(evidence, request.pins)
     return Case(
         path=path,

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from weighbridge.bounded_files import read_bounded
 from weighbridge.bundle_files import MAX_BUNDLES, MAX_SIGNATURE_FILE_BYTES, split_bundles
@@ -36,8 +35,7 @@ RECORD_NAME: Final = "provenance.jsonl"
 SIGNATURE_NAME: Final = "model.sig"
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(NamedTuple):
     """One bundle that was found: `source` says where, `line` is its record line if it came with one.
 
     The source of one of several bundles of a file ends with the number of its line. `named`: it is from a
@@ -50,8 +48,7 @@ class Found:
     named: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Spoilt:
+class Spoilt(NamedTuple):
     """Evidence that could not be read as what it should be.
 
     `named`: the caller asked for this file. `record`: it is a record or a line of one, not a signature.
@@ -63,8 +60,7 @@ class Spoilt:
     record: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Evidence:
+class Evidence(NamedTuple):
     """All that was found on disk.
 
     `signature_named` says that only the bundle given as `--signature` counts for steps 3 to 5.
@@ -77,7 +73,7 @@ class Evidence:
     signature_named: bool = False
     has_record: bool = False
     inside: tuple[str, ...] = ()
-    looked_at: tuple[str, ...] = field(default=())
+    looked_at: tuple[str, ...] = ()
 
 
 def gather(path: Path, *, signatures: Sequence[Path] = (), record: Path | None = None) -> Evidence:

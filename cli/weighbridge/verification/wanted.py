@@ -11,8 +11,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from weighbridge import certificates, keys
 from weighbridge.errors import InputError
@@ -50,8 +49,7 @@ class _WantedSigner(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class _Key:
+class _Key(NamedTuple):
     """Exactly this public key."""
 
     public_key: PublicKey
@@ -63,8 +61,7 @@ class _Key:
         return describe(KeyIdentity(keys.spki_sha256(self.public_key)))
 
 
-@dataclass(frozen=True, slots=True)
-class _Anchors:
+class _Anchors(NamedTuple):
     """Any certificate that chains to one of these anchors."""
 
     anchors: tuple[Certificate, ...]
@@ -79,8 +76,7 @@ class _Anchors:
         return f"a certificate issued below {names}"
 
 
-@dataclass(frozen=True, slots=True)
-class _Account:
+class _Account(NamedTuple):
     """Exactly this identity, vouched for by exactly this issuer, in one of the trusted Sigstores.
 
     Only identities of trusted Sigstores get here: authentication knows no others.
@@ -100,8 +96,7 @@ class _Account:
         return f"{self.subject} (as {self.issuer} says)"
 
 
-@dataclass(frozen=True, slots=True)
-class _Pattern:
+class _Pattern(NamedTuple):
     """Whoever has a name that the whole pattern fits, vouched for by exactly this issuer."""
 
     pattern: SubjectPattern
@@ -118,8 +113,7 @@ class _Pattern:
         return f"whoever fits the pattern {self.pattern.text} (as {self.issuer} says)"
 
 
-@dataclass(frozen=True, slots=True)
-class Ci:
+class Ci(NamedTuple):
     """A CI workflow by what cannot be registered again: the ids of its repository and of its owner.
 
     None leaves a claim open. `ref` is a pattern as in `weighbridge.identities.ref_matches`.
@@ -159,8 +153,7 @@ class Ci:
         return f"a CI run of {', '.join(named)} (as {self.issuer} says)"
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(NamedTuple):
     """Everybody who was named: a signature by any of them is a wanted one."""
 
     signers: tuple[_WantedSigner, ...]

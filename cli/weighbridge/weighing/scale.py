@@ -6,11 +6,10 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from weighbridge.errors import EnumerationError, InputError
 from weighbridge.hub.cache import located
@@ -23,6 +22,9 @@ from .snapshots import open_tree
 from .templates import MAX_TEMPLATES
 from .tree import Listed, Tree
 from .weighed import Tensor, WeighedModel, model_digest, root_digest, weights_digest
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 __all__ = [
     "Progress",
@@ -291,6 +293,9 @@ def _in_threads(
     cores: int,
     report: Callable[[int], None] | None,
 ) -> list[tuple[_Part, Found]]:
+    # Here, because it brings `logging`: a tenth of the time in which a small model is verified.
+    from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+
     pool = ThreadPoolExecutor(max_workers=cores, thread_name_prefix="weigh")
     futures: list[Future[list[tuple[_Part, Found]]]] = []
     try:
