@@ -477,14 +477,15 @@ def abandon(service: Service) -> None:
 
 
 def test_a_registry_restored_from_an_old_backup_does_not_start(witnessed: Witnessed, tmp_path: Path) -> None:
-    """Nothing in the backup tells that it is old. The witness does."""
+    """The operator vouches for the backup with a checkpoint as old as itself. The witness knows better."""
     backup = tmp_path / "backup"
     shutil.copytree(witnessed.settings.data, backup)
+    old = (backup / "public" / "checkpoint").read_bytes()
     service = witnessed.open()
     service.submit(Publisher(service.origin).start()).result(30)
     service.close()
     with pytest.raises(ConfigurationError, match="has seen 3 entries") as caught:
-        witnessed.open(data=backup)
+        witnessed.open(data=backup, saw_checkpoints=(old,))
     assert "checkpoint" in caught.value.evidence
     shutil.rmtree(backup)
 
