@@ -121,7 +121,7 @@ def check_place(
     if problem is not None and not seen:
         raise ConfigurationError(
             f"this may be a copy or a restored backup: {problem}. Nothing is signed before it is known that "
-            f"nobody has seen more of this log than the {row.size} entries here",
+            f"nobody has seen more of this log than is here (size {row.size})",
             hint="show the largest checkpoint that somebody else kept, of a mirror, a witness or a receipt: "
             "--saw-checkpoint FILE|URL. See docs/operate.md, Restore",
             evidence={"size": row.size},
