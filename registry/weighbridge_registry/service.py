@@ -68,6 +68,11 @@ class Service:
         """Origin of the log."""
         return self.keys.log.name
 
+    @property
+    def failure(self) -> str | None:
+        """Why nothing is added to the log, or None while all is well."""
+        return self.sequencer.failure
+
     def prepare(self, bundles: Sequence[bytes]) -> tuple[Candidate, ...]:
         """Parse, authenticate and judge bundles as of now, and make them durable.
 

@@ -29,7 +29,7 @@ def healthz() -> Response:
 @router.get("/readyz")
 def readyz(service: Open) -> Response:
     """Say whether statements are taken and questions answered."""
-    failure = service.sequencer.failure
+    failure = service.failure
     if failure is not None:
         return response(problem(503, failure, hint="look at the registry's log; restart it"))
     size = service.queries.log().size
