@@ -48,7 +48,7 @@ class ReadOnlyService:
         """Why nothing can be shown, or None: whoever reads needs only files and database."""
         return None
 
-    def submit(self, _bundles: Sequence[bytes]) -> Future[tuple[Placed, ...]]:
+    def submit(self, bundles: Sequence[bytes]) -> Future[tuple[Placed, ...]]:  # noqa: ARG002 - as others do
         """Refuse."""
         raise UnavailableError("this is a read-only copy of the log", hint=self.where_to_publish)
 
