@@ -50,6 +50,7 @@ from weighbridge_cli.options import EXISTING, INSTALL_REGISTRY, read_small_file
     metavar="JSON",
     help="Admit signers of this private Sigstore too. May be given again.",
 )
+@click.option("--read-only", is_flag=True, help="Only show what is in DIR: a mirror, or a registry's folder.")
 @click.option("--base-url", metavar="URL", default="", help="Address that others see, behind a proxy.")
 @click.option(
     "--witness-policy",
@@ -104,10 +105,12 @@ def command(
     witness_refresh: float,
     workers: int,
     log_format: Literal["text", "json"] | None,
+    read_only: bool,
 ) -> None:
     """Run a registry: its log, its interface and its pages, until Ctrl-C.
 
-    The first start makes the log's keys in DIR: back DIR up, a lost log key ends the log.
+    The first start makes the log's keys in DIR: back DIR up, a lost log key ends the log. With --read-only
+    nothing is made, signed or written, and nothing can be sent to it.
     """
     from weighbridge.errors import InputError
 
@@ -134,12 +137,18 @@ def command(
         witness_policy=read_small_file(witness_policy) if witness_policy is not None else None,
         witness_seconds=witness_timeout,
         witness_refresh_seconds=witness_refresh,
+        read_only=read_only,
     )
 
     def ready(address: str) -> None:
         click.echo(f"weighbridge is ready: {base_url or address}/")
         click.echo(f"data in {settings.data}; stop with Ctrl-C", err=True)
 
+    if read_only and workers > 1:
+        raise InputError(
+            "--read-only runs in one process",
+            hint="start several, each with its own --port",
+        )
     configure(log_format)
     if workers == 1:
         serve(create_app(settings), host, port, on_ready=ready)

@@ -4,32 +4,98 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Final, TypeAlias, TypeVar, cast
+from collections.abc import Sequence
+from typing import Annotated, Final, Protocol, TypeAlias, TypeVar, cast
 
 from fastapi import Depends, FastAPI, Path, Request
 
+from weighbridge_registry.attachments import Attachments
+from weighbridge_registry.health import Health
+from weighbridge_registry.log.desk import Ticket
+from weighbridge_registry.log.outcomes import Placed
 from weighbridge_registry.queries import Queries
-from weighbridge_registry.service import Service
+from weighbridge_registry.settings import Settings
+from weighbridge_registry.store.files import DataFolder
 
 from .bodies import Bodies
 from .problems import BadRequestError, NotKnownError
 
-__all__ = ["Answers", "Digest", "Open", "bodies_of", "digest", "install", "known", "number", "service_of"]
+__all__ = [
+    "Answers",
+    "Digest",
+    "Open",
+    "Registry",
+    "bodies_of",
+    "digest",
+    "install",
+    "known",
+    "number",
+    "service_of",
+]
 
 _T = TypeVar("_T")
 _DIGEST: Final = re.compile(r"(?:sha256:)?([0-9a-f]{64})")
 _NUMBER: Final = re.compile(r"0|[1-9][0-9]{0,15}")
 
 
-def install(app: FastAPI, service: Service, bodies: Bodies) -> None:
+class Registry(Protocol):
+    """What handlers ask of a registry: one that is open (`Service`), or only shown (`ReadOnlyService`)."""
+
+    @property
+    def settings(self) -> Settings:
+        """How it was started."""
+        ...
+
+    @property
+    def folder(self) -> DataFolder:
+        """Where its files are."""
+        ...
+
+    @property
+    def queries(self) -> Queries:
+        """What answers questions."""
+        ...
+
+    @property
+    def attachments(self) -> Attachments:
+        """The attached files."""
+        ...
+
+    @property
+    def origin(self) -> str:
+        """Origin of the log."""
+        ...
+
+    def health(self) -> Health:
+        """Look at each part that it needs."""
+        ...
+
+    def hand_in(self, bundles: Sequence[bytes], *, kept: bool = False) -> Ticket:
+        """Take bundles for the log."""
+        ...
+
+    def outcome(self, token: str) -> tuple[Placed, ...] | None:
+        """Say what became of a submission."""
+        ...
+
+    def drain(self) -> None:
+        """Refuse new submissions from now on."""
+        ...
+
+    def close(self) -> None:
+        """Let go of everything."""
+        ...
+
+
+def install(app: FastAPI, service: Registry, bodies: Bodies) -> None:
     """Keep the service where handlers find it."""
     app.state.service = service
     app.state.bodies = bodies
 
 
-def service_of(request: Request) -> Service:
+def service_of(request: Request) -> Registry:
     """Return the service that answers."""
-    return cast("Service", request.app.state.service)
+    return cast("Registry", request.app.state.service)
 
 
 def bodies_of(request: Request) -> Bodies:
@@ -67,6 +133,6 @@ def known(found: _T | None, what: str) -> _T:
     return found
 
 
-Open: TypeAlias = Annotated[Service, Depends(service_of)]
+Open: TypeAlias = Annotated[Registry, Depends(service_of)]
 Answers: TypeAlias = Annotated[Queries, Depends(_queries)]
 Digest: TypeAlias = Annotated[str, Depends(digest)]

@@ -10,7 +10,6 @@ from typing import Final
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse, Response
 
-from weighbridge_registry.health import examine
 from weighbridge_registry.metrics import CONTENT_TYPE, scrape
 
 from .problems import NotKnownError, problem, response
@@ -32,7 +31,7 @@ def healthz() -> Response:
 @router.get("/readyz")
 def readyz(service: Open) -> Response:
     """Say whether statements are taken and questions answered, and if not, why not."""
-    health = examine(service)
+    health = service.health()
     if health.problems:
         told = "; ".join(health.problems.values())
         return response(problem(503, told, hint="look at the registry's log", evidence=health.problems))
@@ -51,7 +50,7 @@ def readyz(service: Open) -> Response:
 @router.get("/metrics")
 def metrics(service: Open) -> Response:
     """Give numbers for Prometheus."""
-    health = examine(service)
+    health = service.health()
     text = scrape(
         {
             "weighbridge_log_size": ("Entries in the published checkpoint.", health.size),
