@@ -97,15 +97,13 @@ class StampedSigner:
 
         try:
             reply = decode_timestamp_response(stamp)
-            status = reply.status
-            if status == _GRANTED:
-                info, certificates = reply.tst_info, reply.signed_data.certificates
+            if reply.status != _GRANTED:
+                raise UnavailableError(
+                    f"the time-stamp authority does not stamp: status {reply.status}", hint="try another one"
+                )
+            info, certificates = reply.tst_info, reply.signed_data.certificates
         except ValueError as error:
             raise self._transport.broken("answers with something that is no time stamp") from error
-        if status != _GRANTED:
-            raise UnavailableError(
-                f"the time-stamp authority does not stamp: status {status}", hint="try another one"
-            )
         imprint, wanted = info.message_imprint, asked.message_imprint
         same = imprint.hash_algorithm == wanted.hash_algorithm and imprint.message == wanted.message
         if not same or info.nonce != asked.nonce:
