@@ -33,6 +33,7 @@ from weighbridge.errors import (
     InputError,
     LogError,
     UnavailableError,
+    WithheldError,
 )
 from weighbridge.oms import manifest_of, oms_statement
 from weighbridge.pending import PendingKey, PendingStore
@@ -394,7 +395,7 @@ def _attach(registry: RegistryClient, job: _Job) -> tuple[str, ...]:
             continue
         try:
             registry.put_blob(data, retry_for=job.retry_for)
-        except AdmissionError as error:
+        except (AdmissionError, WithheldError) as error:
             refused.append(f"the registry did not take the {what}: {error.message}")
         else:
             job.report(f"uploaded the {what}")
