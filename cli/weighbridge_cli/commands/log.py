@@ -244,7 +244,7 @@ def fsck(
         )
         if report.predecessor:
             old = report.predecessor
-            terminal.put(f"continues {old['origin']}, {old['size']:,} entries, root {old['root']}")
+            terminal.put(f"continues {old['origin']}, size {old['size']:,}, root {old['root']}")
         if report.withheld:
             terminal.put(
                 f"withheld: {report.withheld:,}, each by a logged decision; what the log says from entry "

@@ -154,7 +154,7 @@ def _settle(place: Place, size: int, *, shown: bool) -> None:
     if problem is not None and not shown:
         raise ConfigurationError(
             f"this may be a copy or a restored backup: {problem}. Nothing is signed before it is known that "
-            f"nobody has seen more of this log than the {size} entries here",
+            f"nobody has seen more of this log than is here (size {size})",
             hint="show the largest checkpoint that somebody else kept, of a mirror, a witness or a receipt: "
             "--saw-checkpoint FILE|URL. See docs/operate.md, Restore",
             evidence={"size": size},
