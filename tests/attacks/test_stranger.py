@@ -20,7 +20,8 @@ import urllib3
 from tests.attacks.conftest import RELEASE, Person, Town, Verified
 from tests.models import tiny_model
 from tests.records import Elsewhere, Publisher
-from tests.registries import Registry, running_registry
+from tests.registries import Registry
+from tests.registry.serving import registry_here
 from weighbridge import keys
 from weighbridge.bundles import parse_bundle
 from weighbridge.client import RegistryClient
@@ -28,11 +29,10 @@ from weighbridge.records import format_record, parse_record
 
 
 @pytest.fixture(scope="module")
-def narrow() -> Iterator[Registry]:
+def narrow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
     """A registry with room for little, so that a flood on two cores fills it."""
-    with running_registry(
-        limits={"queue_submissions": 2, "bodies_bytes": 200_000, "idle_seconds": 1.0, "batch_entries": 4}
-    ) as one:
+    limits = {"queue_submissions": 2, "bodies_bytes": 200_000, "idle_seconds": 1.0, "batch_entries": 4}
+    with registry_here(tmp_path_factory.mktemp("narrow"), **limits) as one:
         yield one
 
 
@@ -115,7 +115,7 @@ def test_the_owners_key_hint_on_a_strangers_signature(town: Town, someone: Perso
 def test_a_flood_of_submissions_slow_bodies_and_huge_ones_leaves_the_registry_standing(
     narrow: Registry,
 ) -> None:
-    """Two hundred submissions at once, forty bodies that never end, ten of five megabytes: refused by name.
+    """A hundred submissions at once, forty bodies that never end, ten of five megabytes: refused by name.
 
     Meanwhile an honest publisher, who tries again as told, is recorded, and the log is whole.
     """
@@ -123,7 +123,7 @@ def test_a_flood_of_submissions_slow_bodies_and_huge_ones_leaves_the_registry_st
     flood, answers, before = Publisher(), Counter[int](), log.size
     lock = threading.Lock()
     RegistryClient(narrow.url).submit([flood.introduction(log)])
-    ready = [flood.namespace(log, f"flood{number}", [flood]) for number in range(200)]
+    ready = [flood.namespace(log, f"flood{number}", [flood]) for number in range(100)]
     slow = [socket.create_connection(("127.0.0.1", narrow.port), timeout=30) for _ in range(40)]
     for one in slow:
         one.sendall(
