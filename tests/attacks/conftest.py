@@ -13,7 +13,8 @@ import pytest
 from tests.commands import Outcome, weighbridge_here
 from tests.models import tiny_model
 from tests.records import Publisher
-from tests.registries import Registry, running_registry
+from tests.registries import Registry
+from tests.registry.serving import registry_here
 from weighbridge.client import RegistryClient
 from weighbridge.records import format_record
 
@@ -88,7 +89,7 @@ class Verified:
 @pytest.fixture(scope="session")
 def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
     folder = tmp_path_factory.mktemp("town")
-    with running_registry(folder, limits={}) as registry:
+    with registry_here(folder) as registry:
         client = RegistryClient(registry.url)
         log, publisher, neighbour = client.log(), Publisher(), Publisher()
         model = tiny_model(folder / "tiny")

@@ -25,7 +25,7 @@ import pytest
 from tests import programs
 from weighbridge import tlog
 from weighbridge_registry.fsck import fsck
-from weighbridge_registry.store.files import LogFiles
+from weighbridge_registry.store.files import DataFolder
 
 pytestmark = pytest.mark.needs("strace")
 
@@ -102,15 +102,16 @@ class Victim:
         """What was acknowledged is in the log, and everything signed is the beginning of one tree."""
         report = fsck(self.data, public_sigstore=False)
         assert report.ok, report.to_json()
-        files = LogFiles(self.data / "public")
-        head = tlog.parse_checkpoint((self.data / "public" / "checkpoint").read_bytes(), [self.vkey])
+        folder = DataFolder(self.data)
+        files = folder.log
+        head = tlog.parse_checkpoint(files.published() or b"", [self.vkey])
         reader = tlog.TileReader(files.read_tile, head.size, head.root)
         for note in self.signed:
             old = tlog.parse_checkpoint(note.encode(), [self.vkey])
             assert reader.root_at(old.size) == old.root, f"two trees of {old.size} entries were signed"
         for index, bundle in self.acknowledged.items():
             digest = json.loads(files.read_entry(index, head.size))["bundle"].removeprefix("sha256:")
-            assert (self.data / "public" / "bundles" / digest[:2] / digest).read_text() == bundle
+            assert folder.bundles.read(digest) == bundle.encode()
 
 
 class Strace:

@@ -3,7 +3,8 @@
 // The checker reads a tiled transparency log with golang.org/x/mod, the code behind Go's checksum
 // database, and nothing of weighbridge's:
 //
-//	checker check URL VKEY [CHECKPOINT...]   everything below URL, and growth from each saved checkpoint
+//	checker check STEP URL VKEY [CHECKPOINT...]   a log: every STEP-th tile of records with its entries, and
+//	                                              growth from each saved checkpoint
 //	checker receipt VKEY RECEIPT LEAF        one C2SP tlog-proof, offline
 //	checker write DIR NAME SIZE...           a log of x/mod's own making, grown to each size in turn
 //
@@ -14,6 +15,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"strconv"
 )
 
 func main() {
@@ -29,12 +31,16 @@ func main() {
 
 func run(args []string) (interface{}, error) {
 	switch {
-	case len(args) >= 3 && args[0] == "check":
-		return check(args[1], args[2], args[3:])
+	case len(args) >= 4 && args[0] == "check":
+		step, err := strconv.ParseInt(args[1], 10, 32)
+		if err != nil || step < 1 {
+			return nil, fmt.Errorf("not a step: %s", args[1])
+		}
+		return check(step, args[2], args[3], args[4:])
 	case len(args) == 4 && args[0] == "receipt":
 		return receipt(args[1], args[2], args[3])
 	case len(args) >= 4 && args[0] == "write":
 		return write(args[1], args[2], args[3:])
 	}
-	return nil, fmt.Errorf("check URL VKEY [CHECKPOINT...] | receipt VKEY RECEIPT LEAF | write DIR NAME SIZE...")
+	return nil, fmt.Errorf("check STEP URL VKEY [CHECKPOINT...] | receipt VKEY RECEIPT LEAF | write DIR NAME SIZE...")
 }
