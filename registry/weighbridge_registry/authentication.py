@@ -79,6 +79,8 @@ class Authentication:
             ).identity
         except SignerError as error:
             return error
+        except (ValueError, OverflowError, OSError):
+            return SignerError(f"the time of its entry, {received}, is after the year 9999")
 
     def _remembered(self, question: _Question) -> Identity | SignerError | None:
         with self._lock:

@@ -32,6 +32,7 @@ from weighbridge import tlog, weighing
 from weighbridge.errors import BundleError, ConfigurationError, InputError, NoteError, WithheldError
 
 from .authentication import Authentication
+from .copies import vkey_of
 from .log.writing import get_applied
 from .replaying import AddressSource, FolderSource, Replay, Source, write_batch
 from .state import Authenticator, digest
@@ -41,7 +42,7 @@ from .store.files import DataFolder
 from .store.state import SqlState, all_facts
 from .store.views import shown_name
 
-__all__ = ["Check", "Report", "fsck", "scratch", "vkey_of"]
+__all__ = ["Check", "Report", "fsck", "scratch"]
 
 _MAX_PROBLEMS: Final = 20
 _SNAPSHOTS: Final = 50
@@ -322,17 +323,6 @@ def scratch() -> Iterator[Connection]:
                 yield connection
         finally:
             engine.dispose()
-
-
-def vkey_of(folder: DataFolder) -> str:
-    """Return the verifier key that belongs to the data folder's own log key."""
-    try:
-        return tlog.Signer.from_private_key((folder.keys / "log.key").read_text()).verifier.vkey
-    except (OSError, UnicodeDecodeError, NoteError) as error:
-        raise InputError(
-            f"the log key of {folder.path} cannot be read: {error}",
-            hint="run this as the user that runs the registry, or name the key with --log-key",
-        ) from error
 
 
 def _rows(connection: Connection, view: type[SQLModel]) -> Iterator[tuple[Any, ...]]:

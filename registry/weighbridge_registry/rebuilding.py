@@ -27,7 +27,7 @@ from weighbridge.errors import ConfigurationError, InputError, LogError, ProofEr
 
 from .attachments import remake
 from .authentication import Authentication
-from .fsck import vkey_of
+from .copies import vkey_of
 from .log.writing import set_applied
 from .replaying import FolderSource, Replay, write_batch
 from .settings import Limits

@@ -68,7 +68,8 @@ class Settings:
     file: its witnesses that have an address are asked to cosign each checkpoint, for at most
     `witness_seconds` before it is published, and again every `witness_refresh_seconds`.
     `saw_checkpoints` are checkpoints or receipts of this log that others kept; `successor_of` is the last
-    checkpoint of the log that this one continues, read at the first start only.
+    checkpoint of the log that this one continues, read at the first start only. With `read_only` nothing is
+    written or signed: a mirror's folder is shown, or a registry's beside its writer.
     """
 
     data: Path
@@ -86,6 +87,7 @@ class Settings:
     witness_refresh_seconds: float = 60.0
     saw_checkpoints: tuple[bytes, ...] = ()
     successor_of: bytes | None = None
+    read_only: bool = False
     limits: Limits = field(default_factory=Limits)
 
     @property

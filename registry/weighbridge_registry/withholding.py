@@ -26,7 +26,8 @@ from weighbridge_schemas.card import CardRevision
 from weighbridge_schemas.operator import Operator, Restore, Target
 from weighbridge_schemas.release import Release
 
-from .fsck import scratch, vkey_of
+from .copies import vkey_of
+from .fsck import scratch
 from .replaying import FolderSource, Replay
 from .state import Admitted, Authenticator, Candidate, Fact, effect_facts, is_withheld, read_candidate
 from .store import tables

@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from weighbridge_registry.api import create_api
+from weighbridge_registry.read_only import open_read_only
 from weighbridge_registry.service import open_service
 from weighbridge_web import assets, pages, problems
 from weighbridge_web.headers import SecurityHeaders
@@ -26,7 +27,7 @@ def create_app(settings: Settings, crew: Crew | None = None) -> FastAPI:
     `crew` is given to each of several worker processes. The application closes the registry when it
     shuts down. Raises what `open_service` raises.
     """
-    service = open_service(settings, crew=crew)
+    service = open_read_only(settings) if settings.read_only else open_service(settings, crew=crew)
     try:
         records = RegistryRecords(service.queries, service.attachments)
         return add_pages(create_api(service), records, base_url=settings.base_url)

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from weighbridge_cli.commands import log_export, log_reassign, log_rebuild, log_takedown, log_witness
+from weighbridge_cli.commands import (
+    log_export,
+    log_mirror,
+    log_reassign,
+    log_rebuild,
+    log_takedown,
+    log_witness,
+)
 from weighbridge_cli.options import EXISTING, INSTALL_REGISTRY, json_option, read_small_file
 from weighbridge_cli.registries import trusted_vkey
 
@@ -26,6 +33,7 @@ def command() -> None:
 
 for subcommand in (
     log_export.command,
+    log_mirror.command,
     log_rebuild.command,
     log_takedown.takedown,
     log_takedown.restore,

@@ -50,6 +50,7 @@ from weighbridge_cli.options import EXISTING, INSTALL_REGISTRY, read_small_file
     metavar="JSON",
     help="Admit signers of this private Sigstore too. May be given again.",
 )
+@click.option("--read-only", is_flag=True, help="Only show what is in DIR: a mirror, or a registry's folder.")
 @click.option("--base-url", metavar="URL", default="", help="Address that others see, behind a proxy.")
 @click.option(
     "--witness-policy",
@@ -104,10 +105,12 @@ def command(
     witness_refresh: float,
     workers: int,
     log_format: Literal["text", "json"] | None,
+    read_only: bool,
 ) -> None:
     """Run a registry: its log, its interface and its pages, until Ctrl-C.
 
-    The first start makes the log's keys in DIR: back DIR up, a lost log key ends the log.
+    The first start makes the log's keys in DIR: back DIR up, a lost log key ends the log. With --read-only
+    nothing is made, signed or written, and nothing can be sent to it.
     """
     from weighbridge.errors import InputError
 
@@ -134,6 +137,7 @@ def command(
         witness_policy=read_small_file(witness_policy) if witness_policy is not None else None,
         witness_seconds=witness_timeout,
         witness_refresh_seconds=witness_refresh,
+        read_only=read_only,
     )
 
     def ready(address: str) -> None:

@@ -13,16 +13,16 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from weighbridge import __version__
 from weighbridge_registry.journal import Journal
-from weighbridge_registry.service import Service
+from weighbridge_registry.read_only import ReadOnlyService
 
 from . import blobs, lookups, models, problems, statements, system, tiles
 from .bodies import Bodies
-from .service import install
+from .service import Registry, install
 
 __all__ = ["HeadAsGet", "create_api"]
 
 
-def create_api(service: Service) -> FastAPI:
+def create_api(service: Registry) -> FastAPI:
     """Return the HTTP interface of an open service; at shutdown it closes the service.
 
     Pages are added by including their router: everything of the interface is below `/api`,
@@ -48,8 +48,31 @@ def create_api(service: Service) -> FastAPI:
     for module in (tiles, statements, lookups, models, blobs, system):
         app.include_router(module.router)
     app.add_middleware(Journal)
+    if isinstance(service, ReadOnlyService):
+        app.add_middleware(RefuseWrites, hint=service.where_to_publish)
     app.add_middleware(HeadAsGet)
     return app
+
+
+class RefuseWrites:
+    """Answers 405 to whatever would change something, before its body is read."""
+
+    def __init__(self, app: ASGIApp, hint: str) -> None:
+        self._app = app
+        self._hint = hint
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http" or scope["method"] == "GET" or scope["path"] == "/api/v1/digests":
+            await self._app(scope, receive, send)
+            return
+        answer = problems.response(
+            problems.problem(
+                405, "This is a read-only copy of the log: nothing can be sent here.", hint=self._hint
+            )
+        )
+        answer.headers["Allow"] = "GET, HEAD"
+        await answer(scope, receive, send)
 
 
 class HeadAsGet:

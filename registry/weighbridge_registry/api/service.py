@@ -9,27 +9,43 @@ from typing import Annotated, Final, TypeAlias, TypeVar, cast
 from fastapi import Depends, FastAPI, Path, Request
 
 from weighbridge_registry.queries import Queries
+from weighbridge_registry.read_only import ReadOnlyService
 from weighbridge_registry.service import Service
 
 from .bodies import Bodies
 from .problems import BadRequestError, NotKnownError
 
-__all__ = ["Answers", "Digest", "Open", "bodies_of", "digest", "install", "known", "number", "service_of"]
+__all__ = [
+    "Answers",
+    "Digest",
+    "Open",
+    "Registry",
+    "bodies_of",
+    "digest",
+    "install",
+    "known",
+    "number",
+    "service_of",
+]
 
 _T = TypeVar("_T")
 _DIGEST: Final = re.compile(r"(?:sha256:)?([0-9a-f]{64})")
 _NUMBER: Final = re.compile(r"0|[1-9][0-9]{0,15}")
 
 
-def install(app: FastAPI, service: Service, bodies: Bodies) -> None:
+Registry: TypeAlias = Service | ReadOnlyService
+"""What handlers run on: a registry that is open, or a log that is only shown."""
+
+
+def install(app: FastAPI, service: Registry, bodies: Bodies) -> None:
     """Keep the service where handlers find it."""
     app.state.service = service
     app.state.bodies = bodies
 
 
-def service_of(request: Request) -> Service:
+def service_of(request: Request) -> Registry:
     """Return the service that answers."""
-    return cast("Service", request.app.state.service)
+    return cast("Registry", request.app.state.service)
 
 
 def bodies_of(request: Request) -> Bodies:
@@ -67,6 +83,6 @@ def known(found: _T | None, what: str) -> _T:
     return found
 
 
-Open: TypeAlias = Annotated[Service, Depends(service_of)]
+Open: TypeAlias = Annotated[Registry, Depends(service_of)]
 Answers: TypeAlias = Annotated[Queries, Depends(_queries)]
 Digest: TypeAlias = Annotated[str, Depends(digest)]

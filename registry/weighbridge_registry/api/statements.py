@@ -14,14 +14,13 @@ from starlette.concurrency import run_in_threadpool
 
 from weighbridge.errors import MalformedError, UnavailableError
 from weighbridge_registry.log.outcomes import Placed
-from weighbridge_registry.service import Service
 from weighbridge_registry.settings import Limits
 from weighbridge_schemas.api import SubmissionBatch, SubmissionQueued
 
 from .bodies import content_type
 from .documents import json_response
 from .problems import BadRequestError, NotKnownError
-from .service import Answers, Digest, Open, bodies_of, known, number, service_of
+from .service import Answers, Digest, Open, Registry, bodies_of, known, number, service_of
 
 __all__ = ["router"]
 
@@ -131,7 +130,7 @@ def _may_wait(request: Request) -> bool:
     return any(one.partition(";")[0].strip() == "respond-async" for one in preferred)
 
 
-def _queued(service: Service, token: str) -> Response:
+def _queued(service: Registry, token: str) -> Response:
     url = f"{service.settings.base_url}/api/v1/submissions/{token}"
     headers = {"Location": url, "Retry-After": "1", "Cache-Control": "no-store"}
     return json_response(SubmissionQueued(status="queued", url=url), 202, headers)

@@ -10,6 +10,7 @@ log lock the checkpoint's row.
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
@@ -21,8 +22,9 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from weighbridge.errors import ConfigurationError
 
 from . import schema
+from .tables import SCHEMA_VERSION
 
-__all__ = ["Database", "open_database", "sqlite_engine"]
+__all__ = ["Database", "open_database", "open_for_reading", "sqlite_engine"]
 
 _CONNECTIONS: Final = 48
 """More than the threads that answer requests, so that none waits for a connection."""
@@ -90,6 +92,45 @@ def open_database(url: str, *, upgrade: bool | None = False) -> Database:
         database.close()
         raise
     return database
+
+
+def open_for_reading(url: str) -> Database:
+    """Open a database that another process may be writing; nothing is written through it.
+
+    Raises `ConfigurationError` if it cannot be reached, is new, or has another schema version than
+    this release: only its writer migrates it.
+    """
+    engines = _engine(url), _engine(url, light=True)
+    for engine in engines:
+        event.listen(engine, "connect", _forbid_writing)
+    database = Database(*engines)
+    try:
+        found = schema.found(database)
+    except SQLAlchemyError as error:
+        database.close()
+        raise ConfigurationError(
+            f"the database {_shown(url)} cannot be read: {_cause(error)}",
+            hint="start the registry once, or mirror a log into the folder first",
+        ) from error
+    if found != SCHEMA_VERSION:
+        database.close()
+        raise ConfigurationError(
+            f"the database has schema version {found}; this release reads {SCHEMA_VERSION}",
+            hint="start the registry, or run the mirror, with this release once",
+        )
+    return database
+
+
+def _forbid_writing(connection: Any, _entry: ConnectionPoolEntry) -> None:
+    cursor = connection.cursor()
+    try:
+        if isinstance(connection, sqlite3.Connection):
+            cursor.execute("PRAGMA query_only=ON")
+        else:
+            cursor.execute("SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY")
+            connection.commit()
+    finally:
+        cursor.close()
 
 
 def _engine(url: str, *, light: bool = False) -> Engine:

@@ -24,7 +24,7 @@ from .tables import SCHEMA_VERSION, Meta
 if TYPE_CHECKING:
     from .database import Database
 
-__all__ = ["prepare", "revise"]
+__all__ = ["found", "prepare", "revise"]
 
 _MIGRATIONS: Final = Path(__file__).parent.parent / "migrations"
 _SCHEMA_LOCK: Final = 0x77656967_68736368
@@ -74,6 +74,12 @@ def revise(connection: Connection, found: int, to: int = SCHEMA_VERSION) -> None
     changed = connection.execute(update(Meta).where(col(Meta.key) == "schema").values(value=str(to)))
     if changed.rowcount == 0:
         connection.execute(insert(Meta).values(key="schema", value=str(to)))
+
+
+def found(database: Database) -> int | None:
+    """Return the schema version of a database, None if it is new; changes nothing."""
+    with database.read() as connection:
+        return _version(connection)
 
 
 def _version(connection: Connection) -> int | None:

@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whose log a data folder holds: a registry's own, or a copy of another's.
+
+A copy has no log key. `mirror.json` beside it says where it comes from, and pins the key:
+
+    {"v": 1, "origin": "log.example/…", "vkey": "log.example/…+…", "url": "https://log.example"}
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final
+
+from weighbridge import tlog
+from weighbridge.atomic import write_atomically
+from weighbridge.canonical import decode
+from weighbridge.errors import BundleError, ConfigurationError, InputError, NoteError
+
+from .store.files import DataFolder
+
+__all__ = ["Copied", "pin", "read_copied", "vkey_of"]
+
+_NAME: Final = "mirror.json"
+_MAX_BYTES: Final = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Copied:
+    """Where a copy comes from: the log's origin and key, and the address it was copied from."""
+
+    origin: str
+    vkey: str
+    url: str
+
+
+def read_copied(folder: DataFolder) -> Copied | None:
+    """Return where this folder was copied from; None if it is no copy."""
+    path = folder.path / _NAME
+    try:
+        data = path.read_bytes()[:_MAX_BYTES]
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise ConfigurationError(f"{path} cannot be read: {error.strerror}") from error
+    try:
+        value = decode(data, max_bytes=_MAX_BYTES)
+        version = value.pop("v", None)
+        copied = Copied(**value)
+        fits = version == 1 and tlog.Verifier.from_vkey(copied.vkey).name == copied.origin
+    except (BundleError, NoteError, TypeError, AttributeError) as error:
+        raise _spoilt(path, str(error)) from error
+    if not fits or not isinstance(copied.url, str):
+        raise _spoilt(path, "it is not of version 1, or its key is of another log")
+    return copied
+
+
+def pin(folder: DataFolder, copied: Copied) -> None:
+    """Make this folder a copy of a log, for ever; another address of the same log is taken.
+
+    Raises `ConfigurationError` if it is a registry's own folder, or the copy of another log.
+    """
+    if (folder.keys / "log.key").exists():
+        raise ConfigurationError(
+            f"{folder.path} is a registry's own data folder: a copy there would replace its log",
+            hint="mirror into another folder with --data",
+        )
+    known = read_copied(folder)
+    if known == copied:
+        return
+    if known is not None and known.vkey != copied.vkey:
+        raise ConfigurationError(
+            f"{folder.path} is a copy of the log {known.origin} with the key {known.vkey}",
+            hint="another log, or another key of the same, needs another folder",
+            evidence={"known": known.vkey, "given": copied.vkey},
+        )
+    text = json.dumps({"v": 1, **asdict(copied)}, ensure_ascii=False, indent=1)
+    write_atomically(folder.path / _NAME, text.encode() + b"\n")
+
+
+def vkey_of(folder: DataFolder) -> str:
+    """Return the verifier key of the log in a data folder: its own key's, or that of a copy."""
+    copied = read_copied(folder)
+    if copied is not None:
+        return copied.vkey
+    try:
+        return tlog.Signer.from_private_key((folder.keys / "log.key").read_text()).verifier.vkey
+    except (OSError, UnicodeDecodeError, NoteError) as error:
+        raise InputError(
+            f"the log key of {folder.path} cannot be read: {error}",
+            hint="run this as the user that runs the registry, or name the key with --log-key",
+        ) from error
+
+
+def _spoilt(path: Path, why: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"{path} is spoilt: {why}", hint="mirror the log again into another folder", evidence={"why": why}
+    )

@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A log that is only shown: a mirror's copy, or a registry's data folder beside its writer.
+
+No key is read, no lock taken, nothing written or signed. Pages and questions are answered as the
+registry would; whoever sends something is told where to send it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import select
+from sqlmodel import col
+
+from weighbridge import tlog
+from weighbridge.errors import ConfigurationError, InputError, UnavailableError
+
+from .attachments import Attachments
+from .authentication import Authentication
+from .copies import read_copied
+from .log.desk import Ticket
+from .queries import Queries
+from .settings import Settings
+from .store.database import Database, open_for_reading
+from .store.files import DataFolder
+from .store.queue import Placed
+from .store.tables import Meta
+
+__all__ = ["ReadOnlyService", "open_read_only"]
+
+
+@dataclass(frozen=True)
+class ReadOnlyService:
+    """One log that is shown. All methods may be called by several threads at once."""
+
+    settings: Settings
+    folder: DataFolder
+    database: Database
+    queries: Queries
+    attachments: Attachments
+    origin: str
+    where_to_publish: str
+    """What to tell somebody who sends a statement here."""
+
+    def hand_in(self, bundles: Sequence[bytes], *, kept: bool = False) -> Ticket:  # noqa: ARG002 - refused
+        """Refuse; the interface does so before a body is read."""
+        raise UnavailableError("this is a read-only copy of the log", hint=self.where_to_publish)
+
+    def outcome(self, token: str) -> tuple[Placed, ...] | None:
+        """Raise `KeyError`: nothing was handed in here."""
+        raise KeyError(token)
+
+    def close(self) -> None:
+        """Let go of everything."""
+        self.database.close()
+        self.folder.close()
+
+
+def open_read_only(settings: Settings) -> ReadOnlyService:
+    """Open the log of a data folder for reading.
+
+    Raises `InputError` if nothing was published there, `ConfigurationError` if its database cannot be
+    read or is of another log.
+    """
+    folder = DataFolder(settings.data)
+    shown = folder.log.published()
+    if shown is None:
+        raise InputError(
+            f"there is no log in {folder.path}",
+            hint="give a registry's data folder, or mirror one there: weighbridge log mirror URL",
+        )
+    database = open_for_reading(settings.database)
+    try:
+        verifier = _verifier(database)
+        tlog.parse_checkpoint(shown, [verifier])
+        authentication = Authentication(settings.trust_configs, public_sigstore=settings.public_sigstore)
+        return ReadOnlyService(
+            settings,
+            folder,
+            database,
+            Queries(database, folder, verifier, settings.base_url),
+            Attachments(database, folder, authentication, settings.limits),
+            verifier.name,
+            _where(folder),
+        )
+    except BaseException:
+        database.close()
+        raise
+
+
+def _verifier(database: Database) -> tlog.Verifier:
+    with database.read() as connection:
+        vkey = connection.execute(select(col(Meta.value)).where(col(Meta.key) == "vkey")).scalar()
+    if vkey is None:
+        raise ConfigurationError(
+            "the database holds no log", hint="start the registry once, or mirror a log into the folder first"
+        )
+    return tlog.Verifier.from_vkey(vkey)
+
+
+def _where(folder: DataFolder) -> str:
+    copied = read_copied(folder)
+    return "publish to the registry itself" + (f": {copied.url}" if copied is not None else "")
