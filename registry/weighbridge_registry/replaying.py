@@ -291,11 +291,16 @@ class Reading:
     def batches(self) -> Iterator[Batch]:
         """Yield the same entries, some at a time, within bounds of number and bytes."""
         waiting: list[Entry] = []
-        for entry in self.entries():
-            waiting.append(entry)
-            if _is_full(waiting):
-                yield Batch(tuple(waiting), {})
-                waiting = []
+        try:
+            for entry in self.entries():
+                waiting.append(entry)
+                if _is_full(waiting):
+                    yield Batch(tuple(waiting), {})
+                    waiting = []
+        except WeighbridgeError:
+            if waiting:
+                yield Batch(tuple(waiting), {})  # what was read before the fault is good
+            raise
         if waiting:
             yield Batch(tuple(waiting), {})
 
@@ -370,11 +375,16 @@ class Replay(Reading):
         """Yield entries that may stand where they stand, with the facts that they write."""
         waiting: list[Entry] = []
         overlay = Overlay(self._state)
-        for entry in self.entries():
-            waiting.append(self._applied(entry, overlay))
-            if _is_full(waiting):
-                yield Batch(tuple(waiting), overlay.facts)
-                waiting, overlay = [], Overlay(self._state)
+        try:
+            for entry in self.entries():
+                waiting.append(self._applied(entry, overlay))
+                if _is_full(waiting):
+                    yield Batch(tuple(waiting), overlay.facts)
+                    waiting, overlay = [], Overlay(self._state)
+        except WeighbridgeError:
+            if waiting:
+                yield Batch(tuple(waiting), overlay.facts)  # what may stand before the fault stands
+            raise
         if waiting:
             yield Batch(tuple(waiting), overlay.facts)
         if self.complete and self.end == self.checkpoint.size:

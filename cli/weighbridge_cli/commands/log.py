@@ -12,6 +12,7 @@ import click
 from weighbridge_cli.commands import (
     log_export,
     log_mirror,
+    log_monitor,
     log_reassign,
     log_rebuild,
     log_takedown,
@@ -34,6 +35,7 @@ def command() -> None:
 for subcommand in (
     log_export.command,
     log_mirror.command,
+    log_monitor.command,
     log_rebuild.command,
     log_takedown.takedown,
     log_takedown.restore,

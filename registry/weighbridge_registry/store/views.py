@@ -38,7 +38,16 @@ from . import tables
 from .summaries import release_path, summary
 from .withholding import hide, insert_withheld
 
-__all__ = ["headline", "index_tensors", "insert_blob", "project", "shown_name", "words", "write_facts"]
+__all__ = [
+    "headline",
+    "index_tensors",
+    "insert_blob",
+    "owner_identity",
+    "project",
+    "shown_name",
+    "words",
+    "write_facts",
+]
 
 _MAX_WORDS: Final = 96
 _MAX_WORD: Final = 64
@@ -181,11 +190,11 @@ def _entry(connection: Connection, entry: Admitted, page: str | None) -> None:
 
 def _owners(connection: Connection, namespace: str, owners: Sequence[Owner]) -> None:
     connection.execute(delete(_table(tables.Owner)).where(col(tables.Owner.namespace) == namespace))
-    found = {identities.signer_id(one) for owner in owners if (one := _identity(owner)) is not None}
+    found = {identities.signer_id(one) for owner in owners if (one := owner_identity(owner)) is not None}
     _insert(connection, tables.Owner, [{"namespace": namespace, "signer": one} for one in sorted(found)])
 
 
-def _identity(owner: Owner) -> Identity | None:
+def owner_identity(owner: Owner) -> Identity | None:
     """Return the one signer that an owner is; None for a CI owner, which many can be."""
     match owner:
         case KeyOwner():
