@@ -120,7 +120,7 @@ def _post(address: str, data: bytes) -> str | None:
         if status // 100 == 2:  # noqa: PLR2004 - RFC 9110 section 15.3
             return None
         why = f"it answers {status}"
-        if status // 100 == 4 and status != 429:  # noqa: PLR2004 - RFC 9110 section 15.5
+        if status < 500 and status != 429:  # noqa: PLR2004 - RFC 9110 section 15.6, RFC 6585 section 4
             break
     return f"the web hook at {host} did not take it: {why}"
 
