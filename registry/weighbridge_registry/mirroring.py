@@ -27,8 +27,9 @@ from sqlalchemy import Connection, insert, select, update
 from sqlmodel import col
 
 from weighbridge import tlog
-from weighbridge.errors import LogError, UnavailableError, WeighbridgeError
+from weighbridge.errors import LogError, UnavailableError, WeighbridgeError, WithheldError
 from weighbridge.memory import Memory
+from weighbridge.withholding import Withheld, prove
 
 from .attachments import Slot, named_files, record_file
 from .authentication import Authentication
@@ -38,9 +39,10 @@ from .rebuilding import locked
 from .replaying import AddressSource, Batch, FolderSource, Position, Reading, Replay, write_batch
 from .settings import Limits
 from .store import tables
+from .store.accounts import Accounts
 from .store.database import open_database
 from .store.files import DataFolder
-from .store.state import SqlState
+from .store.state import LiveState
 
 __all__ = ["Mirror", "Mirrored"]
 
@@ -48,7 +50,6 @@ Progress: TypeAlias = Callable[[str, int, int], None]
 """Called with the step's name, entries done, and their total."""
 
 _COPIED: Final = "copied"
-_APPLIED_AT_ONCE: Final = 4 * tlog.TILE_WIDTH
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,8 @@ class Mirrored:
     new_attachments: int
     absent_attachments: int
     """Files that statements name and the registry does not have."""
+    withheld: int
+    """New entries, and files, that the operator withholds by a logged decision."""
     problems: tuple[str, ...]
     """Attachments that were refused."""
 
@@ -75,6 +78,7 @@ class Mirrored:
             "new_entries": self.new_entries,
             "new_attachments": self.new_attachments,
             "absent_attachments": self.absent_attachments,
+            "withheld": self.withheld,
             "problems": list(self.problems),
         }
 
@@ -131,10 +135,10 @@ class Mirror:
         """
         checkpoint = self._checkpoint()
         held = self._copied()
-        self._copy(checkpoint, held)
+        withheld = self._copy(checkpoint, held)
         self._publish(checkpoint)
         self._replay(checkpoint)
-        new, absent, problems = self._attachments()
+        new, absent, hidden, problems = self._attachments()
         return Mirrored(
             checkpoint.origin,
             checkpoint.size,
@@ -142,6 +146,7 @@ class Mirror:
             checkpoint.size - held,
             new,
             absent,
+            withheld + hidden,
             tuple(problems),
         )
 
@@ -171,8 +176,8 @@ class Mirror:
         with self._database.read() as connection:
             return int(_meta(connection, _COPIED) or 0)
 
-    def _copy(self, checkpoint: tlog.SignedCheckpoint, held: int) -> None:
-        """Step 2: store what is new, once it was verified."""
+    def _copy(self, checkpoint: tlog.SignedCheckpoint, held: int) -> int:
+        """Step 2: store what is new, once it was verified; return how many bundles are withheld."""
         files = self._folder.log
         start = Position(held, tlog.edge_root(held, files.read_tile) if held else tlog.EMPTY_ROOT)
         reading = Reading(self._source, checkpoint, start=start)
@@ -185,16 +190,32 @@ class Mirror:
                 f"the copy in {self._folder.path} does not hash to the checkpoint",
                 hint="the disk is damaged or somebody changed it: mirror the log again into another folder",
             )
+        return reading.withheld
 
     def _store(self, batch: Batch) -> None:
         start = batch.entries[0].index
         leaves = [entry.data for entry in batch.entries]
         hashes = [tlog.leaf_hash(leaf) for leaf in leaves]
-        self._folder.bundles.put_all({entry.leaf.bundle_sha256: entry.raw for entry in batch.entries})
+        bundles = {one.leaf.bundle_sha256: one.raw for one in batch.entries if one.raw is not None}
+        for entry in batch.entries:
+            if entry.withheld is not None:
+                self._keep_account(entry.leaf.bundle_sha256, entry.withheld)
+        self._folder.bundles.put_all(bundles)
         files = self._folder.log
         files.append(start, leaves, tlog.new_tiles(start, hashes, files.read_tile))
         with self._database.write() as connection:
             _set_meta(connection, _COPIED, str(start + len(leaves)))
+
+    def _keep_account(self, sha256: str, withheld: Withheld) -> None:
+        """Keep what a withheld entry did, once the log's decision about it is proved."""
+        proved = prove(withheld, "bundle", sha256, [self._verifier])
+        if proved.facts is None:
+            raise WithheldError(
+                f"the bundle {sha256[:16]}… is withheld with all that it did: no copy gets past it",
+                withheld=withheld,
+                hint="mirror from a copy that still has it",
+            )
+        Accounts(self._folder.path).keep_facts(sha256, proved.facts)
 
     def _publish(self, checkpoint: tlog.SignedCheckpoint) -> None:
         """Step 3: show it. The same tree may come with newer cosignatures."""
@@ -205,25 +226,22 @@ class Mirror:
             connection.execute(update(tables.Checkpoint).values(**values))
 
     def _replay(self, checkpoint: tlog.SignedCheckpoint) -> None:
-        """Step 4: facts and views, a few tiles' worth of entries in each transaction."""
+        """Step 4: facts and views, from the copy; what a withheld entry did is its operator's word."""
         source = FolderSource(self._folder)
         with self._database.read() as connection:
             applied = get_applied(connection)
-        while applied < checkpoint.size:
-            end = min(checkpoint.size, applied - applied % tlog.TILE_WIDTH + _APPLIED_AT_ONCE)
+        state, start = LiveState(self._database), Position(applied)
+        replay = Replay(source, checkpoint, self._authentication, state, start=start)
+        for batch in replay.batches():
+            reached = batch.entries[-1].index + 1
             with self._database.write() as connection:
-                state = SqlState(connection)
-                start = Position(applied)
-                replay = Replay(source, checkpoint, self._authentication, state, start=start, end=end)
-                for batch in replay.batches():
-                    write_batch(connection, batch)
-                set_applied(connection, end)
-            applied = end
-            self._tell("replay", applied, checkpoint.size)
+                write_batch(connection, batch)
+                set_applied(connection, reached)
+            self._tell("replay", reached, checkpoint.size)
 
-    def _attachments(self) -> tuple[int, int, list[str]]:
-        """Step 5: fetch the files that are named and not here; return new, absent, refused."""
-        new = absent = 0
+    def _attachments(self) -> tuple[int, int, int, list[str]]:
+        """Step 5: fetch the files that are named and not here: new, absent, withheld, refused."""
+        new = absent = withheld = 0
         problems: list[str] = []
         with self._database.read() as connection:
             missing = list(named_files(connection, self._folder, Limits(), missing=True))
@@ -233,11 +251,13 @@ class Mirror:
                     new += 1
                 else:
                     absent += 1
+            except WithheldError:
+                withheld += 1
             except UnavailableError:
                 raise
             except WeighbridgeError as error:
                 problems.append(f"{slot.sha256}: {error.message}")
-        return new, absent, problems
+        return new, absent, withheld, problems
 
     def _fetch(self, slot: Slot) -> bool:
         data = self._source.client.blob(slot.sha256, limit=slot.limit)

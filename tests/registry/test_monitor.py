@@ -318,7 +318,7 @@ def test_the_feed_holds_the_newest_alerts(registry: Registry, watcher: Watcher, 
 
 LIES: dict[str, tuple[str, Callable[[Any], Any], int, str]] = {
     "forges tiles": ("/tile/0/", other_bytes, 1, "not of the tree"),
-    "changes an entry": ("/tile/entries/", other_bytes, 1, "not the one that the tree commits to"),
+    "changes an entry": ("/tile/entries/", other_bytes, 1, "entries"),
     "swaps a bundle": ("/bundles/", other_bytes, 1, "serves other bytes"),
     "hides a bundle": ("/bundles/", gone, 3, "does not know"),
     "signs with another key": ("/checkpoint", other_bytes, 1, ""),

@@ -98,4 +98,6 @@ def _tell(done: Mirrored, *, as_json: bool) -> None:
     )
     if done.absent_attachments:
         words += f", {done.absent_attachments:,} that the registry does not have"
+    if done.withheld:
+        words += f"; {done.withheld:,} withheld by the operator's logged decision"
     terminal.put(f"{done.origin}: {words}")

@@ -192,6 +192,8 @@ def _tell(report: RunReport, *, as_json: bool) -> None:
     terminal.put(
         f"checked {moment(report.checked)}; last grown {moment(report.grown)}, cosigned {alive}{stale}"
     )
+    if report.withheld:
+        terminal.put(f"{report.withheld:,} entries are withheld: for these only the operator's word stands")
     if report.refused:
         terminal.warn(f"the log is not what it should be: {report.refused}")
     if report.problem:

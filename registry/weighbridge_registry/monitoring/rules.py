@@ -11,6 +11,7 @@
 | `signer-change` | a watched model's release is signed by another signer than the one before |
 | `upstream` | a statement about a parent, at any depth, of a watched model (not a manifest or release) |
 | `operator` | a decision of the log's operator |
+| `withheld` | an entry in a watched namespace, or by a watched signer, whose statement is withheld |
 
 Memos are small facts that the rules keep for themselves, `key → JSON value`, beside the log's state:
 `mine/<digest>` and `parent/<digest>` (the watched release that it belongs to), `signer/<model>`.
@@ -25,7 +26,7 @@ from typing import Any, Final
 
 from weighbridge import identities
 from weighbridge.identities import Identity, SigstoreIdentity
-from weighbridge_registry.state import Admitted, Fact, Overlay, State
+from weighbridge_registry.state import Admitted, Fact, Overlay, State, WithheldEntry
 from weighbridge_registry.store.summaries import summary
 from weighbridge_registry.store.views import owner_identity
 from weighbridge_schemas.card import CardRevision
@@ -37,7 +38,7 @@ from weighbridge_schemas.release import Release
 
 from .lookalikes import looks_like
 
-__all__ = ["Alert", "Watch", "alert_id", "judge"]
+__all__ = ["Alert", "Watch", "alert_id", "judge", "judge_withheld"]
 
 _MAX_WALK: Final = 1000
 """Ancestors of a watched release that are watched, too."""
@@ -113,6 +114,28 @@ def judge(watch: Watch, state: State, memos: Overlay, entry: Admitted) -> list[A
     found = _Findings(watch, state, memos, entry)
     found.look()
     return found.alerts
+
+
+def judge_withheld(watch: Watch, origin: str, entry: WithheldEntry) -> list[Alert]:
+    """Find the alerts of an entry that its operator withholds: by what he says that it did."""
+    if not (watch.has_namespace(entry.namespace) or entry.signer in watch.signers):
+        return []
+    about = entry.namespace or entry.signer
+    return [
+        Alert(
+            id=alert_id(origin, "withheld", entry.index, about),
+            rule="withheld",
+            message=f"A {entry.kind} statement that concerns you is withheld by the operator",
+            origin=origin,
+            index=entry.index,
+            received=entry.leaf.received,
+            kind=entry.kind,
+            statement=f"sha256:{entry.statement}",
+            signer=entry.signer,
+            yours=entry.signer in watch.signers,
+            about=about,
+        )
+    ]
 
 
 class _Findings:

@@ -24,24 +24,22 @@ from weighbridge.errors import (
     NoteError,
     RefusedError,
     UndecidedError,
-    WeighbridgeError,
     WitnessError,
 )
 from weighbridge.memory import Memory
 from weighbridge.stores import make_private_folder
 from weighbridge_registry.authentication import Authentication
-from weighbridge_registry.replaying import AddressSource, Position, Replay
-from weighbridge_registry.state import Overlay
-from weighbridge_registry.store.state import SqlState
+from weighbridge_registry.replaying import AddressSource, Batch, Position, Replay
+from weighbridge_registry.state import Overlay, WithheldEntry
+from weighbridge_registry.store.state import LiveState, SqlState
 from weighbridge_registry.store.views import write_facts
 
 from . import states
 from .delivery import Outputs, write_feed
-from .rules import Alert, Watch, alert_id, judge
+from .rules import Alert, Watch, alert_id, judge, judge_withheld
 
 __all__ = ["Monitor", "RunReport"]
 
-_ENTRIES_AT_ONCE: Final = 4 * tlog.TILE_WIDTH
 _FEED_ENTRIES: Final = 50
 
 
@@ -63,6 +61,8 @@ class RunReport:
     """When the log was last seen to grow."""
     cosigned: int | None
     """Newest cosignature of the witness policy, or None."""
+    withheld: int
+    """Entries, of all that were read, for which only the operator's word stands."""
     stale: bool
     refused: str | None
     """What is wrong with the log, or None."""
@@ -150,6 +150,7 @@ class Monitor:
         problem = problem or next(iter(failures), None)
         with self._database.read() as connection:
             read, grown, cosigned = _progress(connection)
+            withheld = int(states.get(connection, "withheld") or 0)
         return RunReport(
             origin=self._verifier.name,
             size=read.size,
@@ -161,6 +162,7 @@ class Monitor:
             checked=now,
             grown=grown,
             cosigned=cosigned,
+            withheld=withheld,
             stale=stale,
             refused=refused,
             problem=problem,
@@ -206,42 +208,34 @@ class Monitor:
             return 0
 
     def _read(self, checkpoint: tlog.SignedCheckpoint) -> None:
-        """Verify and judge what is new, some tiles' worth of entries in each transaction."""
+        """Verify and judge what is new. Each batch counts, also if the next one ends the run."""
         with self._database.read() as connection:
             start = states.position(connection)
-        Replay(self._source, checkpoint, self._authentication, Overlay(_Nothing()), start=start).check_start()
-        while start.size < checkpoint.size:
-            end = min(checkpoint.size, start.size - start.size % tlog.TILE_WIDTH + _ENTRIES_AT_ONCE)
+        state = LiveState(self._database)
+        replay = Replay(self._source, checkpoint, self._authentication, state, start=start)
+        replay.check_start()
+        for batch in replay.batches():
+            reached = replay.position(batch.entries[-1].index + 1)
             with self._database.write() as connection:
-                start, error = self._read_part(connection, checkpoint, start, end)
-            if error is not None:
-                raise error
+                self._take(connection, batch)
+                states.put(connection, "read", str(reached.size))
+                states.put(connection, "root", reached.root.hex())
 
-    def _read_part(
-        self, connection: Connection, checkpoint: tlog.SignedCheckpoint, start: Position, end: int
-    ) -> tuple[Position, WeighbridgeError | None]:
-        """Read up to `end`; return how far it came and what ended it. What was read before that counts."""
-        state = SqlState(connection)
-        replay = Replay(self._source, checkpoint, self._authentication, state, start=start, end=end)
+    def _take(self, connection: Connection, batch: Batch) -> None:
+        """Queue what a batch's entries are worth telling, and write what they changed."""
         memos = states.Memos(connection)
-        reached, ended = start.size, None
-        try:
-            for batch in replay.batches():
-                before, noted = Overlay(state), Overlay(memos)
-                for entry in batch.admitted:
-                    states.queue(connection, judge(self._watch, before, noted, entry))
-                    before.update(entry.facts)
-                write_facts(connection, batch.facts)
-                memos.write(noted.facts)
-                reached = batch.entries[-1].index + 1
-        except (RefusedError, UndecidedError) as error:
-            ended = error
-        if reached == start.size:
-            return start, ended
-        position = replay.position(reached)
-        states.put(connection, "read", str(position.size))
-        states.put(connection, "root", position.root.hex())
-        return position, ended
+        before, noted = Overlay(SqlState(connection)), Overlay(memos)
+        withheld = int(states.get(connection, "withheld") or 0)
+        for entry in batch.admitted:
+            if isinstance(entry, WithheldEntry):
+                withheld += 1
+                states.queue(connection, judge_withheld(self._watch, self._verifier.name, entry))
+            else:
+                states.queue(connection, judge(self._watch, before, noted, entry))
+            before.update(entry.facts)
+        write_facts(connection, batch.facts)
+        memos.write(noted.facts)
+        states.put(connection, "withheld", str(withheld))
 
     def _queue_refusal(self, error: RefusedError) -> None:
         rule = "fork" if isinstance(error, ForkError) else "log"
@@ -308,13 +302,6 @@ class Monitor:
         with self._database.read() as connection:
             done = states.delivered(connection, alert)
         return [name for name in self._outputs.names if name not in done | broken]
-
-
-class _Nothing:
-    """A state without facts."""
-
-    def get(self, _key: str) -> None:
-        """Return None."""
 
 
 def _progress(connection: Connection) -> tuple[Position, int, int | None]:

@@ -13,10 +13,23 @@ from sqlmodel import col
 from weighbridge_registry.state import Fact
 
 from . import tables
+from .database import Database
 
-__all__ = ["SqlState", "all_facts", "facts_below"]
+__all__ = ["LiveState", "SqlState", "all_facts", "facts_below"]
 
 _GET: Final = select(col(tables.Fact.value)).where(col(tables.Fact.key) == bindparam("key"))
+
+
+class LiveState:
+    """Facts as they are whenever they are asked for: for replays that write between their batches."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def get(self, key: str) -> Fact | None:
+        """Return the value of a fact, or None."""
+        with self._database.read() as connection:
+            return SqlState(connection).get(key)
 
 
 class SqlState:
