@@ -20,11 +20,11 @@ from .attachments import Attachments
 from .authentication import Authentication
 from .copies import read_copied
 from .log.desk import Ticket
+from .log.outcomes import Placed
 from .queries import Queries
 from .settings import Settings
 from .store.database import Database, open_for_reading
 from .store.files import DataFolder
-from .store.queue import Placed
 from .store.tables import Meta
 
 __all__ = ["ReadOnlyService", "open_read_only"]
