@@ -51,6 +51,9 @@ class ReadOnlyService:
         """Raise `KeyError`: nothing was handed in here."""
         raise KeyError(token)
 
+    def drain(self) -> None:
+        """Do nothing: nothing is under way but answers."""
+
     def close(self) -> None:
         """Let go of everything."""
         self.database.close()
