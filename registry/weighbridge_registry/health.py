@@ -4,21 +4,18 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
-from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from weighbridge.errors import WeighbridgeError
 
-from .queries import Queries
+from .read_only import ReadOnlyService
+from .service import Service
 from .store import queue
-from .store.database import Database
-from .store.files import DataFolder
 
-__all__ = ["Health"]
+__all__ = ["Health", "examine"]
 
 _STALLED_SECONDS: Final = 30
 
@@ -40,50 +37,56 @@ class Health:
     free: int = 0
     """Bytes of room on the data folder's disk."""
 
-    def look_at_storage(self, queries: Queries, folder: DataFolder) -> None:
-        """Check that the published checkpoint is ours, and read the newest entry."""
-        try:
-            self.size = queries.checkpoint().size
-            folder.log.read_entry(self.size - 1, self.size)
-        except (OSError, WeighbridgeError) as error:
-            self.problems["storage"] = f"the log's files cannot be read: {_named(error)}"
 
-    def look_at_database(self, database: Database) -> None:
-        """Ask the database something."""
-        try:
-            with database.read() as connection:
-                queue.now(connection)
-        except SQLAlchemyError as error:
-            self.problems["database"] = f"the database does not answer: {_named(error)}"
+def examine(service: Service | ReadOnlyService) -> Health:
+    """Look at each part now; each look is short, and none changes anything."""
+    if isinstance(service, ReadOnlyService):
+        health = Health()
+        _storage(service, health)  # who only reads needs no more
+        return health
+    health = Health(leads=service.sequencer.leads)
+    if service.desk.draining:
+        health.problems["process"] = "this process is stopping"
+    _storage(service, health)
+    _database(service, health)
+    _disk(service, health)
+    return health
 
-    def look_at_queue(
-        self, database: Database, taken: Callable[[Connection], bool], failure: str | None
-    ) -> None:
-        """Check that what is submitted is decided by somebody; `failure` is what this process knows."""
-        try:
-            with database.read() as connection:
-                now, oldest = queue.now(connection), queue.oldest(connection)
-                self.waiting = queue.count(connection) if oldest is not None else 0
-                self.led = taken(connection)
-        except SQLAlchemyError as error:
-            self.problems["database"] = f"the database does not answer: {_named(error)}"
-            return
-        if failure is not None:
-            self.problems["sequencer"] = failure
-        elif not self.led:
-            self.problems["sequencer"] = "no process leads the log just now"
-        elif oldest is not None and now - oldest > _STALLED_SECONDS:
-            self.problems["sequencer"] = f"a submission has waited for {now - oldest} s"
 
-    def look_at_disk(self, folder: DataFolder, least: int) -> None:
-        """Check that there is room on the data folder's disk, `least` bytes of it."""
-        try:
-            self.free = shutil.disk_usage(folder.path).free
-        except OSError as error:
-            self.problems["disk"] = f"the data folder cannot be read: {_named(error)}"
-            return
-        if self.free < least:
-            self.problems["disk"] = f"only {self.free} bytes are free on the data folder's disk"
+def _storage(service: Service | ReadOnlyService, health: Health) -> None:
+    """Check that the published checkpoint is ours, and read the newest entry."""
+    try:
+        health.size = service.queries.checkpoint().size
+        service.folder.log.read_entry(health.size - 1, health.size)
+    except (OSError, WeighbridgeError) as error:
+        health.problems["storage"] = f"the log's files cannot be read: {_named(error)}"
+
+
+def _database(service: Service, health: Health) -> None:
+    try:
+        with service.database.read() as connection:
+            now, oldest = queue.now(connection), queue.oldest(connection)
+            health.waiting = queue.count(connection) if oldest is not None else 0
+            health.led = service.election.taken(connection)
+    except SQLAlchemyError as error:
+        health.problems["database"] = f"the database does not answer: {_named(error)}"
+        return
+    if (failure := service.sequencer.failure) is not None:
+        health.problems["sequencer"] = failure
+    elif not health.led:
+        health.problems["sequencer"] = "no process leads the log just now"
+    elif oldest is not None and now - oldest > _STALLED_SECONDS:
+        health.problems["sequencer"] = f"a submission has waited for {now - oldest} s"
+
+
+def _disk(service: Service, health: Health) -> None:
+    try:
+        health.free = shutil.disk_usage(service.folder.path).free
+    except OSError as error:
+        health.problems["disk"] = f"the data folder cannot be read: {_named(error)}"
+        return
+    if health.free < service.settings.limits.free_bytes:
+        health.problems["disk"] = f"only {health.free} bytes are free on the data folder's disk"
 
 
 def _named(error: Exception) -> str:

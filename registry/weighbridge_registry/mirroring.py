@@ -112,7 +112,7 @@ class Mirror:
         with ExitStack() as opening:
             opening.enter_context(locked(self._folder))
             self._source = opening.enter_context(AddressSource(url))
-            self._database = open_database(f"sqlite:///{data / 'registry.db'}")
+            self._database = open_database(f"sqlite:///{data / 'registry.db'}", upgrade=None)
             opening.callback(self._database.close)
             with self._database.write() as connection:
                 _begin(connection, self._verifier.vkey)

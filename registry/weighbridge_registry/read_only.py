@@ -19,7 +19,6 @@ from weighbridge.errors import ConfigurationError, InputError, UnavailableError
 from .attachments import Attachments
 from .authentication import Authentication
 from .copies import read_copied
-from .health import Health
 from .log.desk import Ticket
 from .log.outcomes import Placed
 from .queries import Queries
@@ -44,23 +43,16 @@ class ReadOnlyService:
     where_to_publish: str
     """What to tell somebody who sends a statement here."""
 
-    def health(self) -> Health:
-        """Look at what reading needs: the files and the database."""
-        health = Health()
-        health.look_at_storage(self.queries, self.folder)
-        health.look_at_database(self.database)
-        return health
-
-    def hand_in(self, bundles: Sequence[bytes], *, kept: bool = False) -> Ticket:  # noqa: ARG002 - as others do
-        """Refuse."""
+    def hand_in(self, bundles: Sequence[bytes], *, kept: bool = False) -> Ticket:  # noqa: ARG002 - refused
+        """Refuse; the interface does so before a body is read."""
         raise UnavailableError("this is a read-only copy of the log", hint=self.where_to_publish)
 
     def outcome(self, token: str) -> tuple[Placed, ...] | None:
-        """Know nothing: raises `KeyError`, for nothing is handed in here."""
+        """Raise `KeyError`: nothing was handed in here."""
         raise KeyError(token)
 
     def drain(self) -> None:
-        """Do nothing: who only reads is done at once."""
+        """Do nothing: nothing is under way but answers."""
 
     def close(self) -> None:
         """Let go of everything."""

@@ -23,7 +23,6 @@ from . import metrics
 from .attachments import Attachments
 from .authentication import Authentication
 from .beginning import Beginning, Replay, predecessor_of
-from .health import Health
 from .log.bells import Crew
 from .log.cosigners import Cosigners, Refresher, read_witness_policy
 from .log.desk import Desk, Ticket, answered
@@ -96,16 +95,6 @@ class Service:
         self.desk.start()
         if self._refresher is not None:
             self._refresher.start()
-
-    def health(self) -> Health:
-        """Look at each part now; each look is short, and none changes anything."""
-        health = Health(leads=self.sequencer.leads)
-        if self.desk.draining:
-            health.problems["process"] = "this process is stopping"
-        health.look_at_storage(self.queries, self.folder)
-        health.look_at_queue(self.database, self.election.taken, self.sequencer.failure)
-        health.look_at_disk(self.folder, self.settings.limits.free_bytes)
-        return health
 
     def prepare(self, bundles: Sequence[bytes]) -> Prepared:
         """Parse, authenticate and judge bundles as of now, and make the new ones durable.

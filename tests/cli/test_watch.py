@@ -104,6 +104,7 @@ def test_what_was_taken_down_is_counted_by_mirror_monitor_and_rebuild(
         ("namespace", 2),
         ("withheld", 4),
         ("operator", 5),
+        ("namespace", 5),
     ]
     assert (report["type"], report["size"], report["withheld"]) == ("run", 6, 1)
     registry.stop()

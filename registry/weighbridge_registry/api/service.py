@@ -4,18 +4,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from typing import Annotated, Final, Protocol, TypeAlias, TypeVar, cast
+from typing import Annotated, Final, TypeAlias, TypeVar, cast
 
 from fastapi import Depends, FastAPI, Path, Request
 
-from weighbridge_registry.attachments import Attachments
-from weighbridge_registry.health import Health
-from weighbridge_registry.log.desk import Ticket
-from weighbridge_registry.log.outcomes import Placed
 from weighbridge_registry.queries import Queries
-from weighbridge_registry.settings import Settings
-from weighbridge_registry.store.files import DataFolder
+from weighbridge_registry.read_only import ReadOnlyService
+from weighbridge_registry.service import Service
 
 from .bodies import Bodies
 from .problems import BadRequestError, NotKnownError
@@ -38,53 +33,8 @@ _DIGEST: Final = re.compile(r"(?:sha256:)?([0-9a-f]{64})")
 _NUMBER: Final = re.compile(r"0|[1-9][0-9]{0,15}")
 
 
-class Registry(Protocol):
-    """What handlers ask of a registry: one that is open (`Service`), or only shown (`ReadOnlyService`)."""
-
-    @property
-    def settings(self) -> Settings:
-        """How it was started."""
-        ...
-
-    @property
-    def folder(self) -> DataFolder:
-        """Where its files are."""
-        ...
-
-    @property
-    def queries(self) -> Queries:
-        """What answers questions."""
-        ...
-
-    @property
-    def attachments(self) -> Attachments:
-        """The attached files."""
-        ...
-
-    @property
-    def origin(self) -> str:
-        """Origin of the log."""
-        ...
-
-    def health(self) -> Health:
-        """Look at each part that it needs."""
-        ...
-
-    def hand_in(self, bundles: Sequence[bytes], *, kept: bool = False) -> Ticket:
-        """Take bundles for the log."""
-        ...
-
-    def outcome(self, token: str) -> tuple[Placed, ...] | None:
-        """Say what became of a submission."""
-        ...
-
-    def drain(self) -> None:
-        """Refuse new submissions from now on."""
-        ...
-
-    def close(self) -> None:
-        """Let go of everything."""
-        ...
+Registry: TypeAlias = Service | ReadOnlyService
+"""What handlers run on: a registry that is open, or a log that is only shown."""
 
 
 def install(app: FastAPI, service: Registry, bodies: Bodies) -> None:

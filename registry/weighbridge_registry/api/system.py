@@ -10,6 +10,7 @@ from typing import Final
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse, Response
 
+from weighbridge_registry.health import examine
 from weighbridge_registry.metrics import CONTENT_TYPE, scrape
 
 from .problems import NotKnownError, problem, response
@@ -31,7 +32,7 @@ def healthz() -> Response:
 @router.get("/readyz")
 def readyz(service: Open) -> Response:
     """Say whether statements are taken and questions answered, and if not, why not."""
-    health = service.health()
+    health = examine(service)
     if health.problems:
         told = "; ".join(health.problems.values())
         return response(problem(503, told, hint="look at the registry's log", evidence=health.problems))
@@ -50,7 +51,7 @@ def readyz(service: Open) -> Response:
 @router.get("/metrics")
 def metrics(service: Open) -> Response:
     """Give numbers for Prometheus."""
-    health = service.health()
+    health = examine(service)
     text = scrape(
         {
             "weighbridge_log_size": ("Entries in the published checkpoint.", health.size),

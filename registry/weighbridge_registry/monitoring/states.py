@@ -81,7 +81,7 @@ class Memos:
 
 def open_state(folder: Path) -> Database:
     """Open the database of a monitor's folder, or make it. Raises `ConfigurationError`."""
-    database = open_database(f"sqlite:///{folder / 'monitor.db'}")
+    database = open_database(f"sqlite:///{folder / 'monitor.db'}", upgrade=None)
     with database.write() as connection:
         _TABLES.create_all(connection)
     return database

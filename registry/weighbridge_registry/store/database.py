@@ -100,12 +100,12 @@ def open_for_reading(url: str) -> Database:
     Raises `ConfigurationError` if it cannot be reached, is new, or has another schema version than
     this release: only its writer migrates it.
     """
-    engine = _engine(url)
-    event.listen(engine, "connect", _forbid_writing)
-    database = Database(engine, engine)
+    engines = _engine(url), _engine(url, light=True)
+    for engine in engines:
+        event.listen(engine, "connect", _forbid_writing)
+    database = Database(*engines)
     try:
-        with database.read() as connection:
-            found = schema.version(connection)
+        found = schema.found(database)
     except SQLAlchemyError as error:
         database.close()
         raise ConfigurationError(

@@ -24,7 +24,7 @@ from .tables import SCHEMA_VERSION, Meta
 if TYPE_CHECKING:
     from .database import Database
 
-__all__ = ["prepare", "revise", "version"]
+__all__ = ["found", "prepare", "revise"]
 
 _MIGRATIONS: Final = Path(__file__).parent.parent / "migrations"
 _SCHEMA_LOCK: Final = 0x77656967_68736368
@@ -39,7 +39,7 @@ def prepare(database: Database, *, upgrade: bool) -> int:
     """
     with database.write() as connection:
         _exclude_others(connection)
-        found = version(connection)
+        found = _version(connection)
         if found is None:
             SQLModel.metadata.create_all(connection)
             connection.execute(insert(Meta).values(key="schema", value=str(SCHEMA_VERSION)))
@@ -54,7 +54,7 @@ def prepare(database: Database, *, upgrade: bool) -> int:
         _back_up(database.engine, found)
     with database.write() as connection:
         _exclude_others(connection)
-        again = version(connection)  # another process may have been faster
+        again = _version(connection)  # another process may have been faster
         if again is not None and again < SCHEMA_VERSION:
             revise(connection, again)
     return found
@@ -76,8 +76,13 @@ def revise(connection: Connection, found: int, to: int = SCHEMA_VERSION) -> None
         connection.execute(insert(Meta).values(key="schema", value=str(to)))
 
 
-def version(connection: Connection) -> int | None:
-    """Return the schema version of a database, None of a new one. Raises `ConfigurationError`."""
+def found(database: Database) -> int | None:
+    """Return the schema version of a database, None if it is new; changes nothing."""
+    with database.read() as connection:
+        return _version(connection)
+
+
+def _version(connection: Connection) -> int | None:
     if not inspect(connection).has_table("meta"):
         return None
     found = connection.execute(select(col(Meta.value)).where(col(Meta.key) == "schema")).scalar()

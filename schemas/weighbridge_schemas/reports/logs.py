@@ -20,6 +20,9 @@ __all__ = [
     "KeyReport",
     "LogReport",
     "LogsReport",
+    "MirrorReport",
+    "MonitorAlertReport",
+    "MonitorRunReport",
     "NamespaceReport",
     "OwnersReport",
     "ReassignReport",
@@ -187,6 +190,101 @@ class RebuildReport(Report):
     """Entries of a batch that the next start finishes."""
     problems: tuple[Text, ...]
     """Stored files that are not what they should be."""
+
+
+class MirrorReport(Report):
+    """`log mirror --json`: one line for each round."""
+
+    v: VersionOne
+    """Version of this form."""
+    origin: str
+    """Origin of the log."""
+    size: Count
+    """Entries in the copy that is shown."""
+    root: Digest
+    """Root hash of its tree."""
+    new_entries: Count
+    """Entries that this round copied."""
+    new_attachments: Count
+    """Attached files that it copied."""
+    absent_attachments: Count
+    """Files that statements name and the registry does not have."""
+    withheld: Count
+    """New entries, and files, that the operator withholds by a logged decision."""
+    problems: tuple[str, ...]
+    """Attached files that were refused, and why."""
+
+
+class MonitorAlertReport(Report):
+    """`log monitor --json`: one line for each alert; what a program and a web hook get, too."""
+
+    v: VersionOne
+    """Version of this form."""
+    type: Literal["alert"]
+    """What the line is."""
+    id: str
+    """The same whenever the same thing is told again."""
+    rule: str
+    """Why it is told: docs/watch.md lists the rules."""
+    message: str
+    """What happened."""
+    origin: str
+    """Origin of the log."""
+    index: Count | None
+    """The entry; null for what is about the log itself."""
+    received: Count | None
+    """The operator's time of the entry, Unix seconds."""
+    kind: str | None
+    """Kind of its statement."""
+    statement: Digest | None
+    """Its statement digest."""
+    signer: Hex256 | None
+    """Id of its signer."""
+    signed_by: str | None
+    """The signer in words."""
+    yours: Flag
+    """Signed by a watched signer."""
+    about: str | None
+    """What was matched: a namespace, model, digest or signer."""
+    evidence: dict[str, Any]
+    """What it rests on; of a fork, both checkpoints and the file that holds them."""
+
+
+class MonitorRunReport(Report):
+    """`log monitor --json`: the last line of each run. Times are Unix seconds."""
+
+    v: VersionOne
+    """Version of this form."""
+    type: Literal["run"]
+    """What the line is."""
+    origin: str
+    """Origin of the log."""
+    size: Count
+    """Entries that were read, verified and judged."""
+    root: Digest
+    """Root hash of the tree of just these."""
+    log_size: Count | None
+    """Entries that the log's checkpoint has; null if there was none to be had."""
+    new_entries: Count
+    """Entries that this run read."""
+    alerts: Count
+    """Alerts that every output has taken."""
+    undelivered: Count
+    """Alerts that some output has not taken: the next run brings them again."""
+    checked: Count
+    """When the run began."""
+    grown: Count
+    """When the log was last seen to grow."""
+    cosigned: Count | None
+    """Newest cosignature of the witness policy."""
+    withheld: Count
+    """Entries, of all that were read, for which only the operator's word stands."""
+    stale: Flag
+    """The log has shown no life for longer than --stale-after."""
+    refused: str | None
+    """What is wrong with the log."""
+    problem: str | None
+    """What could not be read or delivered."""
 
 
 class OwnersReport(Report):
