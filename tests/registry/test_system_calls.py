@@ -26,6 +26,7 @@ from tests import programs
 from weighbridge import tlog
 from weighbridge_registry.fsck import fsck
 from weighbridge_registry.store.files import LogFiles
+from weighbridge_registry.store.folders import FolderObjects
 
 pytestmark = pytest.mark.needs("strace")
 
@@ -102,7 +103,7 @@ class Victim:
         """What was acknowledged is in the log, and everything signed is the beginning of one tree."""
         report = fsck(self.data, public_sigstore=False)
         assert report.ok, report.to_json()
-        files = LogFiles(self.data / "public")
+        files = LogFiles(FolderObjects(self.data))
         head = tlog.parse_checkpoint((self.data / "public" / "checkpoint").read_bytes(), [self.vkey])
         reader = tlog.TileReader(files.read_tile, head.size, head.root)
         for note in self.signed:
