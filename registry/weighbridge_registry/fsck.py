@@ -329,7 +329,7 @@ def _rows(connection: Connection, view: type[SQLModel]) -> Iterator[tuple[Any, .
     """Yield a view's rows in the order of their keys."""
     table = SQLModel.metadata.tables[str(view.__tablename__)]
     query = select(table).order_by(*table.primary_key)
-    for row in connection.execution_options(yield_per=1000).execute(query):
+    for row in connection.execute(query, execution_options={"yield_per": 1000}):
         yield tuple(row)
 
 
@@ -348,7 +348,9 @@ def _tensors_agree(connection: Connection, table: str, data: bytes) -> bool:
         .where(col(tables.Tensor.table) == table)
         .order_by(col(tables.Tensor.position))
     )
-    listed = ((row.sha256, row.name) for row in connection.execution_options(yield_per=1000).execute(query))
+    listed = (
+        (row.sha256, row.name) for row in connection.execute(query, execution_options={"yield_per": 1000})
+    )
     try:
         stored = ((one.sha256, shown_name(one.name)) for one in weighing.read_tensor_table(data))
     except BundleError:

@@ -40,7 +40,7 @@ from .store import queue
 from .store.database import Database, open_database
 from .store.files import DataFolder
 from .store.locks import FileLock
-from .store.state import SqlState
+from .store.state import SnapshotState, SqlState
 from .store.tables import Checkpoint, Meta
 from .withholding import check_restorable, sweep
 
@@ -112,7 +112,7 @@ class Service:
                 error.evidence.setdefault("line", line)
                 raise
         with self.database.read() as connection:
-            overlay = Overlay(SqlState(connection))
+            overlay = Overlay(SnapshotState(connection))
             head = required(overlay, "log/head")
             received = max(int(time.time()), head["received"])
             places, _ = decide(overlay, head["size"], received, candidates, self.authentication)

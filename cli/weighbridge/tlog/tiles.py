@@ -55,6 +55,7 @@ TILE_WIDTH = 1 << TILE_HEIGHT
 MAX_ENTRY_SIZE = 65_535
 _MAX_LEVEL = 63
 _CACHED_TILES = 512
+_CACHED_NODES = 8192
 
 Tile = tuple[int, int, int]
 """(level, index, width)."""
@@ -167,6 +168,7 @@ class TileReader:
         self._fetch = fetch
         self._edge: dict[Tile, bytes] | None = None
         self._full: OrderedDict[Tile, bytes] = OrderedDict()
+        self._nodes: dict[Node, bytes] = {}
 
     def inclusion_proof(self, index: int) -> list[bytes]:
         """Build the proof that entry `index` is in this tree."""
@@ -214,7 +216,12 @@ class TileReader:
         return self._verified_full((level, index, width))
 
     def _node(self, level: int, index: int) -> bytes:
-        """Hash of one complete subtree, from the tile whose hashes lie below it."""
+        """Hash of one complete subtree, from the tile whose hashes lie below it.
+
+        Those that had to be computed are kept, some thousands of them: proofs of neighbours share most.
+        """
+        if (level, index) in self._nodes:
+            return self._nodes[level, index]
         tile_level, rest = divmod(level, TILE_HEIGHT)
         start = index << rest
         tile = self.tile(tile_level, start // TILE_WIDTH)
@@ -222,7 +229,12 @@ class TileReader:
         part = tile[place : place + (HASH_SIZE << rest)]
         if len(part) != HASH_SIZE << rest:
             raise ProofError(f"a tree of {self.size} entries has no subtree {level}/{index}")
-        return _subtree(part)
+        if not rest:
+            return part
+        if len(self._nodes) >= _CACHED_NODES:
+            self._nodes.clear()
+        self._nodes[level, index] = _subtree(part)
+        return self._nodes[level, index]
 
     def _verified_edge(self) -> dict[Tile, bytes]:
         """Fetch the partial tiles once and hash them up to the root."""

@@ -39,7 +39,7 @@ from weighbridge_registry.state import (
 )
 from weighbridge_registry.store import queue
 from weighbridge_registry.store.database import Database
-from weighbridge_registry.store.state import SqlState
+from weighbridge_registry.store.state import SnapshotState
 from weighbridge_registry.store.views import project, write_facts
 
 from .bells import Crew
@@ -222,7 +222,7 @@ class Sequencer:
             self._course.begin(self._log, self._fenced)
             self._doubtful = False
         with self._database.read() as connection:
-            batch = _Batch(Overlay(SqlState(connection)))
+            batch = _Batch(Overlay(SnapshotState(connection)))
             head = required(batch.overlay, "log/head")
             received = max(int(self._clock()), head["received"])
             for row in rows:

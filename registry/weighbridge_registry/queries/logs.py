@@ -6,7 +6,7 @@ from __future__ import annotations
 import hashlib
 from typing import Any, Final, Literal
 
-from sqlalchemy import Row, select
+from sqlalchemy import Row, bindparam, select
 from sqlmodel import col
 
 from weighbridge import tlog
@@ -32,6 +32,8 @@ _LARGEST_PREDICATE: Final = 256 * 1024
 """Bytes of a predicate that an entry's page still shows; the bundle has it in any case."""
 
 _ENTRY: Final = tables.Entry.__table__  # type: ignore[attr-defined]  # SQLModel does not declare it
+
+_BY_NUMBER: Final = select(_ENTRY).where(_ENTRY.c.number == bindparam("number"))
 
 
 def log(reader: Reader, policy: tlog.WitnessPolicy | None = None) -> LogDocument:
@@ -131,7 +133,7 @@ def receipt(reader: Reader, sha256: str) -> str | None:
 
 def submission(reader: Reader, index: int, *, created: bool) -> SubmissionResult:
     """Answer for one submitted bundle that is now entry `index`."""
-    row = reader.connection.execute(select(_ENTRY).where(col(tables.Entry.number) == index)).one()
+    row = reader.connection.execute(_BY_NUMBER, {"number": index}).one()
     leaf = reader.published.leaf(index)
     page = row.release_page if row.kind == "release" else None
     return SubmissionResult(

@@ -26,6 +26,7 @@ from weighbridge_schemas.api import AsOf, SignerSummary, StatementSubject
 __all__ = ["Published", "Reader", "Statements", "identity_of", "text64"]
 
 _MAX_LABEL: Final = 1024
+_KEPT_LEAVES: Final = 64
 
 
 class Statements:
@@ -70,6 +71,8 @@ class Published:
         self._data = b""
         self._checkpoint: tlog.SignedCheckpoint | None = None
         self._tiles: tlog.TileReader | None = None
+        self._leaves: dict[tuple[int, int], list[bytes]] = {}
+        """Bundles of entries that were read, by their place and width: answers ask for neighbours."""
 
     def checkpoint(self, *, holding: int = 0) -> tlog.SignedCheckpoint:
         """Return the published checkpoint; raises `LogError` before the first.
@@ -94,7 +97,17 @@ class Published:
 
     def leaf(self, index: int) -> bytes:
         """Return the bytes of an entry's leaf."""
-        return self._files.read_entry(index, self.checkpoint(holding=index).size)
+        place, rest = divmod(index, tlog.TILE_WIDTH)
+        width = tlog.tile_width(0, place, self.checkpoint(holding=index).size)
+        with self._lock:
+            if (place, width) in self._leaves:
+                return self._leaves[place, width][rest]
+        leaves = tlog.parse_entry_bundle(self._files.read_entries(place, width), width)
+        with self._lock:
+            if len(self._leaves) >= _KEPT_LEAVES:
+                self._leaves.clear()
+            self._leaves[place, width] = leaves
+        return leaves[rest]
 
     def _reader(self, checkpoint: tlog.SignedCheckpoint) -> tlog.TileReader:
         if self._tiles is None:

@@ -12,13 +12,13 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any, Final
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
-from sqlalchemy import Connection, Table, delete, select, update
-from sqlalchemy.dialects import postgresql, sqlite
-from sqlmodel import SQLModel, col
+from sqlalchemy import Connection, delete, select, update
+from sqlmodel import col
 
 from weighbridge import canonical, identities, keys
 from weighbridge.identities import CertificateIdentity, Identity, KeyIdentity, SigstoreIdentity
@@ -35,6 +35,7 @@ from weighbridge_schemas.release import Release as ReleaseStatement
 from weighbridge_schemas.signer import SignerIntroduction
 
 from . import tables
+from .rows import Rows, plain, upsert
 from .summaries import release_path, summary
 from .withholding import hide, insert_withheld
 
@@ -59,17 +60,19 @@ _WORD = re.compile(r"[^\W_]+")
 
 def project(connection: Connection, entries: Sequence[Admitted | WithheldEntry]) -> None:
     """Write the views of entries, in their order."""
+    rows = Rows(connection)
     for entry in entries:
         if isinstance(entry, Admitted):
-            _admitted(connection, entry)
+            _admitted(rows, entry)
         else:
-            _withheld(connection, entry)
+            _withheld(rows, entry)
+    rows.flush()
 
 
 def write_facts(connection: Connection, facts: Mapping[str, Fact]) -> None:
     """Write facts, replacing those with the same keys."""
     rows = [{"key": key, "value": canonical.encode(value).decode()} for key, value in facts.items()]
-    _upsert(connection, tables.Fact, rows, ("value",))
+    upsert(connection, tables.Fact, rows)
 
 
 def index_tensors(connection: Connection, table: str, start: int, tensors: Iterable[Tensor]) -> None:
@@ -83,13 +86,13 @@ def index_tensors(connection: Connection, table: str, start: int, tensors: Itera
         }
         for place, tensor in enumerate(tensors, start=start)
     )
-    for part in _parts(rows):
-        _upsert(connection, tables.Tensor, part, ("name",))
+    while part := list(islice(rows, _ROWS)):
+        upsert(connection, tables.Tensor, part)
 
 
 def insert_blob(connection: Connection, blob: tables.Blob) -> None:
     """Write that an attachment is stored."""
-    _upsert(connection, tables.Blob, [blob.model_dump()], ("stored",))
+    upsert(connection, tables.Blob, [blob.model_dump()])
 
 
 def headline(card: Card | None) -> dict[str, Any]:
@@ -123,48 +126,47 @@ def words(*texts: str | None) -> list[str]:
     return list(found)
 
 
-def _admitted(connection: Connection, entry: Admitted) -> None:
-    _entry(connection, entry, _release_page(connection, entry))
+def _admitted(rows: Rows, entry: Admitted) -> None:
+    _entry(rows, entry, _release_page(rows, entry))
     match entry.candidate.document:
         case ReleaseStatement() as document:
-            _release(connection, entry, document)
+            _release(rows, entry, document)
         case CardRevision() as document:
-            _card_revision(connection, entry, document)
+            _card_revision(rows, entry, document)
         case LineageRevision() as document:
-            _lineage_revision(connection, entry, document)
+            _lineage_revision(rows, entry, document)
         case Namespace() as document:
-            _owners(connection, fold_name(document.namespace), document.owners)
+            _owners(rows, fold_name(document.namespace), document.owners)
         case OmsPredicate():
-            _insert(connection, tables.Digest, [_digest(entry, "root", 0, entry.candidate.subject)])
+            rows.insert(tables.Digest, [_digest(entry, "root", 0, entry.candidate.subject)])
         case SignerIntroduction() as document:
-            connection.execute(
-                update(_table(tables.Signer))
+            rows.execute(
+                update(plain(tables.Signer))
                 .where(col(tables.Signer.id) == entry.signer)
                 .values(introduction=entry.index, label=document.label)
             )
         case OperatorStatement() as document:
-            _decision(connection, entry, document.decision)
+            _decision(rows, entry, document.decision)
         case _:
             pass
 
 
-def _decision(connection: Connection, entry: Admitted, decision: Action) -> None:
+def _decision(rows: Rows, entry: Admitted, decision: Action) -> None:
     if isinstance(decision, Takedown) and decision.target == "bundle":
-        hide(connection, entry.facts[withheld_key("bundle", _hex(decision.sha256))]["entry"])
+        hide(rows.connection(), entry.facts[withheld_key("bundle", _hex(decision.sha256))]["entry"])
     elif isinstance(decision, Reassign):
-        _owners(connection, fold_name(decision.namespace), decision.owners)
+        _owners(rows, fold_name(decision.namespace), decision.owners)
 
 
-def _withheld(connection: Connection, entry: WithheldEntry) -> None:
-    insert_withheld(connection, entry)
+def _withheld(rows: Rows, entry: WithheldEntry) -> None:
+    insert_withheld(rows.connection(), entry)
     if entry.kind == "namespace" and entry.namespace is not None:
-        _owners(connection, entry.namespace, owners_of(entry.facts[f"namespace/{entry.namespace}"]["owners"]))
+        _owners(rows, entry.namespace, owners_of(entry.facts[f"namespace/{entry.namespace}"]["owners"]))
 
 
-def _entry(connection: Connection, entry: Admitted, page: str | None) -> None:
+def _entry(rows: Rows, entry: Admitted, page: str | None) -> None:
     candidate = entry.candidate
-    _insert(
-        connection,
+    rows.insert(
         tables.Entry,
         [
             {
@@ -185,13 +187,13 @@ def _entry(connection: Connection, entry: Admitted, page: str | None) -> None:
     )
     if f"signer/{entry.signer}" in entry.facts:
         identity = identities.canonical(entry.identity).decode()
-        _insert(connection, tables.Signer, [{"id": entry.signer, "identity": identity, "first": entry.index}])
+        rows.insert(tables.Signer, [{"id": entry.signer, "identity": identity, "first": entry.index}])
 
 
-def _owners(connection: Connection, namespace: str, owners: Sequence[Owner]) -> None:
-    connection.execute(delete(_table(tables.Owner)).where(col(tables.Owner.namespace) == namespace))
+def _owners(rows: Rows, namespace: str, owners: Sequence[Owner]) -> None:
+    rows.execute(delete(plain(tables.Owner)).where(col(tables.Owner.namespace) == namespace))
     found = {identities.signer_id(one) for owner in owners if (one := owner_identity(owner)) is not None}
-    _insert(connection, tables.Owner, [{"namespace": namespace, "signer": one} for one in sorted(found)])
+    rows.insert(tables.Owner, [{"namespace": namespace, "signer": one} for one in sorted(found)])
 
 
 def owner_identity(owner: Owner) -> Identity | None:
@@ -208,26 +210,25 @@ def owner_identity(owner: Owner) -> Identity | None:
             return None
 
 
-def _release_page(connection: Connection, entry: Admitted) -> str | None:
+def _release_page(rows: Rows, entry: Admitted) -> str | None:
     """Path of the page of the release that an entry is or revises."""
     document = entry.candidate.document
     if isinstance(document, ReleaseStatement):
         return release_path(document.namespace, document.name, document.version)
     if entry.release is None:
         return None
-    row = connection.execute(
+    row = rows.execute(
         select(col(tables.Release.namespace), col(tables.Release.name), col(tables.Release.version)).where(
             col(tables.Release.number) == entry.release
         )
     ).one()
-    return release_path(*row)
+    return release_path(row.namespace, row.name, row.version)
 
 
-def _release(connection: Connection, entry: Admitted, document: ReleaseStatement) -> None:
+def _release(rows: Rows, entry: Admitted, document: ReleaseStatement) -> None:
     namespace = fold_name(document.namespace)
     key = f"{namespace}/{fold_name(document.name)}"
-    _insert(
-        connection,
+    rows.insert(
         tables.Release,
         [
             {
@@ -249,21 +250,10 @@ def _release(connection: Connection, entry: Admitted, document: ReleaseStatement
             }
         ],
     )
-    changed = connection.execute(
-        update(_table(tables.Model))
-        .where(col(tables.Model.key) == key)
-        .values(latest=entry.index, releases=col(tables.Model.releases) + 1)
-    )
-    if changed.rowcount == 0:
-        _insert(
-            connection,
-            tables.Model,
-            [{"key": key, "namespace": namespace, "latest": entry.index, "releases": 1}],
-        )
-    for part in _parts(_release_digests(entry, document)):
-        _upsert(connection, tables.Digest, part, ("name",))
-    _edges(connection, entry.index, document.lineage)
-    _terms(connection, key, document.namespace, document.name, document.card)
+    rows.release_of(key, namespace, entry.index)
+    rows.insert(tables.Digest, list(_release_digests(entry, document)))
+    _edges(rows, entry.index, document.lineage)
+    _terms(rows, key, document.namespace, document.name, document.card)
 
 
 def _release_digests(entry: Admitted, document: ReleaseStatement) -> Iterator[dict[str, Any]]:
@@ -281,16 +271,16 @@ def _release_digests(entry: Admitted, document: ReleaseStatement) -> Iterator[di
         yield _digest(entry, "file", place, file.sha256, file.path)
 
 
-def _card_revision(connection: Connection, entry: Admitted, document: CardRevision) -> None:
-    connection.execute(
-        update(_table(tables.Release))
+def _card_revision(rows: Rows, entry: Admitted, document: CardRevision) -> None:
+    rows.execute(
+        update(plain(tables.Release))
         .where(col(tables.Release.number) == entry.release)
         .values(card=entry.index, headline=_json(headline(document.card)))
     )
     if document.card.readme is not None:
         row = _digest(entry, "readme", 0, document.card.readme.sha256, "README.md")
-        _insert(connection, tables.Digest, [row])
-    release = connection.execute(
+        rows.insert(tables.Digest, [row])
+    release = rows.execute(
         select(
             col(tables.Release.model),
             col(tables.Release.namespace),
@@ -301,35 +291,35 @@ def _card_revision(connection: Connection, entry: Admitted, document: CardRevisi
         .where(col(tables.Release.number) == entry.release)
     ).one()
     if release.latest == entry.release:
-        _terms(connection, release.model, release.namespace, release.name, document.card)
+        _terms(rows, release.model, release.namespace, release.name, document.card)
 
 
-def _lineage_revision(connection: Connection, entry: Admitted, document: LineageRevision) -> None:
-    connection.execute(
-        update(_table(tables.Release))
+def _lineage_revision(rows: Rows, entry: Admitted, document: LineageRevision) -> None:
+    rows.execute(
+        update(plain(tables.Release))
         .where(col(tables.Release.number) == entry.release)
         .values(lineage=entry.index)
     )
-    connection.execute(delete(_table(tables.Edge)).where(col(tables.Edge.number) == entry.release))
+    rows.execute(delete(plain(tables.Edge)).where(col(tables.Edge.number) == entry.release))
     if entry.release is not None:
-        _edges(connection, entry.release, document.lineage)
+        _edges(rows, entry.release, document.lineage)
 
 
-def _edges(connection: Connection, number: int, lineage: Lineage | None) -> None:
-    rows: list[dict[str, Any]] = []
+def _edges(rows: Rows, number: int, lineage: Lineage | None) -> None:
+    edges: list[dict[str, Any]] = []
     for place, parent in enumerate(lineage.parents if lineage is not None else ()):
         pins = {
             _hex(parent.digest) if parent.digest is not None else None,
             parent.statement.sha256 if parent.statement is not None else None,
         }
-        rows += [
+        edges += [
             {"number": number, "position": place, "digest": digest, "relation": parent.relation}
             for digest in sorted(pin for pin in pins if pin is not None)
         ]
-    _insert(connection, tables.Edge, rows)
+    rows.insert(tables.Edge, edges)
 
 
-def _terms(connection: Connection, key: str, namespace: str, name: str, card: Card | None) -> None:
+def _terms(rows: Rows, key: str, namespace: str, name: str, card: Card | None) -> None:
     """Index the words of a model's newest release; the folded names are found, too."""
     texts: list[str | None] = [namespace, name, fold_name(namespace), fold_name(name)]
     if card is not None and card.identity is not None:
@@ -338,52 +328,13 @@ def _terms(connection: Connection, key: str, namespace: str, name: str, card: Ca
         texts += [*identity.developers, *identity.tags, *identity.languages]
     if card is not None:
         texts.append(headline(card).get("license"))
-    connection.execute(delete(_table(tables.Term)).where(col(tables.Term.model) == key))
-    _insert(connection, tables.Term, [{"word": word, "model": key} for word in words(*texts)])
+    rows.words_of(key, words(*texts))
 
 
 def _digest(
     entry: Admitted, role: str, position: int, sha256: str, name: str | None = None
 ) -> dict[str, Any]:
     return {"sha256": sha256, "number": entry.index, "role": role, "position": position, "name": name}
-
-
-def _insert(connection: Connection, table: type[SQLModel], rows: Sequence[Mapping[str, Any]]) -> None:
-    if rows:
-        connection.execute(_table(table).insert(), list(rows))
-
-
-def _table(table: type[SQLModel]) -> Table:
-    """Return the plain table: the statements of SQLModel's classes cost several times as much to build."""
-    return SQLModel.metadata.tables[str(table.__tablename__)]
-
-
-def _upsert(
-    connection: Connection, table: type[SQLModel], rows: Sequence[Mapping[str, Any]], changed: Sequence[str]
-) -> None:
-    """Insert rows, or write the `changed` columns of those that are there."""
-    if not rows:
-        return
-    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
-    statement = dialect.insert(_table(table))
-    keys = [column.name for column in _table(table).primary_key]
-    connection.execute(
-        statement.on_conflict_do_update(
-            index_elements=keys, set_={name: getattr(statement.excluded, name) for name in changed}
-        ),
-        list(rows),
-    )
-
-
-def _parts(rows: Iterable[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
-    part: list[dict[str, Any]] = []
-    for row in rows:
-        part.append(row)
-        if len(part) == _ROWS:
-            yield part
-            part = []
-    if part:
-        yield part
 
 
 def _first_words(text: str) -> str:

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from sqlalchemy import Connection, Table, delete, insert, select, update
-from sqlmodel import SQLModel, col
+from sqlalchemy import Connection, delete, insert, select, update
+from sqlmodel import col
 
 from weighbridge import canonical
 from weighbridge.errors import LogError
@@ -19,6 +19,7 @@ from weighbridge_registry.state import Fact, WithheldEntry
 from weighbridge_schemas.base import fold_name
 
 from . import tables
+from .rows import plain
 
 __all__ = ["SUMMARY", "hide", "insert_withheld"]
 
@@ -27,10 +28,10 @@ SUMMARY: Final = "Withheld by the operator"
 
 def hide(connection: Connection, number: int) -> None:
     """Take what an entry held out of the views: it was just withheld."""
-    entry = connection.execute(select(_table(tables.Entry)).where(col(tables.Entry.number) == number)).one()
+    entry = connection.execute(select(plain(tables.Entry)).where(col(tables.Entry.number) == number)).one()
     _set_entry(connection, number)
     connection.execute(
-        delete(_table(tables.Digest)).where(
+        delete(plain(tables.Digest)).where(
             col(tables.Digest.number) == number, col(tables.Digest.role) != "model"
         )
     )
@@ -39,14 +40,14 @@ def hide(connection: Connection, number: int) -> None:
     if entry.release is None:
         return
     release = connection.execute(
-        select(_table(tables.Release)).where(col(tables.Release.number) == entry.release)
+        select(plain(tables.Release)).where(col(tables.Release.number) == entry.release)
     ).one()
     if entry.kind == "release":
         _blank(connection, number)
     if number == (release.card if release.card is not None else release.number):
         _forget_card(connection, release)
     if number == (release.lineage if release.lineage is not None else release.number):
-        connection.execute(delete(_table(tables.Edge)).where(col(tables.Edge.number) == release.number))
+        connection.execute(delete(plain(tables.Edge)).where(col(tables.Edge.number) == release.number))
 
 
 def insert_withheld(connection: Connection, entry: WithheldEntry) -> None:
@@ -65,17 +66,17 @@ def insert_withheld(connection: Connection, entry: WithheldEntry) -> None:
         "release_page": None,
         "summary": SUMMARY,
     }
-    connection.execute(insert(_table(tables.Entry)), [row])
+    connection.execute(insert(plain(tables.Entry)), [row])
     signer = entry.facts.get(f"signer/{entry.signer}")
     if signer is not None:
         identity = canonical.encode(signer["identity"]).decode()
         connection.execute(
-            insert(_table(tables.Signer)), [{"id": entry.signer, "identity": identity, "first": entry.index}]
+            insert(plain(tables.Signer)), [{"id": entry.signer, "identity": identity, "first": entry.index}]
         )
     match entry.kind:
         case "signer":
             connection.execute(
-                update(_table(tables.Signer))
+                update(plain(tables.Signer))
                 .where(col(tables.Signer.id) == entry.signer)
                 .values(introduction=entry.index, label=None)
             )
@@ -85,14 +86,14 @@ def insert_withheld(connection: Connection, entry: WithheldEntry) -> None:
             _revise(connection, entry, card=entry.index, headline="{}")
         case "lineage":
             _revise(connection, entry, lineage=entry.index)
-            connection.execute(delete(_table(tables.Edge)).where(col(tables.Edge.number) == entry.release))
+            connection.execute(delete(plain(tables.Edge)).where(col(tables.Edge.number) == entry.release))
         case _:
             pass
 
 
 def _set_entry(connection: Connection, number: int) -> None:
     connection.execute(
-        update(_table(tables.Entry))
+        update(plain(tables.Entry))
         .where(col(tables.Entry.number) == number)
         .values(subject="", subject_name="", release_page=None, summary=SUMMARY)
     )
@@ -100,13 +101,13 @@ def _set_entry(connection: Connection, number: int) -> None:
 
 def _unlabel(connection: Connection, number: int) -> None:
     connection.execute(
-        update(_table(tables.Signer)).where(col(tables.Signer.introduction) == number).values(label=None)
+        update(plain(tables.Signer)).where(col(tables.Signer.introduction) == number).values(label=None)
     )
 
 
 def _blank(connection: Connection, number: int) -> None:
     connection.execute(
-        update(_table(tables.Release))
+        update(plain(tables.Release))
         .where(col(tables.Release.number) == number)
         .values(released_at="", weights_digest=None)
     )
@@ -115,7 +116,7 @@ def _blank(connection: Connection, number: int) -> None:
 def _forget_card(connection: Connection, release: Any) -> None:
     """Take the words of a card out of lists and search; the model is found by its address alone."""
     connection.execute(
-        update(_table(tables.Release))
+        update(plain(tables.Release))
         .where(col(tables.Release.number) == release.number)
         .values(headline="{}")
     )
@@ -123,7 +124,7 @@ def _forget_card(connection: Connection, release: Any) -> None:
         select(col(tables.Model.latest)).where(col(tables.Model.key) == release.model)
     ).scalar_one()
     if latest == release.number:
-        connection.execute(delete(_table(tables.Term)).where(col(tables.Term.model) == release.model))
+        connection.execute(delete(plain(tables.Term)).where(col(tables.Term.model) == release.model))
 
 
 def _insert_release(connection: Connection, entry: WithheldEntry) -> None:
@@ -145,26 +146,26 @@ def _insert_release(connection: Connection, entry: WithheldEntry) -> None:
         "weights_digest": None,
         "headline": "{}",
     }
-    connection.execute(insert(_table(tables.Release)), [row])
+    connection.execute(insert(plain(tables.Release)), [row])
     changed = connection.execute(
-        update(_table(tables.Model))
+        update(plain(tables.Model))
         .where(col(tables.Model.key) == key)
         .values(latest=entry.index, releases=col(tables.Model.releases) + 1)
     )
     if changed.rowcount == 0:
         model = {"key": key, "namespace": fold_name(facts["namespace"]), "latest": entry.index, "releases": 1}
-        connection.execute(insert(_table(tables.Model)), [model])
+        connection.execute(insert(plain(tables.Model)), [model])
     digest = {"sha256": model_digest, "number": entry.index, "role": "model", "position": 0, "name": None}
-    connection.execute(insert(_table(tables.Digest)), [digest])
-    connection.execute(delete(_table(tables.Term)).where(col(tables.Term.model) == key))
+    connection.execute(insert(plain(tables.Digest)), [digest])
+    connection.execute(delete(plain(tables.Term)).where(col(tables.Term.model) == key))
 
 
 def _revise(connection: Connection, entry: WithheldEntry, **values: Any) -> None:
     release = connection.execute(
-        select(_table(tables.Release)).where(col(tables.Release.number) == entry.release)
+        select(plain(tables.Release)).where(col(tables.Release.number) == entry.release)
     ).one()
     connection.execute(
-        update(_table(tables.Release)).where(col(tables.Release.number) == release.number).values(**values)
+        update(plain(tables.Release)).where(col(tables.Release.number) == release.number).values(**values)
     )
     if "card" in values:
         _forget_card(connection, release)
@@ -175,7 +176,3 @@ def _fact(entry: WithheldEntry, key: str) -> Fact:
     if value is None:
         raise LogError(f"the operator's account of the withheld entry {entry.index} lacks {key}")
     return value
-
-
-def _table(table: type[SQLModel]) -> Table:
-    return SQLModel.metadata.tables[str(table.__tablename__)]
