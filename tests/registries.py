@@ -90,6 +90,19 @@ class Registry:
         if wait:
             self._wait()
 
+    def start_restored(self) -> None:
+        """Start from an old copy as an operator does who claims that it is the newest."""
+        shown = (self.data / "public" / "checkpoint").read_text()
+        claim = self.data.with_name(f"{self.data.name}.claim")
+        claim.write_text(shown)
+        arguments, knobs = self.arguments, self.knobs
+        if knobs:
+            self.knobs = knobs | {"saw_checkpoints": [shown]}
+        else:
+            self.arguments = [*arguments, "--saw-checkpoint", str(claim)]
+        self.start()
+        self.arguments, self.knobs = arguments, knobs
+
     def stop(self) -> int:
         """Ask it to stop, wait, return its exit code."""
         return self._end(signal.SIGTERM)

@@ -42,6 +42,7 @@ def main(data: str, port: str, knobs: dict[str, Any]) -> None:
         database_url=knobs.get("database_url"),
         origin=knobs.get("origin"),
         admission=knobs.get("admission"),
+        saw_checkpoints=tuple(note.encode() for note in knobs.get("saw_checkpoints", [])),
         trust_configs=tuple(config.encode() for config in knobs.get("trust_configs", [])),
         public_sigstore=False,
         limits=Limits(**knobs.get("limits", {})),

@@ -321,7 +321,7 @@ def test_a_registry_restored_from_an_old_copy_is_caught(
         one.stop()
         shutil.rmtree(one.data)
         shutil.copytree(tmp_path / "backup", one.data)
-        one.start()
+        one.start_restored()
         (model / "notes.txt").write_text("third", encoding="ascii")
         done = _publish(one, model, "acme/tiny@3", key)
         assert done.exit_code == 1

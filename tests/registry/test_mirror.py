@@ -250,7 +250,7 @@ LIES: dict[str, tuple[str, Callable[[Answer], Answer], type[Exception], str]] = 
     "a changed entry": ("/tile/entries/", other_bytes, LogError, "tree commits to|ends within"),
     "a swapped bundle": ("/bundles/", other_bytes, LogError, "serves other bytes"),
     "a withheld bundle": ("/bundles/", gone, UndecidedError, "does not know /bundles/"),
-    "a checkpoint by nobody": ("/checkpoint", other_bytes, LogError, ""),
+    "a checkpoint by nobody": ("/checkpoint", other_bytes, LogError, "checkpoint|note|signature"),
     "another attachment": ("/api/v1/blobs/", other_bytes, AssertionError, ""),
 }
 

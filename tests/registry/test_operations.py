@@ -25,7 +25,7 @@ from weighbridge_registry.service import Service, open_service
 from weighbridge_registry.settings import Settings
 from weighbridge_registry.store import queue
 from weighbridge_registry.store.database import Database
-from weighbridge_registry.store.files import ShardedFiles
+from weighbridge_registry.store.files import DigestFiles
 
 FILES = {"model.safetensors": b"weights"}
 ASYNC = {"content-type": "application/json", "prefer": "respond-async, wait=5"}
@@ -183,11 +183,11 @@ def test_a_database_that_is_gone_is_503_and_heals(
 def test_bundles_that_cannot_be_stored_are_503(
     client: TestClient, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(_files: ShardedFiles, _sha256: str, _data: bytes) -> None:
+    def full(_files: DigestFiles, _bundles: dict[str, bytes]) -> None:
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(ShardedFiles, "put", full)
+        patch.setattr(DigestFiles, "put_all", full)
         submit(client, publisher.oms(FILES), expect=503)
     submit(client, publisher.oms(FILES))
 

@@ -31,6 +31,7 @@ def test_keys_are_for_the_operator_alone(registry: Registry) -> None:
         "log.key": 0o600,
         "operator.pem": 0o600,
         "place.json": 0o600,
+        "place.lock": 0o600,
     }
     assert folder.stat().st_mode & 0o777 == 0o700
 

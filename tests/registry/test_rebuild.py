@@ -62,6 +62,12 @@ def data(original: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(original, tmp_path / "data"))
 
 
+def shown(data: Path) -> Settings:
+    """How an operator starts a copy, or with a new database: the newest checkpoint is shown."""
+    newest = (data / "public" / "checkpoint").read_bytes()
+    return Settings(data=data, public_sigstore=False, saw_checkpoints=(newest,))
+
+
 def remade(data: Path) -> Rebuilt:
     return rebuild(data, public_sigstore=False)
 
@@ -93,11 +99,11 @@ def test_the_database_is_made_again(data: Path, damage: str) -> None:
     assert (done.attachments, done.problems) == (2, ())
     assert done.restored == (damage in {"the database lost", "the checkpoint lost"})
     assert check(data).ok
-    open_service(Settings(data=data, public_sigstore=False)).close()
+    open_service(shown(data)).close()
 
 
 def test_a_running_registry_keeps_its_database(data: Path) -> None:
-    service = open_service(Settings(data=data, public_sigstore=False))
+    service = open_service(shown(data))
     try:
         with pytest.raises(InputError, match="another weighbridge process"):
             remade(data)
@@ -159,7 +165,7 @@ def test_another_logs_database_is_refused(data: Path, tmp_path: Path) -> None:
 def test_a_database_older_than_what_was_published_moves_forwards(data: Path) -> None:
     """Its tiles and statements are all here, so nothing below the published checkpoint is signed again."""
     backup = (data / "registry.db").read_bytes()
-    service = open_service(Settings(data=data, public_sigstore=False))
+    service = open_service(shown(data))
     late = Publisher(service.origin, "late", "late")
     submit(TestClient(create_api(service)), *late.start())
     size = service.queries.log().size
@@ -168,7 +174,7 @@ def test_a_database_older_than_what_was_published_moves_forwards(data: Path) -> 
     done = remade(data)
     assert (done.size, done.restored) == (size, True)
     assert check(data).ok
-    service = open_service(Settings(data=data, public_sigstore=False))
+    service = open_service(shown(data))
     submit(TestClient(create_api(service)), late.oms({"more": b"1"}))
     service.close()
     assert check(data).ok
@@ -183,12 +189,21 @@ def test_a_published_checkpoint_of_another_history_is_refused(data: Path) -> Non
         remade(data)
 
 
+def test_a_lost_database_starts_only_if_the_newest_checkpoint_is_shown(data: Path) -> None:
+    """What was signed but had reached neither files nor witnesses is gone with it."""
+    (data / "registry.db").unlink()
+    remade(data)
+    with pytest.raises(ConfigurationError, match="may be a copy or a restored backup"):
+        open_service(Settings(data=data, public_sigstore=False))
+    open_service(shown(data)).close()
+
+
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 @pytest.mark.parametrize("lost", [False, True], ids=["kept", "lost"])
 @pytest.mark.parametrize("step", ["staged", "swapped", "tiles", "published"])
 def test_a_batch_that_a_crash_left_is_finished_later(data: Path, step: str, *, lost: bool) -> None:
     """Also without the database: nothing that was signed is ever signed otherwise."""
-    settings = Settings(data=data, public_sigstore=False)
+    settings = shown(data)
     size = size_of(data)
     dying = open_service(settings, dying_at(step, 1))
     late = Publisher(dying.origin, "late", "late")
@@ -200,14 +215,14 @@ def test_a_batch_that_a_crash_left_is_finished_later(data: Path, step: str, *, l
     done = remade(data)
     service = open_service(settings)
     grown = service.queries.log().size
-    shown = service.queries.checkpoint().data
+    published = service.queries.checkpoint().data
     service.close()
     assert check(data).ok
     kept = not lost or step in {"tiles", "published"}
     assert grown == size + 2 * kept
     assert done.size + done.staged == grown
     if kept and step != "staged":
-        assert shown == signed
+        assert published == signed
 
 
 def size_of(data: Path) -> int:

@@ -106,7 +106,7 @@ def test_a_registry_restored_from_an_old_backup_is_caught(
     one.stop()
     shutil.rmtree(one.data)
     shutil.copytree(tmp_path / "backup", one.data)
-    one.start()
+    one.start_restored()
     (someone.model / "provenance.jsonl").unlink()
     verdict = someone.verify()
     assert step_7(verdict)[0] is Result.FAIL
@@ -141,7 +141,7 @@ def test_a_client_without_memory_still_catches_what_it_holds_in_hand(
     one.stop()
     shutil.rmtree(one.data)
     shutil.copytree(tmp_path / "backup", one.data)
-    one.start()
+    one.start_restored()
     someone.memory = Memory(tmp_path / "nothing", enabled=False)
     result, reason = step_7(someone.verify())
     assert result is Result.FAIL
