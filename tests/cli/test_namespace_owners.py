@@ -13,6 +13,7 @@ import pytest
 from tests import models
 from tests.commands import Outcome, weighbridge_here
 from tests.registries import Registry, registry_here
+from tests.reports import check
 from weighbridge import keys
 from weighbridge_registry.fsck import fsck
 
@@ -105,6 +106,7 @@ def test_a_namespace_is_given_to_others_and_old_clients_refuse_them(town: Town) 
             "reassign", "acme", "--owner-key", town.public("ben"), "--reason", "lost_keys", "--yes", "--json"
         )
     ).json()
+    check("ReassignReport", told)
     assert told["epoch"] == 2
     assert town.publish("ann", "acme/tiny@2").exit_code == 1
     ok(town.publish("ben", "acme/tiny@3"))
@@ -122,7 +124,7 @@ def test_a_namespace_is_given_to_others_and_old_clients_refuse_them(town: Town) 
     assert (document["epoch"], document["history"][0]["by_operator"]) == (2, True)
     page = weighbridge_here("namespace", "show", "acme", "--registry", town.registry.url)
     assert "given to other owners by the operator: epoch 2 begins" in page.stdout
-    ok(town.owners("add", "ben", "cem"))
+    check("OwnersReport", ok(town.owners("add", "ben", "cem")).json())
     assert len(town.namespace()["owners"]) == 2
     assert fsck(town.registry.data, public_sigstore=False).ok
 
@@ -150,6 +152,7 @@ def test_on_a_restricted_log_the_operator_allows_each_claim(tmp_path: Path, conf
         refused = town.publish("ann", "acme/tiny@1")
         assert (refused.exit_code, "not allowed" in refused.stderr) == (1, True)
         told = ok(town.operator("allow", "acme", "--owner-key", town.public("ann"), "--json")).json()
+        check("AllowReport", told)
         assert told["grants"] == 1
         assert town.publish("ben", "acme/tiny@1", "other").exit_code == 1
         ok(town.publish("ann", "acme/tiny@1"))

@@ -5,13 +5,10 @@ from __future__ import annotations
 
 import importlib
 import inspect
-import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import click
-import jsonschema
 import pytest
 
 from tests.commands import weighbridge_here
@@ -19,28 +16,12 @@ from tests.library.hub.conftest import Hub, hub
 from tests.models import sharded_model, tiny_model, write
 from tests.records import Published, published
 from tests.registries import Registry
+from tests.reports import check
 from weighbridge import keys
 from weighbridge_cli import main as edge
 from weighbridge_schemas.reports import logs, models
 
 __all__ = ["hub"]  # the fixture
-
-SCHEMA = json.loads(
-    (
-        Path(__file__).resolve().parents[2] / "schemas/weighbridge_schemas/schema/reports.schema.json"
-    ).read_text()
-)
-
-
-def check(name: str, document: Any) -> None:
-    """Hold a document against one report's schema, and see that the schema refuses a spoilt one."""
-    schema = {**SCHEMA, "$ref": f"#/$defs/{name}"}
-    validator = jsonschema.Draft202012Validator(schema)
-    validator.validate(document)
-    for member in schema["$defs"][name]["required"]:
-        spoilt = {key: value for key, value in document.items() if key != member}
-        assert not validator.is_valid(spoilt), member
-    assert not validator.is_valid({**document, "v": 2})
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ import urllib3
 from tests import models
 from tests.commands import Outcome, weighbridge_here
 from tests.registries import Registry, registry_here
+from tests.reports import check
 from weighbridge import tlog
 from weighbridge.client import RegistryClient
 from weighbridge.errors import LogError, WithheldError
@@ -73,6 +74,7 @@ def publish(place: Place, release: str, *more: str | Path) -> Outcome:
 def take_down(place: Place, sha256: str, *more: str) -> Any:
     done = place.decide("takedown", sha256, "--reason", "court_order", "--yes", "--json", *more)
     assert done.exit_code == 0, done.stderr
+    check("TakedownReport", done.json())
     return done.json()
 
 
@@ -159,6 +161,7 @@ def test_who_withholds_the_facts_too_ends_every_replay(place: Place) -> None:
     assert report.undecided, report.to_json()
     command = place.run("log", "fsck", place.registry.url, "--json")
     assert command.exit_code == 3, command.stdout
+    check("FsckReport", command.json())
     assert place.registry.get("/api/v1/models")["models"] == [], "not even its name is listed"
     assert fsck(place.registry.data, public_sigstore=False).ok, "the operator can still replay it"
 
@@ -202,7 +205,9 @@ def test_what_was_kept_or_is_brought_back_is_served_again(place: Place, tmp_path
     refused = place.decide("restore", sha256, "--file", other)
     assert refused.exit_code == 2
     assert "other bytes" in refused.stderr
-    assert place.decide("restore", sha256).exit_code == 0
+    restored = place.decide("restore", sha256, "--json")
+    assert restored.exit_code == 0
+    check("RestoreReport", restored.json())
     assert place.get(f"/bundles/{sha256}").data == data
     assert place.get("/models/acme/tiny/1", Accept="text/html").status == 200
     assert not kept.exists()

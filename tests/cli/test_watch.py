@@ -16,6 +16,7 @@ import pytest
 from tests import models
 from tests.commands import Outcome, environment, weighbridge_here
 from tests.registries import Registry, free_port, running_registry
+from tests.reports import check
 from weighbridge import tlog
 
 
@@ -84,6 +85,7 @@ def test_what_was_taken_down_is_counted_by_mirror_monitor_and_rebuild(
     copy = tmp_path / "copy"
     mirrored = run("log", "mirror", registry.url, "--data", copy, "--json")
     assert mirrored.exit_code == 0, mirrored.stderr
+    check("MirrorReport", lines(mirrored)[0])
     assert lines(mirrored)[0]["withheld"] >= 1
     checked = run("log", "fsck", "--data", copy, "--json")
     assert checked.exit_code == 0, checked.stdout
@@ -100,6 +102,9 @@ def test_what_was_taken_down_is_counted_by_mirror_monitor_and_rebuild(
     watched = run(*watching)
     assert watched.exit_code == 1, watched.stderr
     *alerts, report = lines(watched)
+    check("MonitorRunReport", report)
+    for alert in alerts:
+        check("MonitorAlertReport", alert)
     assert [(one["rule"], one["index"]) for one in alerts] == [
         ("namespace", 2),
         ("withheld", 4),
@@ -110,6 +115,7 @@ def test_what_was_taken_down_is_counted_by_mirror_monitor_and_rebuild(
     registry.stop()
     rebuilt = run("log", "rebuild", "--data", registry.data, "--json")
     assert rebuilt.exit_code == 0, rebuilt.stderr
+    check("RebuildReport", rebuilt.json())
     assert rebuilt.json()["state_digest"] == checked.json()["state_digest"]
     registry.start()
 

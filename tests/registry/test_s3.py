@@ -23,6 +23,7 @@ from tests.registry.postgres import running_postgres
 from tests.registry.publishers import Publisher, digest_of, post, submit
 from tests.registry.s3 import S3, Answer, Ask, Fault, Proxy, answering, running_proxy, running_s3
 from tests.registry.test_crashes import buried, dying_at, publish_until_death
+from tests.reports import check
 from weighbridge import tlog
 from weighbridge.errors import ConfigurationError, ForkError, UnavailableError
 from weighbridge_cli.main import run
@@ -198,6 +199,7 @@ def test_a_registry_moves_into_a_bucket(
     for _ in range(2):
         assert run([*arguments, "--json"]) == 0
         told = json.loads(capsys.readouterr().out)
+        check("ExportReport", told)
         assert (told["ok"], told["size"], told["copied"]["objects"]) == (True, 4, 9)
     assert s3.object(f"one/{tmp_path.name}/checkpoint").data == shown
     moved = place.open()

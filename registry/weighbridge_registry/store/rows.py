@@ -68,7 +68,7 @@ class Rows:
             if table in _CHANGED:
                 upsert(self._connection, table, rows)
             elif rows:
-                self._connection.execute(_insertion(table), rows)
+                self._connection.execute(_insertion(_name(table)), rows)
             self._rows[table] = []
         if self._models:
             self._connection.execute(_release_counted(self._connection.dialect.name), self._models)
@@ -77,7 +77,7 @@ class Rows:
             self._connection.execute(_FORGET, [{"of": key} for key in self._words])
             terms = [{"word": word, "model": key} for key, words in self._words.items() for word in words]
             if terms:
-                self._connection.execute(_insertion(tables.Term), terms)
+                self._connection.execute(_insertion("term"), terms)
             self._words = {}
 
 
@@ -86,25 +86,26 @@ _FORGET: Final = delete(SQLModel.metadata.tables["term"]).where(col(tables.Term.
 
 def plain(table: type[SQLModel]) -> Table:
     """Return the plain table: the statements of SQLModel's classes cost several times as much to build."""
-    return SQLModel.metadata.tables[str(table.__tablename__)]
+    return SQLModel.metadata.tables[_name(table)]
 
 
 def upsert(connection: Connection, table: type[SQLModel], rows: Sequence[Row]) -> None:
     """Insert rows, or write those columns that may change of the ones that are there."""
     if rows:
-        connection.execute(_upsertion(table, connection.dialect.name), rows)
+        connection.execute(_upsertion(_name(table), _CHANGED[table], connection.dialect.name), rows)
 
 
 @functools.cache
-def _insertion(table: type[SQLModel]) -> Insert:
-    return plain(table).insert()
+def _insertion(name: str) -> Insert:
+    return SQLModel.metadata.tables[name].insert()
 
 
 @functools.cache
-def _upsertion(table: type[SQLModel], dialect: str) -> Insert:
-    statement = (sqlite if dialect == "sqlite" else postgresql).insert(plain(table))
-    keys = [column.name for column in plain(table).primary_key]
-    changed = {name: getattr(statement.excluded, name) for name in _CHANGED[table]}
+def _upsertion(name: str, columns: tuple[str, ...], dialect: str) -> Insert:
+    table = SQLModel.metadata.tables[name]
+    statement = (sqlite if dialect == "sqlite" else postgresql).insert(table)
+    changed = {column: getattr(statement.excluded, column) for column in columns}
+    keys = [column.name for column in table.primary_key]
     found: Insert = statement.on_conflict_do_update(index_elements=keys, set_=changed)
     return found
 
@@ -116,3 +117,7 @@ def _release_counted(dialect: str) -> Insert:
     changed = {"latest": statement.excluded.latest, "releases": model.c.releases + 1}
     found: Insert = statement.on_conflict_do_update(index_elements=["key"], set_=changed)
     return found
+
+
+def _name(table: type[SQLModel]) -> str:
+    return str(table.__tablename__)

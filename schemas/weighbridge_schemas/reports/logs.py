@@ -166,7 +166,7 @@ class ExportReport(FsckReport):
     """`log export --json`: the copy as it was checked afterwards."""
 
     copied: CopiedReport
-    """What was copied; what was there already is not counted."""
+    """What was copied, or was there already."""
 
 
 class RebuildReport(Report):
