@@ -27,7 +27,7 @@ peers: setup ## build .venv/peers: log readers that are not ours, for tests/outs
 	@$(BIN)/python .ci/peers.py
 
 .PHONY: test
-test: setup ## run the whole test suite
+test: peers ## run the whole test suite
 	@$(BIN)/python -m pytest -n auto --maxprocesses 8 --dist loadfile
 
 .PHONY: test-faults
@@ -52,6 +52,10 @@ check: setup ## linters, types, layers, generated files, the lock
 .PHONY: bench
 bench: setup ## measure signing and verifying against model-signing and the raw limit (BENCH="--rounds 5")
 	@$(BIN)/python benchmarks/weighing.py $(BENCH)
+
+.PHONY: bench-log
+bench-log: peers ## measure the log: writers beside two peers, submissions, growth, look-ups (BENCH="growth")
+	@$(BIN)/python benchmarks/log.py --peers $(BIN)/peers/bin/python $(BENCH)
 
 .PHONY: format
 format: setup ## put the code into its one format
