@@ -50,7 +50,7 @@ class Ticket:
     queued: Future[None] = field(default_factory=Future)
     """Done when it is in the queue, which outlives this process."""
     answer: Future[tuple[Placed, ...]] = field(default_factory=Future)
-    """Done when it is published, or refused."""
+    """Done when it is published, or refused; of one whose outcome is kept, perhaps never."""
 
 
 def answered(places: tuple[Placed, ...]) -> Ticket:
@@ -179,9 +179,11 @@ class Desk:
         now = time.monotonic()
         over = self._deadline is not None and now >= self._deadline
         for ticket in list(self._waiting.values()):
-            if over:
+            if ticket.kept:  # whoever has its token asks the queue itself: nobody waits for it here
+                del self._waiting[ticket.token]
+            elif over:
                 self._fail(ticket, unavailable("this registry is stopping; your statements are queued"))
-            elif ticket.kept or now >= ticket.expires:
+            elif now >= ticket.expires:
                 self._fail(ticket, unavailable("the submission waited too long for the sequencer"))
 
     def _fail(self, ticket: Ticket, error: WeighbridgeError) -> None:
