@@ -2,13 +2,14 @@
 """How fast a log is written, statements are taken, digests are found; and how that grows with the log.
 
     python benchmarks/log.py [writers] [submissions] [growth] [lookups]
-                             [--peers PYTHON] [--rounds 5] [--seconds 3] [--workers 1] [--database-url U]
-                             [--submissions 2000] [--sizes 10000 100000 1000000] [--releases 1000000]
+                             [--peers PYTHON] [--rounds 5] [--seconds 3] [--submissions 2000]
+                             [--connections 64] [--workers 1] [--database-url U] [--sizes 10000 100000]
+                             [--releases 1000000]
 
 *writers*: entries a second into a tiled log, batches of 1, 16 and 256, each batch durable with its signed
 checkpoint; ours beside those of aics-tlog and tlog-scales (`--peers`: a Python that has both), taking turns,
 medians. *submissions*: `weighbridge serve` as a process of its own, asked by another one on the same
-machine with 16 connections; each submission is signed, verified, logged and answered with a receipt.
+machine over several connections; each submission is signed, verified, logged and answered with a receipt.
 *growth*: the log at several sizes: time of a batch, a proof, a start, memory and disk. *lookups*: digests
 asked of a registry that knows a million releases.
 
@@ -46,7 +47,6 @@ from weighbridge.signing import KeySigner
 from weighbridge.statements import abstract_subject, encode_statement
 
 ROOT = Path(__file__).resolve().parent.parent
-CONNECTIONS = 16
 WRITERS = ("weighbridge", "aics-tlog", "tlog-scales")
 BATCHES = (1, 16, 256)
 
@@ -110,7 +110,7 @@ class Registry:
     process: subprocess.Popen[str]
     ready_seconds: float
     pool: urllib3.PoolManager = field(
-        default_factory=lambda: urllib3.PoolManager(maxsize=CONNECTIONS, block=True, retries=False)
+        default_factory=lambda: urllib3.PoolManager(maxsize=256, block=True, retries=False)
     )
 
     @property
@@ -230,8 +230,10 @@ class Publisher:
         return self.sign("oms", "model", root, manifest), self.sign("release", "model", digest, release)
 
 
-def timed(one: Registry, submissions: Sequence[Sequence[bytes]]) -> tuple[float, list[float], int]:
-    """Submit all, over several connections; return seconds in all, of each, and the number of failures."""
+def timed(
+    one: Registry, submissions: Sequence[Sequence[bytes]], connections: int
+) -> tuple[float, list[float], int]:
+    """Submit all, over so many connections; return seconds in all, of each, and the number of failures."""
     waiting: queue.SimpleQueue[Sequence[bytes]] = queue.SimpleQueue()
     for bundles in submissions:
         waiting.put(bundles)
@@ -250,7 +252,7 @@ def timed(one: Registry, submissions: Sequence[Sequence[bytes]]) -> tuple[float,
             if answer.status != 201:  # noqa: PLR2004 - created
                 failures.append(f"{answer.status}: {answer.data[:200]!r}")
 
-    threads = [threading.Thread(target=work) for _ in range(CONNECTIONS)]
+    threads = [threading.Thread(target=work) for _ in range(connections)]
     started = time.perf_counter()
     for thread in threads:
         thread.start()
@@ -269,14 +271,15 @@ def quantile(times: Sequence[float], share: float) -> float:
 def submissions(options: argparse.Namespace, folder: Path) -> Iterator[str]:
     """Measure fully verified submissions over HTTP."""
     place = "PostgreSQL" if options.database_url else "SQLite"
-    yield f"\n**Submissions over HTTP, {CONNECTIONS} connections, {options.workers} worker(s), {place}**\n"
+    yield f"\n**Submissions, {options.connections} connections, {options.workers} worker(s), {place}**\n"
     yield "| a submission is | submissions/s | p50 ms | p99 ms | failed |"
     yield "|---|--:|--:|--:|--:|"
     with registry(folder / "submissions", options) as one:
         publisher = Publisher(one.origin, "benchmark")
         one.post(publisher.start())
         models = [publisher.model(number) for number in range(options.submissions)]
-        timed(one, [[oms] for oms, _ in models[: options.submissions // 5]])  # warm up
+        first = [[oms] for oms, _ in models[: options.submissions // 5]]
+        timed(one, first, options.connections)  # to warm up
         rest = models[options.submissions // 5 :]
         half = len(rest) // 2
         cases = {
@@ -284,7 +287,7 @@ def submissions(options: argparse.Namespace, folder: Path) -> Iterator[str]:
             "an OMS bundle and its release": rest[half:],
         }
         for name, chosen in cases.items():
-            seconds, times, failed = timed(one, chosen)
+            seconds, times, failed = timed(one, chosen, options.connections)
             rate = len(chosen) / seconds
             yield (
                 f"| {name} | {rate:,.0f} | {quantile(times, 0.5):.0f} | {quantile(times, 0.99):.0f} "
@@ -484,6 +487,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=3, help="of each writer's run")
     parser.add_argument("--submissions", type=int, default=2000)
+    parser.add_argument("--connections", type=int, default=64)
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--database-url", help="an empty PostgreSQL database for the submissions")
     parser.add_argument("--sizes", type=int, nargs="+", default=[10_000, 100_000, 1_000_000])

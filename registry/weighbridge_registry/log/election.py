@@ -164,7 +164,7 @@ class Fenced(Database):
     """The database as the leader of one term writes it."""
 
     def __init__(self, database: Database, term: int) -> None:
-        super().__init__(database.engine, database.light)
+        super().__init__(database.engine, database.light, database.turn)
         self.term = term
 
     @contextmanager

@@ -11,8 +11,9 @@ log lock the checkpoint's row.
 from __future__ import annotations
 
 import sqlite3
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, Final
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
@@ -36,9 +37,16 @@ _POOL_SECONDS: Final = 10
 class Database:
     """Transactions on one engine. Reads see one snapshot; writes are serialised on SQLite."""
 
-    def __init__(self, engine: Engine, light: Engine | None = None) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        light: Engine | None = None,
+        turn: AbstractContextManager[object] | None = None,
+    ) -> None:
         self.engine = engine
         self.light = light or engine
+        self.turn = turn or (threading.Lock() if self.is_sqlite else nullcontext())
+        """Held while this process writes to SQLite, whose own way to wait is to look again ever later."""
         self.found: int | None = None
         """Schema version that it had when it was opened."""
         self._writer = engine.execution_options(weighbridge_write=True)
@@ -58,13 +66,13 @@ class Database:
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """Give a transaction that is durable once this returns, or undone if it raises."""
-        with self._writer.begin() as connection:
+        with self.turn, self._writer.begin() as connection:
             yield connection
 
     @contextmanager
     def write_lightly(self) -> Iterator[Connection]:
         """Give a transaction that outlives this process, but perhaps not a power cut: for the queue."""
-        with self._light_writer.begin() as connection:
+        with self.turn, self._light_writer.begin() as connection:
             yield connection
 
     def close(self) -> None:
