@@ -12,6 +12,8 @@ import click
 __all__ = [
     "EXISTING",
     "INSTALL_REGISTRY",
+    "admitted_sigstore_option",
+    "database_option",
     "ignore_option",
     "json_option",
     "model_argument",
@@ -60,6 +62,25 @@ def registry_option(command: _Command) -> _Command:
     """--registry URL, else WEIGHBRIDGE_REGISTRY, else `registry` in config.toml."""
     return click.option(
         "--registry", metavar="URL", help="The registry (else: WEIGHBRIDGE_REGISTRY, config.toml)."
+    )(command)
+
+
+def admitted_sigstore_option(command: _Command) -> _Command:
+    """--trust-config JSON, again and again: the private instances whose signers a registry admits."""
+    return click.option(
+        "--trust-config",
+        "trust_configs",
+        type=EXISTING,
+        multiple=True,
+        metavar="JSON",
+        help="A private Sigstore that the registry admits. May be given again.",
+    )(command)
+
+
+def database_option(command: _Command) -> _Command:
+    """--database-url U, of a registry whose folder is given."""
+    return click.option(
+        "--database-url", metavar="U", help="The registry's database, if it is not SQLite in the folder."
     )(command)
 
 

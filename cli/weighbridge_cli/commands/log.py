@@ -18,7 +18,13 @@ from weighbridge_cli.commands import (
     log_takedown,
     log_witness,
 )
-from weighbridge_cli.options import EXISTING, INSTALL_REGISTRY, json_option, read_small_file
+from weighbridge_cli.options import (
+    INSTALL_REGISTRY,
+    admitted_sigstore_option,
+    database_option,
+    json_option,
+    read_small_file,
+)
 from weighbridge_cli.registries import trusted_vkey
 
 if TYPE_CHECKING:
@@ -190,18 +196,9 @@ def _ask(vkey: str, fingerprint: str) -> None:
 @click.option(
     "--log-key", metavar="VKEY", help="The log's key (else: as you trust it; of a folder, its own)."
 )
-@click.option(
-    "--database-url", metavar="U", help="The registry's database, if it is not SQLite in the folder."
-)
+@database_option
 @click.option("--storage", metavar="U", help="The registry's bucket, s3://…, if it has one.")
-@click.option(
-    "--trust-config",
-    "trust_configs",
-    type=EXISTING,
-    multiple=True,
-    metavar="JSON",
-    help="A private Sigstore that the registry admits. May be given again.",
-)
+@admitted_sigstore_option
 @json_option
 def fsck(
     *,

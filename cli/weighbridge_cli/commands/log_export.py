@@ -7,23 +7,21 @@ from pathlib import Path
 
 import click
 
-from weighbridge_cli.options import EXISTING, INSTALL_REGISTRY, json_option, read_small_file
+from weighbridge_cli.options import (
+    EXISTING,
+    INSTALL_REGISTRY,
+    admitted_sigstore_option,
+    database_option,
+    json_option,
+    read_small_file,
+)
 
 
 @click.command("export")
 @click.option("--data", type=EXISTING, metavar="DIR", help="The registry's data folder (else: yours).")
 @click.option("--storage", metavar="U", required=True, help="Where to copy it: s3://BUCKET/PREFIX.")
-@click.option(
-    "--database-url", metavar="U", help="The registry's database, if it is not SQLite in the folder."
-)
-@click.option(
-    "--trust-config",
-    "trust_configs",
-    type=EXISTING,
-    multiple=True,
-    metavar="JSON",
-    help="A private Sigstore that the registry admits. May be given again.",
-)
+@database_option
+@admitted_sigstore_option
 @json_option
 def command(
     *,

@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from weighbridge_cli.options import EXISTING, INSTALL_REGISTRY, json_option, read_small_file
+from weighbridge_cli.options import (
+    EXISTING,
+    INSTALL_REGISTRY,
+    admitted_sigstore_option,
+    json_option,
+    read_small_file,
+)
 
 if TYPE_CHECKING:
     from weighbridge_registry.mirroring import Mirrored
@@ -22,14 +28,7 @@ if TYPE_CHECKING:
 @click.option(
     "--every", type=click.FloatRange(1), metavar="SECONDS", help="Go on: look for new entries this often."
 )
-@click.option(
-    "--trust-config",
-    "trust_configs",
-    type=EXISTING,
-    multiple=True,
-    metavar="JSON",
-    help="A private Sigstore that the registry admits. May be given again.",
-)
+@admitted_sigstore_option
 @json_option
 def command(
     *,

@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from weighbridge_cli.options import EXISTING, INSTALL_REGISTRY, json_option, read_small_file
+from weighbridge_cli.options import (
+    EXISTING,
+    INSTALL_REGISTRY,
+    admitted_sigstore_option,
+    json_option,
+    read_small_file,
+)
 
 if TYPE_CHECKING:
     from weighbridge.tlog import WitnessPolicy
@@ -40,14 +46,7 @@ _SHA256 = 64
 @click.option("--command", metavar="CMD", help="Run this for each alert: JSON on its standard input.")
 @click.option("--webhook", metavar="URL", help="Send each alert there: POST, JSON.")
 @click.option("--atom", type=EXISTING, metavar="FILE", help="Write the newest alerts to this Atom feed.")
-@click.option(
-    "--trust-config",
-    "trust_configs",
-    type=EXISTING,
-    multiple=True,
-    metavar="JSON",
-    help="A private Sigstore that the registry admits. May be given again.",
-)
+@admitted_sigstore_option
 @json_option
 def command(url: str, **given: Any) -> None:
     """Read each new entry of the log at URL, and say what concerns you.
