@@ -8,7 +8,7 @@ BIN := .venv/bin
 .PHONY: help
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1|\2/p' Makefile | while IFS='|' read -r name text; do \
-	  printf '  %-14s %s\n' "$$name" "$$text"; done
+	  printf '  %-18s %s\n' "$$name" "$$text"; done
 
 .PHONY: setup
 setup: ## build .venv with the tools too (the other targets do what they need by themselves)

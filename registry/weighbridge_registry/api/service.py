@@ -9,6 +9,7 @@ from typing import Annotated, Final, TypeAlias, TypeVar, cast
 from fastapi import Depends, FastAPI, Path, Request
 
 from weighbridge_registry.queries import Queries
+from weighbridge_registry.rates import Gate
 from weighbridge_registry.read_only import ReadOnlyService
 from weighbridge_registry.service import Service
 
@@ -22,6 +23,7 @@ __all__ = [
     "Registry",
     "bodies_of",
     "digest",
+    "gate_of",
     "install",
     "known",
     "number",
@@ -37,10 +39,11 @@ Registry: TypeAlias = Service | ReadOnlyService
 """What handlers run on: a registry that is open, or a log that is only shown."""
 
 
-def install(app: FastAPI, service: Registry, bodies: Bodies) -> None:
+def install(app: FastAPI, service: Registry, bodies: Bodies, gate: Gate) -> None:
     """Keep the service where handlers find it."""
     app.state.service = service
     app.state.bodies = bodies
+    app.state.gate = gate
 
 
 def service_of(request: Request) -> Registry:
@@ -51,6 +54,11 @@ def service_of(request: Request) -> Registry:
 def bodies_of(request: Request) -> Bodies:
     """Return the reader of bodies."""
     return cast("Bodies", request.app.state.bodies)
+
+
+def gate_of(request: Request) -> Gate:
+    """Return the limits of this process."""
+    return cast("Gate", request.app.state.gate)
 
 
 def _queries(request: Request) -> Queries:

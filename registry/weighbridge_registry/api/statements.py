@@ -20,7 +20,8 @@ from weighbridge_schemas.api import SubmissionBatch, SubmissionQueued
 from .bodies import content_type
 from .documents import json_response
 from .problems import BadRequestError, NotKnownError
-from .service import Answers, Digest, Open, Registry, bodies_of, known, number, service_of
+from .service import Answers, Digest, Open, Registry, bodies_of, gate_of, known, number, service_of
+from .throttle import client_of
 
 __all__ = ["router"]
 
@@ -51,8 +52,10 @@ async def submit(request: Request) -> Response:
         bundles = _lines(body, service.settings.limits) if kind in _LINES else [body]
         if not body.strip():
             raise MalformedError("the body is empty", hint="send a signed bundle")
-        kept = _may_wait(request)
-        ticket = await run_in_threadpool(service.hand_in, bundles, kept=kept)
+        gate, client = gate_of(request), client_of(request)
+        gate.send(client, len(bundles) - 1)  # the first was counted with the request
+        kept, count = _may_wait(request), gate.sign if client is not None else None
+        ticket = await run_in_threadpool(service.hand_in, bundles, kept=kept, count=count)
     if kept and not ticket.answer.done():
         await asyncio.wrap_future(ticket.queued)
         return _queued(service, ticket.token)
