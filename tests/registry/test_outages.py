@@ -196,9 +196,7 @@ def test_a_disk_runs_full_and_is_given_room_again(tmp_path: Path) -> None:
         acknowledged = [result for one in people for result in one.acknowledged]
         for result in acknowledged:
             assert registry.get(f"/api/v1/entries/{result['index']}")["leaf"] == result["leaf"]
-        copy = Path(
-            shutil.copytree(registry.seen, tmp_path / "copy")
-        )  # SQLite would leave /proc/…/root again
+        copy = Path(shutil.copytree(registry.seen, tmp_path / "copy"))  # SQLite resolves /proc/…/root
         report = fsck(copy, public_sigstore=False)
         assert report.ok, report.to_json()
         assert report.size == 1 + len({result["index"] for result in acknowledged})
