@@ -8,7 +8,8 @@ import functools
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Final
@@ -98,11 +99,14 @@ class Service:
         if self._refresher is not None:
             self._refresher.start()
 
-    def prepare(self, bundles: Sequence[bytes]) -> Prepared:
+    def prepare(
+        self, bundles: Sequence[bytes], count: Callable[[Mapping[str, int]], None] | None = None
+    ) -> Prepared:
         """Parse, authenticate and judge bundles as of now.
 
         What is refused here costs the sequencer nothing. It is advice all the same: the
-        sequencer decides again, at the index that each bundle gets. Raises `AdmissionError`.
+        sequencer decides again, at the index that each bundle gets. `count` is told how many new
+        entries each authenticated signer would make, and may raise. Raises `AdmissionError`.
         """
         candidates: list[Candidate] = []
         for line, data in enumerate(bundles, start=1):
@@ -116,7 +120,9 @@ class Service:
             overlay = Overlay(SnapshotState(connection))
             head = required(overlay, "log/head")
             received = max(int(time.time()), head["received"])
-            places, _ = decide(overlay, head["size"], received, candidates, self.authentication)
+            places, entries = decide(overlay, head["size"], received, candidates, self.authentication)
+        if count is not None:
+            count(Counter(entry.signer for entry in entries))
         new: dict[int, Candidate] = {}
         for candidate, place in zip(candidates, places, strict=True):
             if place.created:
@@ -127,14 +133,20 @@ class Service:
         )
         return Prepared(named, tuple(new.values()), None if new else places)
 
-    def hand_in(self, bundles: Sequence[bytes], *, kept: bool = False) -> Ticket:
+    def hand_in(
+        self,
+        bundles: Sequence[bytes],
+        *,
+        kept: bool = False,
+        count: Callable[[Mapping[str, int]], None] | None = None,
+    ) -> Ticket:
         """Prepare bundles and queue them as one submission, all or none.
 
         The ticket's answer is done when all of them are published, by whichever process leads;
-        at once if they are. `kept` keeps the outcome for `outcome`. Raises `AdmissionError`, or
-        `UnavailableError` if too many are waiting.
+        at once if they are. `kept` keeps the outcome for `outcome`, `count` is that of `prepare`. Raises
+        `AdmissionError`, or `UnavailableError` if too many are waiting.
         """
-        prepared = self.prepare(bundles)
+        prepared = self.prepare(bundles, count)
         if prepared.known is not None:
             return answered(prepared.known)
         return self.desk.submit(prepared.bundles, prepared.new, kept=kept)
@@ -316,7 +328,15 @@ def _cosigners(
     if settings.witness_policy is None:
         return None, None
     policy = read_witness_policy(settings.witness_policy, verifier)
-    return policy, Cosigners(policy.witnesses, verifier, seconds=settings.witness_seconds)
+    metrics.witnesses(one.name for one in policy.witnesses if one.url)
+    cosigners = Cosigners(
+        policy.witnesses,
+        verifier,
+        seconds=settings.witness_seconds,
+        on_cosigned=metrics.witness_cosigned,
+        on_failed=metrics.witness_failed,
+    )
+    return policy, cosigners
 
 
 def _check_database(database: Database, registry_keys: RegistryKeys) -> None:

@@ -120,6 +120,7 @@ class Usage(NamedTuple):
     free: int
 
 
+@pytest.mark.files
 def test_readiness_names_what_is_missing(
     service: Service, client: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:

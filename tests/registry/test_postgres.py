@@ -19,7 +19,7 @@ from weighbridge_registry.log.writing import STEPS
 from weighbridge_registry.service import open_service
 from weighbridge_registry.settings import Settings
 
-pytestmark = pytest.mark.needs("postgresql", "unprivileged")
+pytestmark = [pytest.mark.files, pytest.mark.needs("postgresql", "unprivileged")]
 
 README = "# Tiny \N{WAXING CRESCENT MOON SYMBOL}\n".encode()
 

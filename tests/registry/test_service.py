@@ -23,6 +23,7 @@ def publish(client: TestClient, publisher: Publisher, version: str = "1.0") -> l
     return results
 
 
+@pytest.mark.everywhere
 def test_a_release_is_published_and_found_by_name_digest_and_word(
     client: TestClient, publisher: Publisher
 ) -> None:

@@ -10,6 +10,7 @@ from anyio import CapacityLimiter
 from fastapi import Depends, FastAPI, Path, Request
 
 from weighbridge_registry.queries import Queries
+from weighbridge_registry.rates import Gate
 from weighbridge_registry.read_only import ReadOnlyService
 from weighbridge_registry.service import Service
 
@@ -24,6 +25,7 @@ __all__ = [
     "Registry",
     "bodies_of",
     "digest",
+    "gate_of",
     "install",
     "judges_of",
     "known",
@@ -43,12 +45,13 @@ Registry: TypeAlias = Service | ReadOnlyService
 """What handlers run on: a registry that is open, or a log that is only shown."""
 
 
-def install(app: FastAPI, service: Registry, bodies: Bodies) -> None:
+def install(app: FastAPI, service: Registry, bodies: Bodies, gate: Gate) -> None:
     """Keep the service where handlers find it."""
     app.state.service = service
     app.state.bodies = bodies
     app.state.receipts = Receipts(service.queries)
     app.state.judges = CapacityLimiter(_JUDGES)
+    app.state.gate = gate
 
 
 def service_of(request: Request) -> Registry:
@@ -69,6 +72,11 @@ def receipts_of(request: Request) -> Receipts:
 def judges_of(request: Request) -> CapacityLimiter:
     """Return the threads that judge submissions."""
     return cast("CapacityLimiter", request.app.state.judges)
+
+
+def gate_of(request: Request) -> Gate:
+    """Return the limits of this process."""
+    return cast("Gate", request.app.state.gate)
 
 
 def _queries(request: Request) -> Queries:

@@ -28,12 +28,14 @@ from .service import (
     Open,
     Registry,
     bodies_of,
+    gate_of,
     judges_of,
     known,
     number,
     receipts_of,
     service_of,
 )
+from .throttle import client_of
 
 __all__ = ["router"]
 
@@ -65,8 +67,10 @@ async def submit(request: Request) -> Response:
         bundles = _lines(body, service.settings.limits) if kind in _LINES else [body]
         if not body.strip():
             raise MalformedError("the body is empty", hint="send a signed bundle")
-        kept = _may_wait(request)
-        judge = functools.partial(service.hand_in, bundles, kept=kept)
+        gate, client = gate_of(request), client_of(request)
+        gate.send(client, len(bundles) - 1)  # the first was counted with the request
+        kept, count = _may_wait(request), gate.sign if client is not None else None
+        judge = functools.partial(service.hand_in, bundles, kept=kept, count=count)
         ticket = await to_thread.run_sync(judge, limiter=judges_of(request))
         await _in_time(ticket.queued)  # until then the desk holds the bodies
     if kept and not ticket.answer.done():
