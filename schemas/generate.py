@@ -33,6 +33,7 @@ from pydantic import BaseModel, TypeAdapter  # noqa: E402 - the clone's own pack
 from pydantic.json_schema import JsonSchemaMode, models_json_schema  # noqa: E402
 
 import bundle_vectors  # noqa: E402 - beside this script
+import license_list  # noqa: E402 - beside this script
 from weighbridge import canonical, dsse, identities, leaves, tlog, weighing  # noqa: E402
 from weighbridge.errors import StatementError  # noqa: E402
 from weighbridge.statements import PAYLOAD_TYPE, abstract_subject, parse_statement  # noqa: E402
@@ -69,6 +70,7 @@ def generated() -> Iterator[tuple[Path, str]]:
     """Yield every generated file with what it should hold."""
     yield from _schema_files()
     yield from _vector_files()
+    yield ROOT / "cli" / "weighbridge" / "openness" / "spdx_list.py", license_list.module()
     for page in sorted(SPEC.glob("*.md")):
         yield page, _filled(page)
 
