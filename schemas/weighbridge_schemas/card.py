@@ -332,7 +332,7 @@ class Component(Document):
     digest: Digest | None = None
     """SHA-256 of it."""
     within: Literal["model_card", "technical_report", "research_paper"] | None = None
-    """Document that holds it: a data card may stand in the model card, evaluation results in each of these."""
+    """Document that holds it: a data card may stand in the model card, evaluation results in all three."""
 
     @model_validator(mode="after")
     def _may_be_within(self) -> Self:
