@@ -60,7 +60,7 @@ if TYPE_CHECKING:
     from weighbridge_schemas.card import Card
     from weighbridge_schemas.lineage import Lineage
 
-__all__ = ["Published", "publish", "record_path"]
+__all__ = ["Published", "card_from_file", "owner_pem", "publish", "record_path", "require_owner"]
 
 RETRY_SECONDS: Final = 60
 _MAX_TEXT_BYTES: Final = 4 * 1024 * 1024
@@ -175,7 +175,7 @@ def publish(
     report(f"weighed {files}, {weighed.size:,} bytes: model sha256:{weighed.model_digest}")
     said = _disclosure(path, weighed, card, lineage)
     namespace = registry.namespace(release.namespace)
-    _require_owner(namespace, release, signer.identity)
+    require_owner(namespace, release, signer.identity)
     if namespace is not None:
         _require_spelling("namespace", release.namespace, namespace.namespace)
     job = _Job(release, weighed, said, signer, recorder, pending, label, tuple(locations), retry_for, report)
@@ -317,8 +317,8 @@ def _disclosure(
 ) -> _Disclosure:
     """Make card and lineage from the files that say them.
 
-    A card file is the card, whole; it binds the model's own README.md unless it binds one itself. Without one,
-    README.md is the card, with what the model's `.eval_results` and `adapter_config.json` add.
+    A card file is the card, whole; it binds the model's own README.md unless it binds one itself. Without
+    one, README.md is the card, with what the model's `.eval_results` and `adapter_config.json` add.
     """
     from weighbridge.cards import card_from_model, is_readme, side_files
     from weighbridge.lineages import lineage_from_model, read_lineage
@@ -363,7 +363,7 @@ def _own_readme(path: Path, weighed: WeighedModel) -> bytes:
 
 
 def _own(path: Path, file: WeighedFile) -> bytes | None:
-    """Read a file of the model that was weighed; it must still be the one that was. None if it is too long."""
+    """Read a file of the model, which must still be as it was weighed; None if it is too long."""
     if file.size > _MAX_TEXT_BYTES:
         return None
     data = _read(path / file.path)
@@ -385,7 +385,7 @@ def _read(path: Path) -> bytes:
     return data
 
 
-def _require_owner(
+def require_owner(
     namespace: NamespaceDocument | None, release: ReleaseName, identity: identities.Identity
 ) -> None:
     """Refuse early, before anything is signed, what the registry would refuse."""

@@ -29,6 +29,7 @@ MAX_DEPTH: Final = 32
 MAX_EVENTS: Final = 200_000
 """Most scalars and collections."""
 
+_EXACT: Final = 2.0**53
 _TAG: Final = "tag:yaml.org,2002:"
 _SCALARS: Final = (
     ("null", r"^(?:~|null|Null|NULL|)$", ["~", "n", "N", ""]),
@@ -68,11 +69,24 @@ def read_yaml(text: str, name: str, *, first_line: int = 1) -> Any:
 def write_yaml(value: Any) -> str:
     """Write a JSON value as YAML that `read_yaml` and readers of YAML 1.1 both read as that value.
 
-    Text that either of them would take for something else is quoted; nothing is written as an alias.
+    Text that either of them would take for something else is quoted; nothing is written as an alias. A whole
+    number is written without a point, as JSON writes it.
     """
     import yaml
 
-    return yaml.dump(value, Dumper=_dumper(), sort_keys=False, allow_unicode=True, width=100)
+    return yaml.dump(_whole(value), Dumper=_dumper(), sort_keys=False, allow_unicode=True, width=100)
+
+
+def _whole(value: Any) -> Any:
+    match value:
+        case dict():
+            return {name: _whole(member) for name, member in value.items()}
+        case list() | tuple():
+            return [_whole(item) for item in value]
+        case float() if value.is_integer() and abs(value) < _EXACT:
+            return int(value)
+        case _:
+            return value
 
 
 @functools.cache

@@ -5,6 +5,7 @@
     assessment.class_        # 1, 2, 3, or 0
     assessment.missing       # what the next class needs
     checklist(card, assessment)
+    describe_openness(card)  # both, as the API's document
 
 Everything here is pure: a card in, a finding out, under a named ruleset (`RULESET`).
 """
@@ -12,6 +13,7 @@ Everything here is pure: a card in, a finding out, under a named ruleset (`RULES
 from __future__ import annotations
 
 from .components import BY_NAME, COMPONENTS, ComponentRule
+from .documents import describe_openness
 from .licensing import OPEN_DATA, Terms, read_terms
 from .mof import RULESET, Assessment, ComponentFinding, Evidence, Progress, assess
 from .osaid import DEFINITION, OsaidRow, checklist
@@ -31,5 +33,6 @@ __all__ = [
     "Terms",
     "assess",
     "checklist",
+    "describe_openness",
     "read_terms",
 ]

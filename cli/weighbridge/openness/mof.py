@@ -9,6 +9,7 @@ the thing exists, never that it is what it is called.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal
@@ -25,11 +26,13 @@ __all__ = ["RULESET", "Assessment", "ComponentFinding", "Evidence", "Progress", 
 RULESET: Final = f"mof-1.1/2026-11 spdx-{spdx_list.VERSION}"
 """Name of these rules and of the licence list that they read."""
 
+_LONGEST: Final = 200
+
 Source = Literal["own", "content type", "distribution"]
 """Where a component's licence was found, in the order in which it is looked for."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Evidence:
     """What a release holds, by bare hex digests: what a component may be seen in.
 
@@ -42,6 +45,11 @@ class Evidence:
     attachments: frozenset[str] = frozenset()
     readme: str | None = None
     complete: bool = True
+
+    @functools.cached_property
+    def by_digest(self) -> Mapping[str, str]:
+        """Paths by digest; of equal files the first."""
+        return {self.files[path]: path for path in sorted(self.files, reverse=True)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +162,7 @@ def _finding(
     counts = is_open and not absent_container
     warnings = [*doubts]
     if is_open and not appropriate and terms is not None:
-        warnings.append(f"{terms.expression} is open, but made for something else than {rule.content}")
+        warnings.append(f"{_cut(terms.expression)} is open, but made for something else than {rule.content}")
     return ComponentFinding(
         rule=rule,
         present=present,
@@ -221,9 +229,9 @@ def _seen(
 
 def _by_digest(sha256: str, seen: Evidence) -> str | None:
     """Look for a component by its digest among all that the release holds."""
-    path = next((path for path, digest in seen.files.items() if digest == sha256), None)
+    path = seen.by_digest.get(sha256)
     if path is not None:
-        return f"has the digest of the file {path}"
+        return f"has the digest of the file {_cut(path)}"
     if sha256 == seen.readme:
         return "has the digest of the README.md that the card binds"
     return "has the digest of a file that is attached here" if sha256 in seen.attachments else None
@@ -238,11 +246,11 @@ def _at_location(
     held = seen.readme if location == "README.md" else seen.files.get(location)
     if held is not None:
         if sha256 is not None and sha256 != held:
-            return None, (f"the digest that the card gives is not that of {location} in this release",)
-        return f"is the file {location} of this release", ()
+            return None, (f"the digest that the card gives is not that of {_cut(location)} in this release",)
+        return f"is the file {_cut(location)} of this release", ()
     if sha256 is None and any(path.startswith(f"{location}/") for path in seen.files):
-        return f"is the folder {location} of this release", ()
-    return None, ((f"there is no file {location} in this release",) if seen.complete else ())
+        return f"is the folder {_cut(location)} of this release", ()
+    return None, ((f"there is no file {_cut(location)} in this release",) if seen.complete else ())
 
 
 def _is_elsewhere(location: str | None) -> bool:
@@ -266,19 +274,25 @@ def _fix(
             "or for the whole distribution"
         )
     if terms is None:
-        return f"“{license_.text}” is no SPDX identifier: give `spdx` if it is an open licence, or choose one"
+        text = _cut(license_.text or "")
+        return f"“{text}” is no SPDX identifier: give `spdx` if it is an open licence, or choose one"
     return _fix_terms(terms)
 
 
 def _fix_terms(terms: Terms) -> str:
     if terms.problem:
-        return f"“{terms.expression}” {terms.problem}: correct it"
+        return f"“{_cut(terms.expression)}” {terms.problem}: correct it"
     if terms.unknown:
-        names = ", ".join(terms.unknown)
+        names = _cut(", ".join(terms.unknown))
         return f"SPDX does not know {names}: correct the identifier, or choose an open licence"
     if not terms.is_open:
-        return f"{terms.expression} is not an open licence: choose one that is"
+        return f"{_cut(terms.expression)} is not an open licence: choose one that is"
     return "the document that it is said to stand in is not declared: declare it, or say where this is"
+
+
+def _cut(text: str) -> str:
+    """Return a publisher's text as it may stand inside a sentence of ours."""
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
 
 
 def _unknown(card: Card) -> Iterable[str]:
