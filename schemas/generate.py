@@ -315,7 +315,7 @@ def _block(page: str, what: str) -> str:
         return "\n".join(["| vector | why it is refused |", "|---|---|", *rows, ""])
     if what == "vectors":
         rows = [
-            f"| `{case['name']}` | {case['class'] or '–'} | {case['why']} |"
+            f"| `{case['name']}` | {case['class'] or 'none'} | {case['why']} |"
             for case in _example(page)["cases"]
         ]
         return "\n".join(["| vector | class | why |", "|---|---|---|", *rows, ""])
@@ -462,7 +462,7 @@ def _component_table() -> Iterator[str]:
     yield "| component | content | needed by |"
     yield "|---|---|---|"
     for rule in openness.COMPONENTS:
-        needed = "III II I".split()[3 - rule.needed_by] if rule.required else "– (optional)"
+        needed = ("I", "II", "III")[rule.needed_by - 1] if rule.required else "none (optional)"
         yield f"| `{rule.name}` {rule.title}: {rule.description} | {rule.content} | {needed} |"
     yield ""
 
