@@ -385,7 +385,7 @@ def test_hostile_components_stay_text(reader: Reader) -> None:
     text = reader.text("/models/hostile/model/1")
     assert "SPDX does not know this licence of the card" in text
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in text
-    assert "is no SPDX identifier: give `spdx`" in text
+    assert "is no SPDX identifier: give spdx" in text
 
 
 def revised(predicates: list[dict[str, Any] | None]) -> MemoryRecords:
