@@ -27,6 +27,7 @@ COMMANDS = {
     "sign": "Sign a model, so that any tool of the field can check it.",
     "verify": "Check that a model is what a signer you name has released.",
     "publish": "Sign a release and record it in a public log.",
+    "card": "Write, check, show, compare, export and revise model cards.",
     "identify": "Ask a registry what it knows of a model, a file or a digest.",
     "namespace": "Show who may publish under a name.",
     "serve": "Run a registry.",

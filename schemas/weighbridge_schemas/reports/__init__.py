@@ -9,6 +9,14 @@ hold its real output against the schema.
 
 from __future__ import annotations
 
+from .cards import (
+    CardCheckReport,
+    CardDiffReport,
+    CardExportReport,
+    CardInitReport,
+    CardReviseReport,
+    CardShowReport,
+)
 from .forms import ErrorReport
 from .logs import (
     AllowReport,
@@ -40,6 +48,12 @@ from .models import (
 __all__ = [
     "AllowReport",
     "CachedReport",
+    "CardCheckReport",
+    "CardDiffReport",
+    "CardExportReport",
+    "CardInitReport",
+    "CardReviseReport",
+    "CardShowReport",
     "CompareReport",
     "ErrorReport",
     "ExportReport",
