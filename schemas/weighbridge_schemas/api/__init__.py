@@ -25,13 +25,27 @@ from .releases import (
     RecordLineDocument,
     ReleaseDocument,
     ReleaseStatus,
+    Successor,
     VersionSummary,
 )
 from .signers import NamespaceChange, NamespaceDocument, SignerDocument, SignerStatement
 from .submissions import SubmissionBatch, SubmissionQueued, SubmissionResult
+from .testimonies import (
+    AdvisoryDocument,
+    AdvisoryList,
+    AdvisorySummary,
+    DatasetDescription,
+    DatasetDocument,
+    StatementAbout,
+)
 
 __all__ = [
+    "AdvisoryDocument",
+    "AdvisoryList",
+    "AdvisorySummary",
     "AsOf",
+    "DatasetDescription",
+    "DatasetDocument",
     "DatasetEdge",
     "DigestAnswer",
     "DigestMatch",
@@ -60,11 +74,13 @@ __all__ = [
     "SignerDocument",
     "SignerStatement",
     "SignerSummary",
+    "StatementAbout",
     "StatementDocument",
     "StatementSubject",
     "SubmissionBatch",
     "SubmissionQueued",
     "SubmissionResult",
+    "Successor",
     "VersionSummary",
     "WithheldDocument",
     "WitnessDocument",
