@@ -28,6 +28,8 @@ COMMANDS = {
     "verify": "Check that a model is what a signer you name has released.",
     "publish": "Sign a release and record it in a public log.",
     "identify": "Ask a registry what it knows of a model, a file or a digest.",
+    "status": "Yank, restore, deprecate or supersede a release of yours.",
+    "attest": "Say something of a model, a data set or a service, as your word.",
     "namespace": "Show who may publish under a name.",
     "serve": "Run a registry.",
     "db": "Migrate a registry's database.",

@@ -122,16 +122,16 @@ def _document(entry: Entry) -> Status:
 def _put_logged(case: Case, newest: LoggedStatus) -> bool:
     """Conclude by what an owner signed; a registry that says otherwise is told of."""
     document, where = newest.document, _where(newest.entry)
-    hidden = _hidden(case, newest)
+    hidden, word = _hidden(case, newest), _released(case)
+    warnings, warned = _warnings(word) if word is not None else ("", {})
     if document.state == "yanked":
         danger = " as dangerous" if document.security else ""
-        told = f"Its publisher withdrew this release{danger}: {document.reason} ({where}){hidden}."
-        return _put_yank(case, told, _evidence(newest))
-    word = _released(case)
+        told = f"Its publisher withdrew this release{danger}: {document.reason} ({where}){hidden}{warnings}."
+        return _put_yank(case, told, _evidence(newest) | warned)
     if word is not None and word.status.state == "yanked" and _is_newer(word, newest):
         return _put_word(case, newest)
-    told = f"{document.state} by its publisher: {document.reason} ({where}){hidden}{_newer(word)}"
-    return case.put(9, Result.WARN, told, _evidence(newest))
+    told = f"{document.state} by its publisher: {document.reason} ({where}){hidden}{_newer(word)}{warnings}"
+    return case.put(9, Result.WARN, told, _evidence(newest) | warned)
 
 
 def _put_yank(case: Case, told: str, evidence: dict[str, Any]) -> bool:

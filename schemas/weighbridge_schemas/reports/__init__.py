@@ -30,6 +30,7 @@ from .logs import (
 from .models import (
     CachedReport,
     CompareReport,
+    DeclareReport,
     IdentifyReport,
     PublishReport,
     SignReport,
@@ -41,6 +42,7 @@ __all__ = [
     "AllowReport",
     "CachedReport",
     "CompareReport",
+    "DeclareReport",
     "ErrorReport",
     "ExportReport",
     "FsckReport",
