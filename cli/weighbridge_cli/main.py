@@ -29,6 +29,8 @@ COMMANDS = {
     "publish": "Sign a release and record it in a public log.",
     "card": "Write, check, show, compare, export and revise model cards.",
     "identify": "Ask a registry what it knows of a model, a file or a digest.",
+    "status": "Yank, restore, deprecate or supersede a release of yours.",
+    "attest": "Say something of a model, a data set or a service, as your word.",
     "namespace": "Show who may publish under a name.",
     "serve": "Run a registry.",
     "db": "Migrate a registry's database.",

@@ -27,9 +27,15 @@ _CHANGED: Final[dict[type[SQLModel], tuple[str, ...]]] = {
     tables.Digest: ("name",),
     tables.Tensor: ("name",),
     tables.Blob: ("stored",),
+    tables.Description: ("number", "name", "ended"),
+    tables.Advisory: ("number", "subject", "severity", "propagates", "withdrawn"),
+    tables.Position: ("number", "stance", "basis"),
 }
 """Tables whose rows may be written again, and the columns that this changes."""
-_COLLECTED: Final = (tables.Entry, tables.Signer, tables.Release, tables.Digest, tables.Edge, tables.Owner)
+_COLLECTED: Final = (
+    *(tables.Entry, tables.Signer, tables.Release, tables.Digest, tables.Edge, tables.Owner),
+    *(tables.About, tables.Description, tables.Advisory, tables.Position),
+)
 
 
 class Rows:

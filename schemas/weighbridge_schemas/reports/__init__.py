@@ -38,6 +38,7 @@ from .logs import (
 from .models import (
     CachedReport,
     CompareReport,
+    DeclareReport,
     IdentifyReport,
     PublishReport,
     SignReport,
@@ -55,6 +56,7 @@ __all__ = [
     "CardReviseReport",
     "CardShowReport",
     "CompareReport",
+    "DeclareReport",
     "ErrorReport",
     "ExportReport",
     "FsckReport",
