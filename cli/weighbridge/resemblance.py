@@ -12,7 +12,8 @@ from __future__ import annotations
 import functools
 import math
 import re
-from collections import Counter, defaultdict
+import struct
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal, NamedTuple
@@ -44,7 +45,6 @@ BANDS: Final = 16
 CHANCE: Final = 1e-6
 """How often unrelated tensors may pass for alike, over all comparisons of one tensor."""
 
-_BAND_BITS: Final = BITS // BANDS
 _TELLING_BYTES: Final = 16 * 1024
 _PAIRS_IN_FULL: Final = 2_000_000
 _CANDIDATES_PER_BAND: Final = 64
@@ -70,8 +70,7 @@ def bands(sketch: str) -> tuple[int, ...]:
     Two sketches of which a share p differs have a piece in common with probability 1 - (1 - (1 - p)^16)^16:
     0.96 for p = 0.1, 0.36 for 0.2; unrelated ones with 0.0002.
     """
-    digits = _BAND_BITS // 4
-    return tuple(int(sketch[at : at + digits], 16) for at in range(0, len(sketch), digits))
+    return struct.unpack(f">{BANDS}H", bytes.fromhex(sketch))
 
 
 @functools.lru_cache(maxsize=4096)
@@ -351,7 +350,7 @@ class _Group:
         self.shape = shape
         self.names: list[str] = []
         self._sketches: list[int] = []
-        self._banded: dict[tuple[int, int], list[int]] | None = None
+        self._banded: tuple[dict[int, list[int]], ...] | None = None
 
     def add(self, tensor: Tensor) -> None:
         self.names.append(tensor.name)
@@ -369,24 +368,28 @@ class _Group:
             if same.near:
                 return same
         candidates = range(len(self.names)) if full else self._candidates(tensor.sketch)
+        numbers = self._sketches
         differing, index = min(
-            (((sketch ^ self._sketches[each]).bit_count(), each) for each in candidates), default=(BITS, 0)
+            [((sketch ^ numbers[each]).bit_count(), each) for each in candidates], default=(BITS, 0)
         )
         near = differing <= threshold(self.shape, len(self.names))
         if same is not None and not near:
             return same
         return Likeness(tensor.name, self.names[index], self.shape, differing, near)
 
-    def _candidates(self, sketch: str) -> Iterator[int]:
-        """Yield those with a band in common, a bounded number of each."""
+    def _candidates(self, sketch: str) -> list[int]:
+        """Return those with a band in common, a bounded number of each."""
         if self._banded is None:
-            self._banded = defaultdict(list)
+            self._banded = tuple({} for _ in range(BANDS))
             for index, number in enumerate(self._sketches):
-                for band in enumerate(bands(f"{number:064x}")):
-                    if len(self._banded[band]) < _CANDIDATES_PER_BAND:
-                        self._banded[band].append(index)
-        for band in enumerate(bands(sketch)):
-            yield from self._banded.get(band, ())
+                for at, band in zip(self._banded, bands(f"{number:064x}"), strict=True):
+                    alike = at.setdefault(band, [])
+                    if len(alike) < _CANDIDATES_PER_BAND:
+                        alike.append(index)
+        found: list[int] = []
+        for at, band in zip(self._banded, bands(sketch), strict=True):
+            found += at.get(band, ())
+        return found
 
 
 def _median(shares: Sequence[float]) -> tuple[float | None, float | None]:
