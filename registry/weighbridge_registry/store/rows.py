@@ -27,9 +27,18 @@ _CHANGED: Final[dict[type[SQLModel], tuple[str, ...]]] = {
     tables.Digest: ("name",),
     tables.Tensor: ("name",),
     tables.Blob: ("stored",),
+    tables.Likeness: ("sketched", "distance", "spread"),
 }
 """Tables whose rows may be written again, and the columns that this changes."""
-_COLLECTED: Final = (tables.Entry, tables.Signer, tables.Release, tables.Digest, tables.Edge, tables.Owner)
+_COLLECTED: Final = (
+    tables.Entry,
+    tables.Signer,
+    tables.Release,
+    tables.Digest,
+    tables.Edge,
+    tables.DataUse,
+    tables.Owner,
+)
 
 
 class Rows:

@@ -17,14 +17,18 @@ from sqlalchemy import BigInteger, Index, Integer, LargeBinary, Text, text
 from sqlmodel import Field, SQLModel
 
 __all__ = [
+    "OF_ATTACHMENTS",
     "SCHEMA_VERSION",
     "VIEWS",
+    "Band",
     "Blob",
     "Checkpoint",
+    "DataUse",
     "Digest",
     "Edge",
     "Entry",
     "Fact",
+    "Likeness",
     "Meta",
     "Model",
     "Owner",
@@ -36,7 +40,7 @@ __all__ = [
     "Term",
 ]
 
-SCHEMA_VERSION: Final = 2
+SCHEMA_VERSION: Final = 3
 """Number of the last revision in `migrations/versions`; a database with a greater one is refused."""
 
 _BYTEWISE: Final = Text().with_variant(Text(collation="C"), "postgresql")
@@ -203,7 +207,7 @@ class Release(SQLModel, table=True):
 class Digest(SQLModel, table=True):
     """Where a digest occurs: in which release, as what, under which path or tensor name."""
 
-    __table_args__ = (Index("digest_number", "number"),)
+    __table_args__ = (Index("digest_number", "number", "role"),)
     sha256: str = Field(primary_key=True)
     number: int = Field(primary_key=True, sa_type=BigInteger, sa_column_kwargs={"autoincrement": False})
     """Entry of the release or manifest, newest readable first by index order."""
@@ -227,7 +231,7 @@ class Tensor(SQLModel, table=True):
 
 
 class Edge(SQLModel, table=True):
-    """One parent or data set of a release, from the lineage that holds now."""
+    """One parent of a release, from the lineage that holds now."""
 
     __table_args__ = (Index("edge_digest", "digest", "number"),)
     number: int = Field(primary_key=True, sa_type=BigInteger, sa_column_kwargs={"autoincrement": False})
@@ -236,7 +240,63 @@ class Edge(SQLModel, table=True):
     """Place in the list of parents."""
     relation: str | None = None
     digest: str = Field(primary_key=True)
-    """Digest that pins the parent: model, weights, root or release statement."""
+    """Digest that pins the parent: model, weights, root or release statement; empty if it is only named."""
+    name: str | None = None
+    """Name or location of the parent as the publisher gives it."""
+
+
+class DataUse(SQLModel, table=True):
+    """One data set that a release says it was made with, from the lineage that holds now."""
+
+    __tablename__ = "datause"
+    __table_args__ = (Index("datause_digest", "digest", "number"), Index("datause_name", "name", "number"))
+    number: int = Field(primary_key=True, sa_type=BigInteger, sa_column_kwargs={"autoincrement": False})
+    """Entry of the release."""
+    position: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
+    """Place in the list of data sets."""
+    digest: str = Field(primary_key=True)
+    """Digest or statement that pins the data set; empty if it is only named."""
+    stage: str | None = None
+    name: str
+    """Name of the data set in lower case, as it is looked up."""
+
+
+class Likeness(SQLModel, table=True):
+    """What two stored tensor tables have in common; made when the second one or an edge between them comes.
+
+    The pair stands once, `first` being the smaller digest. `equal` tensors of one are those whose bytes
+    also occur in the other; sketches are compared where the bytes differ.
+    """
+
+    __table_args__ = (Index("likeness_second", "second"),)
+    first: str = Field(primary_key=True)
+    """Digest of one tensor table."""
+    second: str = Field(primary_key=True)
+    """Digest of the other."""
+    first_equal: int
+    first_equal_bytes: int = Field(sa_type=BigInteger)
+    first_count: int
+    first_bytes: int = Field(sa_type=BigInteger)
+    second_equal: int
+    second_equal_bytes: int = Field(sa_type=BigInteger)
+    second_count: int
+    second_bytes: int = Field(sa_type=BigInteger)
+    sketched: int
+    """Pairs of tensors that were compared by their sketches."""
+    distance: int
+    """Median part of the bits in which those differ, in thousandths; -1 if there are none."""
+    spread: int
+    """Half the width of its error bar, in thousandths."""
+
+
+class Band(SQLModel, table=True):
+    """A piece of a sketch of a stored tensor table, by which tables that resemble each other are found."""
+
+    __table_args__ = (Index("band_table", "table"),)
+    key: int = Field(primary_key=True, sa_type=BigInteger, sa_column_kwargs={"autoincrement": False})
+    """First 64 bits of the digest of shape, place of the piece and its bits."""
+    table: str = Field(primary_key=True)
+    """Digest of the tensor table."""
 
 
 class Term(SQLModel, table=True):
@@ -261,5 +321,17 @@ class Blob(SQLModel, table=True):
     """Bytes on disk."""
 
 
-VIEWS: Final[tuple[type[SQLModel], ...]] = (Entry, Signer, Owner, Model, Release, Digest, Edge, Term)
+VIEWS: Final[tuple[type[SQLModel], ...]] = (
+    Entry,
+    Signer,
+    Owner,
+    Model,
+    Release,
+    Digest,
+    Edge,
+    DataUse,
+    Term,
+)
 """The tables that entries are projected into."""
+OF_ATTACHMENTS: Final[tuple[type[SQLModel], ...]] = (Blob, Tensor, Band, Likeness)
+"""The tables that stored attachments are projected into."""
