@@ -262,31 +262,36 @@ class DataUse(SQLModel, table=True):
 
 
 class Likeness(SQLModel, table=True):
-    """What two stored tensor tables have in common; made when the second one or an edge between them comes.
+    """What a child's stored tensor table has in common with a parent's, as `weighbridge.resemblance` finds.
 
-    The pair stands once, `first` being the smaller digest. `equal` tensors of one are those whose bytes
-    also occur in the other; sketches are compared where the bytes differ.
+    Made when the second table or an edge between them comes. A table stands beside itself, too: two
+    releases may have one.
     """
 
-    __table_args__ = (Index("likeness_second", "second"),)
-    first: str = Field(primary_key=True)
-    """Digest of one tensor table."""
-    second: str = Field(primary_key=True)
-    """Digest of the other."""
-    first_equal: int
-    first_equal_bytes: int = Field(sa_type=BigInteger)
-    first_count: int
-    first_bytes: int = Field(sa_type=BigInteger)
-    second_equal: int
-    second_equal_bytes: int = Field(sa_type=BigInteger)
-    second_count: int
-    second_bytes: int = Field(sa_type=BigInteger)
-    sketched: int
-    """Pairs of tensors that were compared by their sketches."""
-    distance: int
-    """Median part of the bits in which those differ, in thousandths; -1 if there are none."""
-    spread: int
+    __table_args__ = (Index("likeness_parent", "parent", "equal_bytes"),)
+    child: str = Field(primary_key=True)
+    """Digest of the child's tensor table."""
+    parent: str = Field(primary_key=True)
+    """Digest of the parent's."""
+    tensors: int
+    """Tensors of the child; `bytes` are theirs."""
+    equal: int
+    """Those of them that the parent has, too, under whatever name; `equal_bytes` are theirs."""
+    bytes: int = Field(sa_type=BigInteger)
+    equal_bytes: int = Field(sa_type=BigInteger)
+    compared: int
+    """Tensors compared by their sketches; `near` are those that are nearer than chance allows."""
+    near: int
+    differing: int | None = None
+    """Median share of the bits in which those differ, in thousandths."""
+    error: int | None = None
     """Half the width of its error bar, in thousandths."""
+    finding: str
+    """One word: equal, shares, resembles, fits, no sign."""
+    words: str
+    """One sentence."""
+    refuted: str
+    """Relations that the tables refute, each with a sentence, as a JSON object."""
 
 
 class Band(SQLModel, table=True):

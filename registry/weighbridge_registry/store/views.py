@@ -322,7 +322,13 @@ def _edges(rows: Rows, number: int, lineage: Lineage | None) -> None:
     ]
     rows.insert(tables.Edge, edges)
     uses = [
-        {"number": number, "position": place, "digest": digest, "stage": use.stage, "name": use.name.casefold()}
+        {
+            "number": number,
+            "position": place,
+            "digest": digest,
+            "stage": use.stage,
+            "name": use.name.casefold(),
+        }
         for place, use in enumerate(lineage.datasets)
         for digest in _pins(use)
     ]

@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import sqlalchemy as sa
 from alembic import op
 
@@ -29,13 +27,15 @@ def upgrade() -> None:
     op.create_index("datause_name", "datause", ["name", "number"])
     op.create_table(
         "likeness",
-        sa.Column("first", sa.String(), primary_key=True),
-        sa.Column("second", sa.String(), primary_key=True),
-        *_compared("first"),
-        *_compared("second"),
-        *(sa.Column(name, sa.Integer(), nullable=False) for name in ("sketched", "distance", "spread")),
+        sa.Column("child", sa.String(), primary_key=True),
+        sa.Column("parent", sa.String(), primary_key=True),
+        *(sa.Column(name, sa.Integer(), nullable=False) for name in ("tensors", "equal")),
+        *(sa.Column(name, sa.BigInteger(), nullable=False) for name in ("bytes", "equal_bytes")),
+        *(sa.Column(name, sa.Integer(), nullable=False) for name in ("compared", "near")),
+        *(sa.Column(name, sa.Integer(), nullable=True) for name in ("differing", "error")),
+        *(sa.Column(name, sa.String(), nullable=False) for name in ("finding", "words", "refuted")),
     )
-    op.create_index("likeness_second", "likeness", ["second"])
+    op.create_index("likeness_parent", "likeness", ["parent", "equal_bytes"])
     op.create_table(
         "band",
         sa.Column("key", sa.BigInteger(), primary_key=True, autoincrement=False),
@@ -45,12 +45,3 @@ def upgrade() -> None:
     # The edges of what was recorded before have no names yet, and its tables were not compared.
     op.execute("DELETE FROM meta WHERE key = 'stale'")
     op.execute("INSERT INTO meta (key, value) VALUES ('stale', '0003')")
-
-
-def _compared(side: str) -> list[sa.Column[Any]]:
-    return [
-        sa.Column(f"{side}_equal", sa.Integer(), nullable=False),
-        sa.Column(f"{side}_equal_bytes", sa.BigInteger(), nullable=False),
-        sa.Column(f"{side}_count", sa.Integer(), nullable=False),
-        sa.Column(f"{side}_bytes", sa.BigInteger(), nullable=False),
-    ]
