@@ -33,6 +33,7 @@ from pydantic import BaseModel, TypeAdapter  # noqa: E402 - the clone's own pack
 from pydantic.json_schema import JsonSchemaMode, models_json_schema  # noqa: E402
 
 import bundle_vectors  # noqa: E402 - beside this script
+import resemblance_vectors  # noqa: E402 - beside this script
 from weighbridge import canonical, dsse, identities, leaves, tlog, weighing  # noqa: E402
 from weighbridge.errors import StatementError  # noqa: E402
 from weighbridge.statements import PAYLOAD_TYPE, abstract_subject, parse_statement  # noqa: E402
@@ -138,6 +139,7 @@ def _vector_files() -> Iterator[tuple[Path, str]]:
         yield PACKAGE / "vectors" / f"{kind}.json", _pretty(_vectors(kind))
     yield PACKAGE / "vectors" / "digests.json", _pretty(_digest_vectors())
     yield PACKAGE / "vectors" / "bundles.json", _pretty(bundle_vectors.document())
+    yield PACKAGE / "vectors" / "resemblance.json", _pretty(resemblance_vectors.document())
 
 
 def _example(name: str) -> dict[str, Any]:

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -19,6 +19,7 @@ from weighbridge.errors import BundleError, EnumerationError
 from weighbridge.tlog import leaf_hash, root_hash
 
 from .names import README
+from .sketches import may_have_sketch
 
 __all__ = [
     "ChatTemplate",
@@ -39,7 +40,7 @@ MAX_TABLE_BYTES: Final = 512 * 1024 * 1024
 """Largest tensor table that is read: about two million tensors."""
 
 _MAX_LINE_BYTES: Final = 64 * 1024
-_SHA256 = re.compile(r"[0-9a-f]{64}")
+_SHA256 = _SKETCH = re.compile(r"[0-9a-f]{64}")
 _DTYPE = re.compile(r"[A-Z][A-Z0-9_]{0,31}")
 
 
@@ -68,7 +69,10 @@ class WeighedFile:
 
 @dataclass(frozen=True, slots=True)
 class Tensor:
-    """One tensor: `shape` outermost dimension first, `sha256` over its `nbytes` stored bytes."""
+    """One tensor: `shape` outermost dimension first, `sha256` over its `nbytes` stored bytes.
+
+    `sketch` is 64 hex digits (docs/spec/resemblance.md), or "" where there is none.
+    """
 
     name: str
     dtype: str
@@ -76,6 +80,7 @@ class Tensor:
     nbytes: int
     sha256: str
     file: str = ""
+    sketch: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,13 +191,17 @@ def root_digest(digests: Iterable[bytes]) -> str:
     return hashlib.sha256(b"".join(digests)).hexdigest()
 
 
-def tensor_table(tensors: Iterable[Tensor]) -> bytes:
+def tensor_table(tensors: Iterable[Tensor], *, sketches: bool = True) -> bytes:
     """Return the tensor table: one canonical JSON line per tensor, sorted by name.
 
-    A line is exactly the leaf of the weights digest, so the table proves the digest and the
-    digest proves the table. Its own SHA-256 is the `table_digest` of a release.
+    A line is the leaf of the weights digest, with the member `sketch` beside where the tensor has one; so the
+    table proves the digest. Without `sketches` the lines are the leaves alone. Its own SHA-256 is the
+    `table_digest` of a release. Raises EnumerationError if two tensors have the same name.
     """
-    return b"".join(line + b"\n" for line in _leaves(tensors))
+    return b"".join(
+        encode({**leaf, "sketch": tensor.sketch} if sketches and tensor.sketch else leaf) + b"\n"
+        for tensor, leaf in _leaves(tensors)
+    )
 
 
 def weights_digest(tensors: Iterable[Tensor]) -> str | None:
@@ -200,12 +209,12 @@ def weights_digest(tensors: Iterable[Tensor]) -> str | None:
 
     Raises EnumerationError if two tensors have the same name.
     """
-    leaves = _leaves(tensors)
-    return root_hash([leaf_hash(leaf) for leaf in leaves]).hex() if leaves else None
+    leaves = [leaf_hash(encode(leaf)) for _, leaf in _leaves(tensors)]
+    return root_hash(leaves).hex() if leaves else None
 
 
-def _leaves(tensors: Iterable[Tensor]) -> list[bytes]:
-    leaves: list[bytes] = []
+def _leaves(tensors: Iterable[Tensor]) -> Iterator[tuple[Tensor, dict[str, Any]]]:
+    """Yield each tensor with its leaf, in the order of the names."""
     previous: Tensor | None = None
     for tensor in sorted(tensors, key=lambda tensor: tensor.name):
         if previous is not None and previous.name == tensor.name:
@@ -215,26 +224,24 @@ def _leaves(tensors: Iterable[Tensor]) -> list[bytes]:
                 evidence={"tensor": tensor.name, "files": [previous.file, tensor.file]},
             )
         previous = tensor
-        leaves.append(
-            encode(
-                {
-                    "dtype": tensor.dtype,
-                    "name": tensor.name,
-                    "nbytes": tensor.nbytes,
-                    "sha256": tensor.sha256,
-                    "shape": list(tensor.shape),
-                    "v": TENSOR_LEAF,
-                }
-            )
+        yield (
+            tensor,
+            {
+                "dtype": tensor.dtype,
+                "name": tensor.name,
+                "nbytes": tensor.nbytes,
+                "sha256": tensor.sha256,
+                "shape": list(tensor.shape),
+                "v": TENSOR_LEAF,
+            },
         )
-    return leaves
 
 
 def read_tensor_table(data: bytes) -> tuple[Tensor, ...]:
     """Read a tensor table strictly: the reverse of `tensor_table`, byte for byte.
 
     Raises BundleError for anything that `tensor_table` would not have written: another order,
-    other spacing, other members, impossible values. `file` of the tensors is "".
+    other spacing, other members, impossible values, a sketch of what has none. `file` of the tensors is "".
     """
     if len(data) > MAX_TABLE_BYTES:
         raise BundleError(f"a tensor table of {len(data):,} bytes is over the limit of {MAX_TABLE_BYTES:,}")
@@ -260,10 +267,20 @@ def _tensor(line: bytes, number: int) -> Tensor:
             "shape": list(shape),
             "v": "weighbridge/tensor/v1",
             **rest,
-        } if not rest and _SHA256.fullmatch(sha256) and _DTYPE.fullmatch(dtype):
+        } if rest.keys() <= {"sketch"} and _SHA256.fullmatch(sha256) and _DTYPE.fullmatch(dtype):
             tensor = Tensor(name, dtype, tuple(shape), nbytes, sha256)
         case _:
             raise BundleError(f"line {number} of the tensor table does not describe a tensor")
     if not name or not all(type(n) is int and n >= 0 for n in (nbytes, *shape)):
         raise BundleError(f"line {number} of the tensor table has impossible values")
-    return tensor
+    return replace(tensor, sketch=_sketch(rest["sketch"], tensor, number)) if rest else tensor
+
+
+def _sketch(found: Any, tensor: Tensor, number: int) -> str:
+    if not isinstance(found, str) or not _SKETCH.fullmatch(found):
+        raise BundleError(
+            f"line {number} of the tensor table has a sketch that is not 64 lowercase hex digits"
+        )
+    if not may_have_sketch(tensor.dtype, tensor.shape):
+        raise BundleError(f"line {number} of the tensor table has a sketch of a tensor that can have none")
+    return found
