@@ -171,12 +171,8 @@ def test_what_is_declared_is_not_proposed_again(lab: Lab) -> None:
     lab.publish("tuned", tuned("base", 3), lab.of("base"))
     lab.publish("grandchild", tuned("base", 4), lab.of("tuned"))
     lab.publish("sibling", tuned("base", 5), lab.of("base"))
-    assert [lab.proposed(name) for name in ("base", "tuned", "grandchild", "sibling")] == [
-        [],
-        [],
-        [],
-        ["grandchild"],
-    ]
+    family = ("base", "tuned", "grandchild", "sibling")
+    assert [lab.proposed(name) for name in family] == [[], [], [], []]
 
 
 def test_the_same_weights_again_are_noticed(lab: Lab) -> None:
