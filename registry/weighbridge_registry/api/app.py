@@ -15,7 +15,7 @@ from weighbridge import __version__
 from weighbridge_registry.journal import Journal
 from weighbridge_registry.read_only import ReadOnlyService
 
-from . import blobs, lookups, models, problems, statements, system, tiles
+from . import blobs, lineages, lookups, models, problems, statements, system, tiles
 from .bodies import Bodies
 from .service import Registry, install
 
@@ -45,7 +45,7 @@ def create_api(service: Registry) -> FastAPI:
     )
     install(app, service, Bodies(service.settings.limits))
     problems.install(app)
-    for module in (tiles, statements, lookups, models, blobs, system):
+    for module in (tiles, statements, lookups, models, lineages, blobs, system):
         app.include_router(module.router)
     if isinstance(service, ReadOnlyService):
         app.add_middleware(RefuseWrites, hint=service.where_to_publish)

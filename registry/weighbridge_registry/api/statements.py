@@ -10,6 +10,7 @@ from typing import Final
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
+from starlette.background import BackgroundTask
 from starlette.concurrency import run_in_threadpool
 
 from weighbridge.errors import MalformedError, UnavailableError
@@ -67,8 +68,11 @@ async def submit(request: Request) -> Response:
     results = await run_in_threadpool(service.queries.submissions, _pairs(places))
     status = 201 if any(place.created for place in places) else 200
     if kind in _LINES:
-        return json_response(SubmissionBatch(results=results), status)
-    return json_response(results[0], status, {"Location": results[0].url})
+        answer = json_response(SubmissionBatch(results=results), status)
+    else:
+        answer = json_response(results[0], status, {"Location": results[0].url})
+    answer.background = BackgroundTask(service.attachments.likenesses.catch_up)
+    return answer
 
 
 @router.get("/submissions/{token}")

@@ -10,17 +10,26 @@ opaque `cursor`: pass `next` to get on, null means the end.
 from __future__ import annotations
 
 from .events import Event, EventList, Problem, WithheldDocument
+from .lineages import (
+    DatasetEdge,
+    EdgePosition,
+    GraphEdge,
+    ImpactDocument,
+    ImpactItem,
+    LineageDocument,
+    LineageGraph,
+    LineageNode,
+    ParentEdge,
+    TensorMatch,
+)
 from .logs import EntryDocument, LogDocument, PredecessorDocument, StatementDocument, WitnessDocument
 from .lookups import DigestAnswer, DigestMatch, DigestsAnswer, DigestsQuery, MatchKind
 from .parts import AsOf, EntryRef, SignerSummary, StatementSubject
 from .releases import (
-    DatasetEdge,
-    LineageDocument,
     ModelDocument,
     ModelList,
     ModelSummary,
     Openness,
-    ParentEdge,
     ProvenanceDocument,
     RecordLineDocument,
     ReleaseDocument,
@@ -37,11 +46,17 @@ __all__ = [
     "DigestMatch",
     "DigestsAnswer",
     "DigestsQuery",
+    "EdgePosition",
     "EntryDocument",
     "EntryRef",
     "Event",
     "EventList",
+    "GraphEdge",
+    "ImpactDocument",
+    "ImpactItem",
     "LineageDocument",
+    "LineageGraph",
+    "LineageNode",
     "LogDocument",
     "MatchKind",
     "ModelDocument",
@@ -65,6 +80,7 @@ __all__ = [
     "SubmissionBatch",
     "SubmissionQueued",
     "SubmissionResult",
+    "TensorMatch",
     "VersionSummary",
     "WithheldDocument",
     "WitnessDocument",
