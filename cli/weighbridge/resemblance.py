@@ -215,7 +215,10 @@ class TableComparison:
         if finding == "equal":
             names = f", {self.renamed} under another name" if self.renamed else ""
             return f"all {self.tensors} tensors are equal{names}"
-        equal = f"{both} of {self.tensors} tensors are equal ({_percent(self.percent_equal)} % of the bytes)"
+        verb = "is" if both == 1 else "are"
+        equal = (
+            f"{both} of {self.tensors} tensors {verb} equal ({_percent(self.percent_equal)} % of the bytes)"
+        )
         if finding == "fits" and self.adapter:
             matrices = f"{self.adapter.fitting} of {self.adapter.matrices} low-rank matrices"
             return f"{matrices} fit a layer of it by name and shape; values cannot be compared"

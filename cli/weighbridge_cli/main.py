@@ -28,6 +28,7 @@ COMMANDS = {
     "verify": "Check that a model is what a signer you name has released.",
     "publish": "Sign a release and record it in a public log.",
     "identify": "Ask a registry what it knows of a model, a file or a digest.",
+    "lineage": "Show, check and revise what a model was made from.",
     "namespace": "Show who may publish under a name.",
     "serve": "Run a registry.",
     "db": "Migrate a registry's database.",
