@@ -82,7 +82,7 @@ def _works(tool: str, found: str) -> bool:
 
 
 def _hidden(tool: str) -> Sequence[Path]:
-    """Places off PATH: Debian's versioned PostgreSQL, node inside a wheel, what `make peers` and `model` make."""
+    """Places off PATH: of Debian, inside a wheel, and what `make peers` and `make model` put there."""
     if tool == "postgresql":
         folders = (Path(folder) for folder in _POSTGRES_FOLDERS)
         return sorted((path for folder in folders for path in folder.glob("*/bin/initdb")), reverse=True)

@@ -42,7 +42,7 @@ Word = Literal["equal", "shares", "resembles", "fits", "no sign", "contradicts"]
 BANDS: Final = 16
 """Pieces of a sketch for an indexed look-up: tensors that resemble have one of them in common."""
 
-CHANCE: Final = 1e-6
+CHANCE: Final = 1e-7
 """How often unrelated tensors may pass for alike, over all comparisons of one tensor."""
 
 _TELLING_BYTES: Final = 16 * 1024
@@ -81,7 +81,7 @@ def threshold(shape: tuple[int, ...], comparisons: int = 1) -> int:
     strong averages of their own: then a sketch compares few things again and again. With m the smaller
     dimension the share of differing bits has at most the variance 1/1024 + 1/(9 m), the second part being
     that of Kendall's rank correlation of two random orders of m things. The threshold lies so far below
-    half that less than one tensor in a million passes, over all `comparisons` that were made for it.
+    half that less than one tensor in ten million passes, over all `comparisons` that were made for it.
     """
     from statistics import NormalDist  # here, as few commands need it
 

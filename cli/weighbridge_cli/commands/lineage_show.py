@@ -136,8 +136,10 @@ def _steps(graph: LineageGraph, node: LineageNode, *, up: bool, depth: int) -> l
 def _title(node: LineageNode) -> str:
     if node.namespace is None:
         return node.name or node.digest or "unknown"
-    signed = f", signed by {node.signer.label}" if node.signer else ""
-    state = f", {node.state}" if node.state and node.state != "active" else ""
+    from weighbridge_cli.terminal import short
+
+    signed = f", signed by {short(node.signer.label)}" if node.signer else ""
+    state = f", {node.state}" if node.state and node.state != "released" else ""
     return f"{node.namespace}/{node.model}@{node.version}{state}{signed}"
 
 
@@ -147,5 +149,7 @@ def _remark(edge: GraphEdge) -> str:
     if not edge.declared:
         return f"{how}: nobody declared that, the registry noticed it"
     against = ", CONTRADICTED by the tensors" if edge.contradicted else ""
-    said = "".join(f", {one.stance} by {one.signer.label}" for one in edge.positions)
+    from weighbridge_cli.terminal import short
+
+    said = "".join(f", {one.stance} by {short(one.signer.label)}" for one in edge.positions)
     return f"{how}: {LEVELS[edge.level]}{against}{said}"
