@@ -19,11 +19,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Row, select, tuple_
+from sqlalchemy import Row
 
-from weighbridge_registry.store import descent, tables
+from weighbridge_registry.store import descent
 from weighbridge_registry.store.descent import Link
-from weighbridge_registry.store.rows import plain
 from weighbridge_schemas.api import EdgePosition, TensorMatch
 
 from .reader import Reader
@@ -31,11 +30,8 @@ from .standings import is_withdrawn
 
 __all__ = ["Evidence", "Grounds", "match_of", "matched"]
 
-_AT_ONCE: Final = 200
 _MATCHED: Final = ("equal", "shares")
 """Findings that make an edge tensor-matched."""
-
-_LIKENESS: Final = plain(tables.Likeness)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +54,9 @@ class Evidence:
         pairs = [(link.child, link.parent) for link in links if link.parent is not None]
         numbers = {number for pair in pairs for number in pair}
         self._tables = descent.tables_of(reader.connection, numbers)
-        self._likenesses = _likenesses(reader, filter(None, (self._pair(*pair) for pair in pairs)))
+        self._likenesses = descent.likenesses(
+            reader.connection, filter(None, (self._pair(*pair) for pair in pairs))
+        )
 
     def grounds(self, link: Link) -> Grounds:
         """Say what a declared edge is worth."""
@@ -122,13 +120,3 @@ def _named(link: Link, parent: Row[Any] | None) -> Iterator[str]:
             yield f"The publisher names the exact parent, sha256:{pin}."
     if not link.pins:
         yield "The publisher says so; no digest is named."
-
-
-def _likenesses(reader: Reader, pairs: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Row[Any]]:
-    found: dict[tuple[str, str], Row[Any]] = {}
-    keys = sorted(set(pairs))
-    for start in range(0, len(keys), _AT_ONCE):
-        part = keys[start : start + _AT_ONCE]
-        query = select(_LIKENESS).where(tuple_(_LIKENESS.c.child, _LIKENESS.c.parent).in_(part))
-        found.update(((row.child, row.parent), row) for row in reader.connection.execute(query))
-    return found

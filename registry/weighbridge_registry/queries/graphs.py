@@ -63,8 +63,7 @@ def graph(reader: Reader, sha256: str, up: int, down: int) -> LineageGraph:
 def impact(reader: Reader, sha256: str, after: tuple[int, int], limit: int) -> ImpactDocument:
     """List what descends from a release, its files or weights, or was made with a data set."""
     begin = descent.having(reader.connection, sha256, _BEGINNINGS)
-    rows = descent.releases(reader.connection, begin)
-    own = descent.own_digests(reader.connection, rows)
+    own = descent.own_digests(reader.connection, begin)
     digests = {sha256, *(digest for all_ in own.values() for digest in all_)}
     users = descent.dataset_users(reader.connection, digest=sha256, limit=walks.MAX_IMPACT + 1)
     found = walks.descendants(reader.connection, digests, users=users, but=begin)

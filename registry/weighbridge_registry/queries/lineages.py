@@ -121,8 +121,8 @@ def _dataset(child: str, use: DatasetUse) -> DatasetEdge:
 
 def _children(reader: Reader, row: Row[Any]) -> tuple[tuple[ParentEdge, ...], int]:
     """List registered releases that name this one by any of its digests, oldest first, and their number."""
-    own = descent.own_digests(reader.connection, {row.number: row})[row.number]
-    numbers = {number for number, _ in descent.named_by(reader.connection, own, _COUNTED)} - {row.number}
+    own = descent.own_digests(reader.connection, [row.number])[row.number]
+    numbers = descent.named_by(reader.connection, own, _COUNTED).keys() - {row.number}
     rows = descent.releases(reader.connection, sorted(numbers)[:_CHILDREN])
     links = [
         Link(link.child, link.position, link.relation, link.pins, link.name, row.number)
