@@ -34,13 +34,27 @@ from .releases import (
     RecordLineDocument,
     ReleaseDocument,
     ReleaseStatus,
+    Successor,
     VersionSummary,
 )
 from .signers import NamespaceChange, NamespaceDocument, SignerDocument, SignerStatement
 from .submissions import SubmissionBatch, SubmissionQueued, SubmissionResult
+from .testimonies import (
+    AdvisoryDocument,
+    AdvisoryList,
+    AdvisorySummary,
+    DatasetDescription,
+    DatasetDocument,
+    StatementAbout,
+)
 
 __all__ = [
+    "AdvisoryDocument",
+    "AdvisoryList",
+    "AdvisorySummary",
     "AsOf",
+    "DatasetDescription",
+    "DatasetDocument",
     "DatasetEdge",
     "DigestAnswer",
     "DigestMatch",
@@ -75,11 +89,13 @@ __all__ = [
     "SignerDocument",
     "SignerStatement",
     "SignerSummary",
+    "StatementAbout",
     "StatementDocument",
     "StatementSubject",
     "SubmissionBatch",
     "SubmissionQueued",
     "SubmissionResult",
+    "Successor",
     "TensorMatch",
     "VersionSummary",
     "WithheldDocument",

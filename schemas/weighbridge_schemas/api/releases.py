@@ -24,6 +24,7 @@ from weighbridge_schemas.release import ChatTemplate, ReleaseFile, RootDigest, T
 
 from .lineages import LineageDocument
 from .parts import Address, AsOf, Base64, EntryRef, SignerSummary
+from .testimonies import StatementAbout
 
 __all__ = [
     "ModelDocument",
@@ -34,21 +35,38 @@ __all__ = [
     "RecordLineDocument",
     "ReleaseDocument",
     "ReleaseStatus",
+    "Successor",
     "VersionSummary",
 ]
+
+
+class Successor(Document):
+    """The release that takes the place of a superseded one."""
+
+    namespace: NamespaceName
+    """Its namespace, which may be another one."""
+    name: ModelName
+    """Its name."""
+    version: Version
+    """Its version."""
+    url: Address
+    """Its page."""
 
 
 class ReleaseStatus(Document):
     """What the owners last said of a release; `released` if nothing."""
 
     state: Literal["released", "yanked", "deprecated", "superseded", "withheld"]
-    """Latest state; `withheld` is the operator's doing: the release's own address then answers 451."""
+    """Latest state; `released`, too, after a restoration. `withheld` is the operator's doing: the release's
+    own address then answers 451."""
     reason: Line | None = None
     """Reason that was given."""
     statement: Reference | None = None
     """Statement that says so."""
     index: Count | None = None
     """Its entry."""
+    superseded_by: Successor | None = None
+    """The release that takes its place, as its owners say."""
 
 
 class Openness(Document):
@@ -210,7 +228,11 @@ class ReleaseDocument(Document):
     warnings: tuple[Line, ...] = ()
     """Plain warnings: files that can run code when loaded, and the like."""
     superseded_by: Version | None = None
-    """Newest version of the same model, if it is not this one."""
+    """Newest version of the same model, if it is not this one; it may be yanked, too."""
+    statements: tuple[StatementAbout, ...] = ()
+    """What has been said about this release, its files and its edges, newest first; at most 100."""
+    statements_total: Count = 0
+    """Number of such statements, also those not listed."""
     url: Address
     """Page of the release."""
     provenance: Address
