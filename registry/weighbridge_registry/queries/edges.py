@@ -15,8 +15,8 @@ A level is never raised by anybody but the two publishers.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from sqlalchemy import Row
@@ -25,6 +25,7 @@ from weighbridge_registry.store import descent
 from weighbridge_registry.store.descent import Link
 from weighbridge_schemas.api import EdgePosition, TensorMatch
 
+from .positions import Positions
 from .reader import Reader
 from .standings import is_withdrawn
 
@@ -48,9 +49,10 @@ class Grounds:
 class Evidence:
     """Grounds of the edges between some releases, all of one snapshot."""
 
-    def __init__(self, reader: Reader, rows: Mapping[int, Row[Any]], links: Iterable[Link]) -> None:
+    def __init__(self, reader: Reader, rows: Mapping[int, Row[Any]], links: Sequence[Link]) -> None:
         """Fetch what is needed for the edges `links` between the releases `rows`."""
         self._rows = rows
+        self._positions = Positions(reader, rows, links)
         pairs = [(link.child, link.parent) for link in links if link.parent is not None]
         numbers = {number for pair in pairs for number in pair}
         self._tables = descent.tables_of(reader.connection, numbers)
@@ -60,6 +62,9 @@ class Evidence:
 
     def grounds(self, link: Link) -> Grounds:
         """Say what a declared edge is worth."""
+        return replace(self._stated(link), positions=self._positions.of(link))
+
+    def _stated(self, link: Link) -> Grounds:
         parent = self._rows.get(link.parent) if link.parent is not None else None
         told = list(_named(link, parent))
         if not link.pins:

@@ -36,7 +36,7 @@ def graph(reader: Reader, sha256: str, up: int, down: int) -> LineageGraph:
     walk = walks.around(reader.connection, begin, up, down)
     noticed = list(_noticed(reader, walk, begin[:_PROPOSING], up, down))
     hidden = {number for number, row in walk.rows.items() if not is_listed(reader, row)}
-    evidence = Evidence(reader, walk.rows, walk.links.values())
+    evidence = Evidence(reader, walk.rows, list(walk.links.values()))
     nodes = [_node(reader, walk, row) for number, row in walk.rows.items() if number not in hidden]
     nodes.sort(key=lambda node: (abs(node.generation), node.generation, node.index or 0))
     edges: list[GraphEdge] = []

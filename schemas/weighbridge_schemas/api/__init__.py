@@ -21,6 +21,7 @@ from .lineages import (
     LineageNode,
     ParentEdge,
     TensorMatch,
+    UpstreamNote,
 )
 from .logs import EntryDocument, LogDocument, PredecessorDocument, StatementDocument, WitnessDocument
 from .lookups import DigestAnswer, DigestMatch, DigestsAnswer, DigestsQuery, MatchKind
@@ -97,6 +98,7 @@ __all__ = [
     "SubmissionResult",
     "Successor",
     "TensorMatch",
+    "UpstreamNote",
     "VersionSummary",
     "WithheldDocument",
     "WitnessDocument",

@@ -22,7 +22,7 @@ from weighbridge_schemas.base import (
 from weighbridge_schemas.card import Card
 from weighbridge_schemas.release import ChatTemplate, ReleaseFile, RootDigest, TensorSummary
 
-from .lineages import LineageDocument
+from .lineages import LineageDocument, UpstreamNote
 from .parts import Address, AsOf, Base64, EntryRef, SignerSummary
 from .testimonies import StatementAbout
 
@@ -205,6 +205,9 @@ class ReleaseDocument(Document):
     """Where the attached README.md is served."""
     lineage: LineageDocument | None
     """The lineage as it now stands; null if none was stated."""
+    upstream: tuple[UpstreamNote, ...] = ()
+    """What is said of its ancestors and data sets that concerns it, nearest first; at most 50. Only edges
+    that name a digest are followed."""
     status: ReleaseStatus
     """What the owners last said of it."""
     openness: Openness | None
