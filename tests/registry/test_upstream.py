@@ -124,17 +124,14 @@ def test_a_withdrawn_data_set_reaches_what_was_made_with_it(
     described = {"name": "Corpus", "identity": "root"}
     first = submit(client, stranger.say("dataset", corpus, **described))["results"][0]["statement"]
     reference = {"kind": "dataset", "sha256": bare(first)}
-    publish(
-        client,
-        publisher,
-        "by-digest",
-        datasets=({"stage": "sft", "name": "c", "digest": f"sha256:{corpus}"},),
-    )
-    publish(
-        client, publisher, "by-statement", datasets=({"stage": None, "name": "c", "statement": reference},)
-    )
+    by_digest = {"stage": "sft", "name": "c", "digest": f"sha256:{corpus}"}
+    publish(client, publisher, "by-digest", datasets=(by_digest,))
+    by_statement = {"stage": None, "name": "c", "statement": reference}
+    publish(client, publisher, "by-statement", datasets=(by_statement,))
     publish(client, publisher, "child", of("by-statement"))
     assert notes(client, "child") == []
+    (used,) = release(client, "by-statement")["lineage"]["datasets"]
+    assert (used["level"], used["url"]) == (2, f"/datasets/{corpus}")
     withdrawal = {"withdrawn": {"reason": "Its people objected"}}
     submit(client, stranger.say("dataset", corpus, bare(first), **described, **withdrawal))
     assert notes(client, "by-digest") == [("data_withdrawn", 0, "Its people objected", False)]

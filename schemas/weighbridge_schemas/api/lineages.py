@@ -137,6 +137,8 @@ class DatasetEdge(Document):
     """Location as stated."""
     note: str | None = None
     """Note as stated."""
+    url: Address | None = None
+    """Page of the data set, if somebody described it here."""
 
 
 class LineageDocument(Document):
