@@ -253,7 +253,7 @@ def _declared(connection: Connection, table: str, numbers: Sequence[int]) -> lis
         for link in links
         if link.parent is not None
     ][:DECLARED]
-    own = descent.own_digests(connection, descent.releases(connection, numbers))
+    own = descent.own_digests(connection, numbers)
     named = {digest for digests in own.values() for digest in digests}
     found = descent.below(connection, named, DECLARED).found
     below = list(dict.fromkeys(child for _, child, _ in found))[:DECLARED]

@@ -15,27 +15,24 @@ A level is never raised by anybody but the two publishers.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from sqlalchemy import Row, select, tuple_
+from sqlalchemy import Row
 
-from weighbridge_registry.store import descent, tables
+from weighbridge_registry.store import descent
 from weighbridge_registry.store.descent import Link
-from weighbridge_registry.store.rows import plain
 from weighbridge_schemas.api import EdgePosition, TensorMatch
 
+from .positions import Positions
 from .reader import Reader
 from .standings import is_withdrawn
 
 __all__ = ["Evidence", "Grounds", "match_of", "matched"]
 
-_AT_ONCE: Final = 200
 _MATCHED: Final = ("equal", "shares")
 """Findings that make an edge tensor-matched."""
-
-_LIKENESS: Final = plain(tables.Likeness)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,16 +49,22 @@ class Grounds:
 class Evidence:
     """Grounds of the edges between some releases, all of one snapshot."""
 
-    def __init__(self, reader: Reader, rows: Mapping[int, Row[Any]], links: Iterable[Link]) -> None:
+    def __init__(self, reader: Reader, rows: Mapping[int, Row[Any]], links: Sequence[Link]) -> None:
         """Fetch what is needed for the edges `links` between the releases `rows`."""
         self._rows = rows
+        self._positions = Positions(reader, rows, links)
         pairs = [(link.child, link.parent) for link in links if link.parent is not None]
         numbers = {number for pair in pairs for number in pair}
         self._tables = descent.tables_of(reader.connection, numbers)
-        self._likenesses = _likenesses(reader, filter(None, (self._pair(*pair) for pair in pairs)))
+        self._likenesses = descent.likenesses(
+            reader.connection, filter(None, (self._pair(*pair) for pair in pairs))
+        )
 
     def grounds(self, link: Link) -> Grounds:
         """Say what a declared edge is worth."""
+        return replace(self._stated(link), positions=self._positions.of(link))
+
+    def _stated(self, link: Link) -> Grounds:
         parent = self._rows.get(link.parent) if link.parent is not None else None
         told = list(_named(link, parent))
         if not link.pins:
@@ -122,13 +125,3 @@ def _named(link: Link, parent: Row[Any] | None) -> Iterator[str]:
             yield f"The publisher names the exact parent, sha256:{pin}."
     if not link.pins:
         yield "The publisher says so; no digest is named."
-
-
-def _likenesses(reader: Reader, pairs: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Row[Any]]:
-    found: dict[tuple[str, str], Row[Any]] = {}
-    keys = sorted(set(pairs))
-    for start in range(0, len(keys), _AT_ONCE):
-        part = keys[start : start + _AT_ONCE]
-        query = select(_LIKENESS).where(tuple_(_LIKENESS.c.child, _LIKENESS.c.parent).in_(part))
-        found.update(((row.child, row.parent), row) for row in reader.connection.execute(query))
-    return found

@@ -12,6 +12,9 @@ from weighbridge import tlog
 from weighbridge_registry.store.database import Database
 from weighbridge_registry.store.files import DataFolder
 from weighbridge_schemas.api import (
+    AdvisoryDocument,
+    AdvisoryList,
+    DatasetDocument,
     DigestAnswer,
     DigestsAnswer,
     EntryDocument,
@@ -29,7 +32,7 @@ from weighbridge_schemas.api import (
     SubmissionResult,
 )
 
-from . import graphs, logs, lookups, models, releases, signers
+from . import graphs, logs, lookups, models, releases, signers, testimonies
 from .reader import Published, Reader, Statements
 from .refusals import check_served
 
@@ -118,6 +121,23 @@ class Queries:
         """Say which of many digests are known, and what of."""
         with self._reader() as reader:
             return lookups.digests(reader, asked)
+
+    def dataset(self, sha256: str) -> DatasetDocument | None:
+        """Describe a data set by its digest, as those who describe it say."""
+        with self._reader() as reader:
+            return testimonies.dataset(reader, sha256)
+
+    def advisories(
+        self, about: str | None = None, cursor: int | None = None, limit: int = 50
+    ) -> AdvisoryList:
+        """List advisories, newest first; with `about` those that affect that digest."""
+        with self._reader() as reader:
+            return testimonies.advisories(reader, about, cursor, _bounded(limit))
+
+    def advisory(self, statement: str) -> AdvisoryDocument | None:
+        """Describe one statement of an advisory by its statement digest."""
+        with self._reader() as reader:
+            return testimonies.advisory(reader, statement)
 
     def models(self, query: str = "", cursor: int | None = None, limit: int = 50) -> ModelList:
         """Search models by the beginnings of words, newest release first; empty lists all."""

@@ -36,7 +36,7 @@ def graph(reader: Reader, sha256: str, up: int, down: int) -> LineageGraph:
     walk = walks.around(reader.connection, begin, up, down)
     noticed = list(_noticed(reader, walk, begin[:_PROPOSING], up, down))
     hidden = {number for number, row in walk.rows.items() if not is_listed(reader, row)}
-    evidence = Evidence(reader, walk.rows, walk.links.values())
+    evidence = Evidence(reader, walk.rows, list(walk.links.values()))
     nodes = [_node(reader, walk, row) for number, row in walk.rows.items() if number not in hidden]
     nodes.sort(key=lambda node: (abs(node.generation), node.generation, node.index or 0))
     edges: list[GraphEdge] = []
@@ -63,8 +63,7 @@ def graph(reader: Reader, sha256: str, up: int, down: int) -> LineageGraph:
 def impact(reader: Reader, sha256: str, after: tuple[int, int], limit: int) -> ImpactDocument:
     """List what descends from a release, its files or weights, or was made with a data set."""
     begin = descent.having(reader.connection, sha256, _BEGINNINGS)
-    rows = descent.releases(reader.connection, begin)
-    own = descent.own_digests(reader.connection, rows)
+    own = descent.own_digests(reader.connection, begin)
     digests = {sha256, *(digest for all_ in own.values() for digest in all_)}
     users = descent.dataset_users(reader.connection, digest=sha256, limit=walks.MAX_IMPACT + 1)
     found = walks.descendants(reader.connection, digests, users=users, but=begin)

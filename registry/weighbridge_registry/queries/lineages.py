@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, cast
 
-from sqlalchemy import Row
+from sqlalchemy import Row, select
 
-from weighbridge_registry.store import descent
+from weighbridge_registry.store import descent, tables
 from weighbridge_registry.store.descent import Link
+from weighbridge_registry.store.rows import plain
 from weighbridge_schemas.api import DatasetEdge, LineageDocument, ParentEdge
 from weighbridge_schemas.base import Reference
 from weighbridge_schemas.lineage import DatasetUse, Lineage, LineageRevision, Parent
@@ -25,6 +27,10 @@ __all__ = ["lineage"]
 
 _CHILDREN: Final = 50
 _COUNTED: Final = 10_000
+_AT_ONCE: Final = 500
+
+_ENTRY: Final = plain(tables.Entry)
+_DESCRIPTION: Final = plain(tables.Description)
 
 
 def lineage(reader: Reader, row: Row[Any], document: Release) -> LineageDocument | None:
@@ -42,7 +48,7 @@ def lineage(reader: Reader, row: Row[Any], document: Release) -> LineageDocument
         statement=statement,
         from_scratch=any(parent.relation == "from_scratch" for parent in stated.parents),
         parents=_parents(reader, row, stated),
-        datasets=tuple(_dataset(document.model.model_digest, use) for use in stated.datasets),
+        datasets=_datasets(reader, document.model.model_digest, stated.datasets),
         children=children,
         children_total=total,
         proposed=proposed,
@@ -101,28 +107,53 @@ def _parent(
     )
 
 
-def _dataset(child: str, use: DatasetUse) -> DatasetEdge:
-    pinned = use.digest is not None or use.statement is not None
-    said = (
-        "The publisher names the exact data set." if pinned else "The publisher says so; no digest is named."
-    )
+def _datasets(reader: Reader, child: str, uses: Sequence[DatasetUse]) -> tuple[DatasetEdge, ...]:
+    """Give the data sets of a release; level 2 are those that somebody described here."""
+    statements = {use.statement.sha256 for use in uses if use.statement is not None}
+    digests = {use.digest.removeprefix("sha256:") for use in uses if use.digest is not None}
+    described: dict[str, str] = {}
+    for part in _parts(statements):
+        query = select(_ENTRY.c.statement, _ENTRY.c.subject).where(
+            _ENTRY.c.statement.in_(part), _ENTRY.c.kind == "dataset"
+        )
+        described.update((row.statement, row.subject) for row in reader.connection.execute(query))
+    for part in _parts(digests):
+        described_here = select(_DESCRIPTION.c.subject).where(
+            _DESCRIPTION.c.kind == "dataset", _DESCRIPTION.c.subject.in_(part)
+        )
+        described.update((one, one) for one in reader.connection.execute(described_here).scalars())
+    return tuple(_dataset(reader, child, use, described) for use in uses)
+
+
+def _dataset(reader: Reader, child: str, use: DatasetUse, described: Mapping[str, str]) -> DatasetEdge:
+    pins = [use.statement.sha256] if use.statement is not None else []
+    pins += [use.digest.removeprefix("sha256:")] if use.digest is not None else []
+    found = next((described[pin] for pin in pins if pin in described), None)
+    said = "The publisher names the exact data set." if pins else "The publisher says so; no digest is named."
     return DatasetEdge(
         child=child,
         stage=use.stage,
         name=use.name,
         digest=use.digest,
-        level=1 if pinned else 0,
+        level=2 if found is not None else 1 if pins else 0,
         declared=True,
-        evidence=(said,),
+        evidence=(said, "That data set is described here.") if found is not None else (said,),
         location=use.location,
         note=use.note,
+        url=reader.url(f"/datasets/{found}") if found is not None else None,
     )
+
+
+def _parts(values: set[str]) -> Iterator[list[str]]:
+    all_ = sorted(values)
+    for start in range(0, len(all_), _AT_ONCE):
+        yield all_[start : start + _AT_ONCE]
 
 
 def _children(reader: Reader, row: Row[Any]) -> tuple[tuple[ParentEdge, ...], int]:
     """List registered releases that name this one by any of its digests, oldest first, and their number."""
-    own = descent.own_digests(reader.connection, {row.number: row})[row.number]
-    numbers = {number for number, _ in descent.named_by(reader.connection, own, _COUNTED)} - {row.number}
+    own = descent.own_digests(reader.connection, [row.number])[row.number]
+    numbers = descent.named_by(reader.connection, own, _COUNTED).keys() - {row.number}
     rows = descent.releases(reader.connection, sorted(numbers)[:_CHILDREN])
     links = [
         Link(link.child, link.position, link.relation, link.pins, link.name, row.number)

@@ -14,7 +14,7 @@ __all__ = ["is_listed", "is_withdrawn", "state_of"]
 
 def is_withdrawn(row: Row[Any]) -> bool:
     """Tell whether the owners of a release asked people to stop using it."""
-    return getattr(row, "status", None) == "yanked"
+    return bool(row.status == "yanked")
 
 
 def is_listed(reader: Reader, row: Row[Any]) -> bool:
@@ -27,5 +27,4 @@ def state_of(reader: Reader, row: Row[Any]) -> str:
     """Return what is said of a release in one word; only rows without content can be withheld."""
     if not row.released_at and reader.withheld("bundle", row.bundle) is not None:
         return "withheld"
-    status = getattr(row, "status", None)
-    return status if status not in (None, "restored") else "released"
+    return str(row.status) if row.status not in (None, "restored") else "released"

@@ -121,7 +121,7 @@ def _sink(connection: Connection, walk: Walk, start: list[int], steps: int) -> N
 
 def _children(connection: Connection, walk: Walk, layer: list[int]) -> dict[int, list[tuple[int, int]]]:
     """Return the children of releases with the positions at which they name them, 50 of each at most."""
-    own = descent.own_digests(connection, {number: walk.rows[number] for number in layer})
+    own = descent.own_digests(connection, layer)
     named: dict[str, list[int]] = {}
     for number, digests in own.items():
         for digest in digests:
@@ -171,14 +171,14 @@ def descendants(
     own = set(digests)
     direct: dict[int, str | None] = dict.fromkeys(users)
     for distance in range(1, MAX_STEPS + 1):
-        reached = {**dict(descent.named_by(connection, own, limit + 1)), **direct}
+        reached = {**descent.named_by(connection, own, limit + 1), **direct}
         new = sorted(number for number in reached if number not in seen and number not in begin)
         room = limit - len(seen)
-        seen.update((one, Descendant(one, distance, reached[one])) for one in new[:room])
+        for one in new[:room]:
+            seen[one] = Descendant(one, distance, reached[one])
         if not new or len(new) > room:
             return Descendants(tuple(seen.values()), bool(new))
-        rows = descent.releases(connection, new)
-        own = {digest for all_ in descent.own_digests(connection, rows).values() for digest in all_}
+        own = {digest for all_ in descent.own_digests(connection, new).values() for digest in all_}
         direct = {}
-    left = {number for number, _ in descent.named_by(connection, own, limit + 1)} - seen.keys() - begin
+    left = descent.named_by(connection, own, limit + 1).keys() - seen.keys() - begin
     return Descendants(tuple(seen.values()), bool(left))

@@ -29,16 +29,14 @@ _CHANGED: Final[dict[type[SQLModel], tuple[str, ...]]] = {
     tables.Blob: ("stored",),
     tables.Likeness: ("finding", "words", "refuted"),
     tables.Band: (),
+    tables.Description: ("number", "name", "ended"),
+    tables.Advisory: ("number", "subject", "severity", "propagates", "withdrawn"),
+    tables.Position: ("number", "stance", "basis"),
 }
 """Tables whose rows may be written again, and the columns that this changes."""
 _COLLECTED: Final = (
-    tables.Entry,
-    tables.Signer,
-    tables.Release,
-    tables.Digest,
-    tables.Edge,
-    tables.DataUse,
-    tables.Owner,
+    *(tables.Entry, tables.Signer, tables.Release, tables.Digest, tables.Edge, tables.DataUse, tables.Owner),
+    *(tables.About, tables.Description, tables.Advisory, tables.Position),
 )
 
 

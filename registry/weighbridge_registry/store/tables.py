@@ -20,10 +20,13 @@ __all__ = [
     "OF_ATTACHMENTS",
     "SCHEMA_VERSION",
     "VIEWS",
+    "About",
+    "Advisory",
     "Band",
     "Blob",
     "Checkpoint",
     "DataUse",
+    "Description",
     "Digest",
     "Edge",
     "Entry",
@@ -32,6 +35,7 @@ __all__ = [
     "Meta",
     "Model",
     "Owner",
+    "Position",
     "Release",
     "Signer",
     "Staged",
@@ -40,7 +44,7 @@ __all__ = [
     "Term",
 ]
 
-SCHEMA_VERSION: Final = 3
+SCHEMA_VERSION: Final = 4
 """Number of the last revision in `migrations/versions`; a database with a greater one is refused."""
 
 _BYTEWISE: Final = Text().with_variant(Text(collation="C"), "postgresql")
@@ -182,6 +186,7 @@ class Release(SQLModel, table=True):
         Index("release_model", "model", "number"),
         Index("release_version", "model", "version", unique=True),
         Index("release_statement", "statement"),
+        Index("release_status_entry", "status_entry"),
     )
     number: int = Field(primary_key=True, sa_type=BigInteger, sa_column_kwargs={"autoincrement": False})
     model: str
@@ -202,6 +207,16 @@ class Release(SQLModel, table=True):
     """Entry of the newest card revision, or null: the release's own card holds."""
     lineage: int | None = Field(default=None, sa_type=BigInteger)
     """Entry of the newest lineage revision, or null."""
+    status: str | None = None
+    """What owners said last: yanked, restored, deprecated, superseded; null if nothing."""
+    status_entry: int | None = Field(default=None, sa_type=BigInteger)
+    """Entry that says so."""
+    status_statement: str | None = None
+    """Its statement digest, bare hex."""
+    reason: str | None = None
+    """Why; null, too, if that entry is withheld."""
+    superseded_by: str | None = None
+    """Statement digest of the release that takes its place, bare hex."""
 
 
 class Digest(SQLModel, table=True):
@@ -304,6 +319,70 @@ class Band(SQLModel, table=True):
     """Digest of the tensor table."""
 
 
+class About(SQLModel, table=True):
+    """A digest that an entry speaks of beside its subject."""
+
+    __table_args__ = (Index("about_number", "number"),)
+    sha256: str = Field(primary_key=True)
+    number: int = Field(primary_key=True, sa_type=BigInteger, sa_column_kwargs={"autoincrement": False})
+    role: str
+    """subject (a further one), superseded_by, affects, fixed_by, parent, croissant, derived_from, model."""
+
+
+class Description(SQLModel, table=True):
+    """The newest of what one namespace or signer says of a data set, a closed model or a service."""
+
+    __table_args__ = (
+        Index("description_subject", "kind", "subject", "number"),
+        Index("description_number", "number"),
+    )
+    chain: str = Field(primary_key=True, sa_type=_BYTEWISE)
+    """`<kind>/<holder>/<subject>`, the key of its fact."""
+    kind: str
+    """dataset, disclosure, deployment."""
+    number: int = Field(sa_type=BigInteger)
+    """Entry of the statement."""
+    subject: str
+    """Digest that it is about, bare hex."""
+    name: str
+    ended: bool
+    """Whether it says that the thing was withdrawn, or is over."""
+
+
+class Advisory(SQLModel, table=True):
+    """The newest statement of one advisory."""
+
+    __table_args__ = (Index("advisory_subject", "subject", "number"), Index("advisory_number", "number"))
+    chain: str = Field(primary_key=True, sa_type=_BYTEWISE)
+    """`advisory/<signer>/<id>`, the key of its fact."""
+    number: int = Field(sa_type=BigInteger)
+    """Entry of the statement."""
+    subject: str
+    """Digest that it is about, bare hex; further ones are in `about`."""
+    severity: str
+    propagates: str
+    """Relations along which it reaches children, as a JSON list."""
+    withdrawn: bool
+
+
+class Position(SQLModel, table=True):
+    """The newest position of one signer on one statement or edge."""
+
+    __table_args__ = (Index("position_subject", "subject", "number"), Index("position_number", "number"))
+    chain: str = Field(primary_key=True, sa_type=_BYTEWISE)
+    """`position/<signer>/<subject>[/<parent>]`, the key of its fact."""
+    number: int = Field(sa_type=BigInteger)
+    """Entry of the statement."""
+    subject: str
+    """Statement digest, or model digest of an edge's child, bare hex."""
+    parent: str | None = None
+    """Digest of an edge's parent, bare hex."""
+    stance: str
+    """acknowledges, disputes, withdrawn."""
+    basis: str
+    """knowledge, recomputed, rederived."""
+
+
 class Term(SQLModel, table=True):
     """One word under which a model is found."""
 
@@ -327,15 +406,8 @@ class Blob(SQLModel, table=True):
 
 
 VIEWS: Final[tuple[type[SQLModel], ...]] = (
-    Entry,
-    Signer,
-    Owner,
-    Model,
-    Release,
-    Digest,
-    Edge,
-    DataUse,
-    Term,
+    *(Entry, Signer, Owner, Model, Release, Digest, Edge, DataUse, Term),
+    *(About, Description, Advisory, Position),
 )
 """The tables that entries are projected into."""
 OF_ATTACHMENTS: Final[tuple[type[SQLModel], ...]] = (Blob, Tensor, Band, Likeness)

@@ -37,6 +37,7 @@ from weighbridge_schemas.signer import SignerIntroduction
 from . import tables
 from .rows import Rows, plain, upsert
 from .summaries import release_path, summary
+from .testimonies import project_testimony
 from .withholding import forget_edges, hide, insert_withheld
 
 __all__ = [
@@ -148,7 +149,7 @@ def _admitted(rows: Rows, entry: Admitted) -> None:
         case OperatorStatement() as document:
             _decision(rows, entry, document.decision)
         case _:
-            pass
+            project_testimony(rows, entry)
 
 
 def _decision(rows: Rows, entry: Admitted, decision: Action) -> None:
@@ -176,7 +177,7 @@ def _entry(rows: Rows, entry: Admitted, page: str | None) -> None:
                 "bundle": candidate.bundle.sha256,
                 "signer": entry.signer,
                 "subject": candidate.subject,
-                "subject_name": shown_name(candidate.statement.subject.name),
+                "subject_name": shown_name(candidate.statement.subjects[0].name),
                 "received": entry.leaf.received,
                 "namespace": entry.namespace,
                 "release": entry.release,

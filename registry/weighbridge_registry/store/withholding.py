@@ -18,7 +18,7 @@ from weighbridge.errors import LogError
 from weighbridge_registry.state import Fact, WithheldEntry
 from weighbridge_schemas.base import fold_name
 
-from . import tables
+from . import tables, testimonies
 from .rows import plain
 
 __all__ = ["SUMMARY", "forget_edges", "hide", "insert_withheld"]
@@ -35,6 +35,7 @@ def hide(connection: Connection, number: int) -> None:
             col(tables.Digest.number) == number, col(tables.Digest.role) != "model"
         )
     )
+    testimonies.forget(connection, number)
     if entry.kind == "signer":
         _unlabel(connection, number)
     if entry.release is None:
@@ -94,7 +95,7 @@ def insert_withheld(connection: Connection, entry: WithheldEntry) -> None:
             _revise(connection, entry, lineage=entry.index)
             forget_edges(connection, entry.release)
         case _:
-            pass
+            testimonies.insert_withheld(connection, entry)
 
 
 def _set_entry(connection: Connection, number: int) -> None:

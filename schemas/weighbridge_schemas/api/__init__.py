@@ -21,6 +21,7 @@ from .lineages import (
     LineageNode,
     ParentEdge,
     TensorMatch,
+    UpstreamNote,
 )
 from .logs import EntryDocument, LogDocument, PredecessorDocument, StatementDocument, WitnessDocument
 from .lookups import DigestAnswer, DigestMatch, DigestsAnswer, DigestsQuery, MatchKind
@@ -34,13 +35,27 @@ from .releases import (
     RecordLineDocument,
     ReleaseDocument,
     ReleaseStatus,
+    Successor,
     VersionSummary,
 )
 from .signers import NamespaceChange, NamespaceDocument, SignerDocument, SignerStatement
 from .submissions import SubmissionBatch, SubmissionQueued, SubmissionResult
+from .testimonies import (
+    AdvisoryDocument,
+    AdvisoryList,
+    AdvisorySummary,
+    DatasetDescription,
+    DatasetDocument,
+    StatementAbout,
+)
 
 __all__ = [
+    "AdvisoryDocument",
+    "AdvisoryList",
+    "AdvisorySummary",
     "AsOf",
+    "DatasetDescription",
+    "DatasetDocument",
     "DatasetEdge",
     "DigestAnswer",
     "DigestMatch",
@@ -75,12 +90,15 @@ __all__ = [
     "SignerDocument",
     "SignerStatement",
     "SignerSummary",
+    "StatementAbout",
     "StatementDocument",
     "StatementSubject",
     "SubmissionBatch",
     "SubmissionQueued",
     "SubmissionResult",
+    "Successor",
     "TensorMatch",
+    "UpstreamNote",
     "VersionSummary",
     "WithheldDocument",
     "WitnessDocument",

@@ -32,6 +32,7 @@ __all__ = [
     "LineageNode",
     "ParentEdge",
     "TensorMatch",
+    "UpstreamNote",
 ]
 
 
@@ -136,6 +137,8 @@ class DatasetEdge(Document):
     """Location as stated."""
     note: str | None = None
     """Note as stated."""
+    url: Address | None = None
+    """Page of the data set, if somebody described it here."""
 
 
 class LineageDocument(Document):
@@ -157,6 +160,34 @@ class LineageDocument(Document):
     """Parents that nobody declared: what the registry noticed in the tensor tables. Never a proof."""
     proposed_children: tuple[ParentEdge, ...] = ()
     """Later releases that the registry noticed in the same way."""
+
+
+class UpstreamNote(Document):
+    """Something that is said of what a release was made from, and that concerns it, too."""
+
+    kind: Literal["yanked", "advisory", "data_withdrawn"]
+    """A release was withdrawn by its owners, somebody warns of it, or a data set was withdrawn."""
+    generation: Count
+    """Steps up to what it is said of: 1 is a parent; 0 a data set of the release itself."""
+    subject: Digest
+    """What it is said of: model digest of a release, or digest of a data set."""
+    name: Line
+    """Its name."""
+    text: Line
+    """The reason, or the summary of the warning, in the words of whoever says so."""
+    severity: Line | None = None
+    """How bad it is, as an advisory says."""
+    by_owner: Flag
+    """True if the signer owns the namespace of what it is said of, or described the data set that is named;
+    all else is the word of a third party."""
+    signer: SignerSummary
+    """Who says so."""
+    statement: Digest
+    """Statement that says so."""
+    index: Count
+    """Its entry."""
+    url: Address
+    """Page of what it is said of, or of the statement."""
 
 
 class LineageNode(Document):

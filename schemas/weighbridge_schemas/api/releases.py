@@ -22,8 +22,9 @@ from weighbridge_schemas.base import (
 from weighbridge_schemas.card import Card
 from weighbridge_schemas.release import ChatTemplate, ReleaseFile, RootDigest, TensorSummary
 
-from .lineages import LineageDocument
+from .lineages import LineageDocument, UpstreamNote
 from .parts import Address, AsOf, Base64, EntryRef, SignerSummary
+from .testimonies import StatementAbout
 
 __all__ = [
     "ModelDocument",
@@ -34,21 +35,38 @@ __all__ = [
     "RecordLineDocument",
     "ReleaseDocument",
     "ReleaseStatus",
+    "Successor",
     "VersionSummary",
 ]
+
+
+class Successor(Document):
+    """The release that takes the place of a superseded one."""
+
+    namespace: NamespaceName
+    """Its namespace, which may be another one."""
+    name: ModelName
+    """Its name."""
+    version: Version
+    """Its version."""
+    url: Address
+    """Its page."""
 
 
 class ReleaseStatus(Document):
     """What the owners last said of a release; `released` if nothing."""
 
     state: Literal["released", "yanked", "deprecated", "superseded", "withheld"]
-    """Latest state; `withheld` is the operator's doing: the release's own address then answers 451."""
+    """Latest state; `released`, too, after a restoration. `withheld` is the operator's doing: the release's
+    own address then answers 451."""
     reason: Line | None = None
     """Reason that was given."""
     statement: Reference | None = None
     """Statement that says so."""
     index: Count | None = None
     """Its entry."""
+    superseded_by: Successor | None = None
+    """The release that takes its place, as its owners say."""
 
 
 class Openness(Document):
@@ -187,6 +205,9 @@ class ReleaseDocument(Document):
     """Where the attached README.md is served."""
     lineage: LineageDocument | None
     """The lineage as it now stands; null if none was stated."""
+    upstream: tuple[UpstreamNote, ...] = ()
+    """What is said of its ancestors and data sets that concerns it, nearest first; at most 50. Only edges
+    that name a digest are followed."""
     status: ReleaseStatus
     """What the owners last said of it."""
     openness: Openness | None
@@ -210,7 +231,11 @@ class ReleaseDocument(Document):
     warnings: tuple[Line, ...] = ()
     """Plain warnings: files that can run code when loaded, and the like."""
     superseded_by: Version | None = None
-    """Newest version of the same model, if it is not this one."""
+    """Newest version of the same model, if it is not this one; it may be yanked, too."""
+    statements: tuple[StatementAbout, ...] = ()
+    """What has been said about this release, its files and its edges, newest first; at most 100."""
+    statements_total: Count = 0
+    """Number of such statements, also those not listed."""
     url: Address
     """Page of the release."""
     provenance: Address

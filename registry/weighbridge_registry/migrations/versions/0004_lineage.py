@@ -6,8 +6,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0003"
-down_revision = "0002"
+revision = "0004"
+down_revision = "0003"
 
 
 def upgrade() -> None:
@@ -44,4 +44,4 @@ def upgrade() -> None:
     op.create_index("band_table", "band", ["table"])
     # The edges of what was recorded before have no names yet, and its tables were not compared.
     op.execute("DELETE FROM meta WHERE key = 'stale'")
-    op.execute("INSERT INTO meta (key, value) VALUES ('stale', '0003')")
+    op.execute("INSERT INTO meta (key, value) VALUES ('stale', '0004')")
