@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import random
 import struct
 from collections.abc import Callable, Iterator
@@ -22,8 +24,10 @@ from weighbridge.errors import LogError
 from weighbridge.lineage_revisions import lineage_history
 from weighbridge.releases import ReleaseName
 from weighbridge.statements import parse_statement
+from weighbridge.weighing import tensor_table, weigh
 from weighbridge_cli.commands.lineage import RELATIONS
 from weighbridge_schemas.lineage import LineageRevision, Relation
+from weighbridge_schemas.position import Position
 
 SHAPE = (240, 230)
 
@@ -85,6 +89,55 @@ def test_nobody_takes_resemblance_for_proof_or_its_absence_for_innocence(family:
     assert "does not tell who was first" in alike.stderr
     nothing = weighbridge_here("lineage", "check", family["stranger"], family["base"])
     assert "no proof of the contrary" in nothing.stderr
+
+
+@pytest.mark.parametrize(
+    ("child", "relation", "stance"),
+    [
+        ("coarse", "quantized", "acknowledges"),
+        ("stranger", "quantized", "disputes"),
+        ("coarse", None, "acknowledges"),
+    ],
+)
+def test_a_finding_is_written_as_a_position_that_can_be_signed(
+    family: dict[str, Path], tmp_path: Path, child: str, relation: str | None, stance: str
+) -> None:
+    options = ("--relation", relation) if relation else ()
+    file = tmp_path / "position.json"
+    told = weighbridge_here(
+        "lineage", "check", family[child], family["base"], *options, "--position", file, "--json"
+    )
+    assert "nothing is signed yet" in told.stderr
+    position = Position.model_validate(
+        {**json.loads(file.read_bytes()), "logs": ["log.example/0123456789abcdef"], "previous": None}
+    )
+    assert (position.stance, position.basis) == (stance, "recomputed")
+    assert position.edge is not None
+    assert position.edge.child == told.json()["child"]["model_digest"]
+    assert position.edge.relation == relation
+    assert position.reason == told.json()["table"]["words"]
+    tables = [hashlib.sha256(tensor_table(weigh(family[one]).tensors)) for one in (child, "base")]
+    assert [each.digest for each in position.evidence] == [f"sha256:{one.hexdigest()}" for one in tables]
+
+
+@pytest.mark.parametrize(
+    ("child", "relation", "words"),
+    [
+        ("stranger", "finetune", "no position to take"),
+        ("coarse", "from_scratch", "no edge between these two"),
+        ("copy", "quantized", "no edge between these two"),
+    ],
+)
+def test_where_nothing_was_found_nothing_can_be_signed(
+    family: dict[str, Path], tmp_path: Path, child: str, relation: str, words: str
+) -> None:
+    file = tmp_path / "position.json"
+    told = weighbridge_here(
+        "lineage", "check", family[child], family["base"], "--relation", relation, "--position", file
+    )
+    assert told.exit_code == 2
+    assert words in told.stderr
+    assert not file.exists()
 
 
 def test_weigh_compare_tells_of_resemblance_where_tensors_are_not_equal(family: dict[str, Path]) -> None:

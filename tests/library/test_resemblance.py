@@ -299,7 +299,7 @@ def test_ninety_thousand_tensors_are_read_and_compared_in_bounded_time() -> None
         for n in range(90_000)
     ]
     child = []
-    for n, tensor in enumerate(parent[:3000]):
+    for n, tensor in enumerate(parent[:1000]):
         flipped = functools.reduce(operator.and_, (made.getrandbits(256) for _ in range(4)))
         near = f"{int(tensor.sketch, 16) ^ flipped:064x}"
         child.append(replace(tensor, name=f"blk.{n}", sha256=made.randbytes(32).hex(), sketch=near))
@@ -310,7 +310,7 @@ def test_ninety_thousand_tensors_are_read_and_compared_in_bounded_time() -> None
     assert time.process_time() - began < 30
     assert not found.complete
     assert found.verdict("quantized").word == "resembles"
-    assert found.near > 2700
+    assert found.near > 900
 
 
 def test_sketches_that_are_all_alike_cost_no_more() -> None:

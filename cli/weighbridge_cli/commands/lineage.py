@@ -43,26 +43,53 @@ command.add_command(revise)
 @click.argument("child", type=EXISTING)
 @click.argument("parent", type=EXISTING)
 @click.option("--relation", type=click.Choice(RELATIONS), help="How CHILD is said to be made from PARENT.")
+@click.option(
+    "--position",
+    type=EXISTING,
+    metavar="FILE",
+    help="Write the finding as a position/v1 predicate (JSON), to be signed as your re-check.",
+)
 @ignore_option
 @json_option
-def check(child: Path, parent: Path, *, relation: str | None, ignore: tuple[str, ...], as_json: bool) -> None:
+def check(
+    child: Path,
+    parent: Path,
+    *,
+    relation: str | None,
+    position: Path | None,
+    ignore: tuple[str, ...],
+    as_json: bool,
+) -> None:
     """Weigh two models here, and say what the weights of CHILD have of PARENT.
 
     Nothing is sent anywhere and nobody is asked. Exit code 0 if tensors are equal, resemble, or an adapter
     fits; 1 if the tensors refute the --relation; 3 if there is no sign either way. Resemblance is a reason to
     ask, never proof, and does not tell who was first.
     """
+    from weighbridge.rechecks import position_on
     from weighbridge.resemblance import compare_tables
     from weighbridge_cli import terminal
 
     made, origin = _weighed(child, ignore), _weighed(parent, ignore)
     found = compare_tables(made.tensors, origin.tensors)
+    if position is not None:
+        _write_position(position, position_on(made, origin, found, relation))
     if as_json:
         models = {"child": _told(child, made), "parent": _told(parent, origin)}
         terminal.print_json({"v": 1, **models, "relation": relation, "table": found.to_json(relation)})
     else:
         _show(found, relation)
     click.get_current_context().exit(_exit_code(found.verdict(relation).word))
+
+
+def _write_position(path: Path, predicate: dict[str, Any]) -> None:
+    import json
+
+    from weighbridge.atomic import write_atomically
+    from weighbridge_cli import terminal
+
+    write_atomically(path, (json.dumps(predicate, indent=2, ensure_ascii=False) + "\n").encode())
+    terminal.note(f"wrote {path}: nothing is signed yet")
 
 
 def _exit_code(word: Word) -> int:
