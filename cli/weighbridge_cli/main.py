@@ -29,6 +29,7 @@ COMMANDS = {
     "publish": "Sign a release and record it in a public log.",
     "card": "Write, check, show, compare, export and revise model cards.",
     "identify": "Ask a registry what it knows of a model, a file or a digest.",
+    "lineage": "Show, check and revise what a model was made from.",
     "status": "Yank, restore, deprecate or supersede a release of yours.",
     "attest": "Say something of a model, a data set or a service, as your word.",
     "namespace": "Show who may publish under a name.",

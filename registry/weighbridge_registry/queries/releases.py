@@ -29,6 +29,7 @@ from .reader import Reader, text64
 from .refusals import check_served
 from .signers import reassigned
 from .testimonies import TESTIMONIES, about, reference
+from .upstream import upstream
 
 __all__ = ["provenance", "release"]
 
@@ -72,6 +73,7 @@ def release(reader: Reader, namespace: str, name: str, version: str | None) -> R
         card_statement=card_statement,
         readme=_blob(reader, card.readme.sha256 if card and card.readme else None),
         lineage=lineage(reader, row, document),
+        upstream=upstream(reader, row),
         status=status(reader, row),
         openness=_openness(reader, document, card),
         signer=reader.signer(row.signer),
