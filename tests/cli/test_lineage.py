@@ -239,6 +239,40 @@ def test_show_gives_parents_children_and_the_evidence_for_them(site: Site) -> No
     assert site.show("nonsense").exit_code == 2
 
 
+def test_what_stands_on_a_model_a_data_set_or_a_bug(site: Site) -> None:
+    base = site.publish("base", "acme/base@1")
+    data = "datasets:\n- {stage: sft, name: Org/Mails}\n"
+    pinned = f"parents:\n- {{relation: quantized, digest: {base}}}\n"
+    site.publish("coarse", "acme/small@1", pinned + data)
+    ask = ("lineage", "impact", "--registry", site.registry.url)
+    for what in ("acme/base@1", "acme/base", base):
+        told = weighbridge_here(*ask, what)
+        assert told.exit_code == 0, told.stderr
+        assert told.stdout.startswith("  1 step  acme/small@1 (quantized), signed by ")
+        assert "keeps silent" in told.stderr
+    assert "acme/small@1" in weighbridge_here(*ask, "--dataset", "org/mails").stdout
+    assert "Nothing that is recorded" in weighbridge_here(*ask, "acme/small@1").stdout
+    bug = models.write(
+        site.folder / "bug.yaml",
+        "id: X-1\nsubject_kind: digest\nseverity: high\nsummary: It leaks.\npropagates: [quantized]\n",
+    )
+    said = site.run("attest", base, "--type", "advisory", "--predicate", bug, "--json")
+    assert said.exit_code == 0, said.stderr
+    for name, words in (("base", "warning, by "), ("coarse", "its parent, acme/base@1, is warned of by ")):
+        identified = weighbridge_here("identify", site.family[name], "--registry", site.registry.url)
+        assert words in identified.stdout
+        assert "It leaks." in identified.stdout
+    report = weighbridge_here("identify", base, "--registry", site.registry.url, "--json").json()
+    check("IdentifyReport", report)
+    assert [len(one["advisories"]) for one in report["standings"]] == [1]
+    document = weighbridge_here(*ask, said.json()["statement"], "--json").json()
+    check("LineageImpactReport", document)
+    found = [(one["model"], one["distance"]) for one in document["impact"]["items"]]
+    assert found == [("base", 0), ("small", 1)]
+    assert weighbridge_here(*ask).exit_code == 2
+    assert weighbridge_here(*ask, base, "--dataset", "x").exit_code == 2
+
+
 def test_what_nobody_declared_is_shown_as_that(site: Site) -> None:
     site.publish("base", "acme/base@1")
     site.publish("coarse", "acme/small@1")

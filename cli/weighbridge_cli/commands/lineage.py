@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from weighbridge_cli.commands.lineage_impact import command as impact
 from weighbridge_cli.commands.lineage_revise import command as revise
 from weighbridge_cli.commands.lineage_show import command as show
 from weighbridge_cli.options import EXISTING, ignore_option, json_option
@@ -36,6 +37,7 @@ def command() -> None:
 
 
 command.add_command(show)
+command.add_command(impact)
 command.add_command(revise)
 
 
