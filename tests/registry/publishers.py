@@ -9,12 +9,13 @@ from typing import Any
 
 from fastapi.testclient import TestClient
 
-from weighbridge import keys, tlog
+from weighbridge import canonical, keys, tlog
 from weighbridge.signing import KeySigner
 from weighbridge.statements import abstract_subject, encode_statement
+from weighbridge_registry.service import Service
 from weighbridge_schemas.base import fold_name
 
-__all__ = ["Publisher", "digest_of", "model_of", "post", "submit"]
+__all__ = ["Publisher", "digest_of", "model_of", "post", "stored", "submit"]
 
 
 def digest_of(data: bytes | str) -> str:
@@ -124,6 +125,30 @@ class Publisher:
         predicate = {"logs": [self.origin], "previous": reference} | content
         return self.sign(kind, "release", release.removeprefix("sha256:"), predicate)
 
+    def say(self, kind: str, sha256: str, previous: str | None = None, **content: Any) -> bytes:
+        """A statement of a kind that has `logs` and `previous`, about a subject."""
+        return self.revision(kind, sha256, content, previous)
+
+    def position(self, previous: str | None = None, **content: Any) -> bytes:
+        """A position; its subject follows from what it is about."""
+        if "of" in content:
+            subject = content["of"]["sha256"]
+        else:
+            subject = content["edge"]["child"].removeprefix("sha256:")
+        return self.say("position", subject, previous, **({"basis": "knowledge"} | content))
+
+    def attest(
+        self, predicate_type: str, subjects: Sequence[dict[str, Any]], predicate: dict[str, Any]
+    ) -> bytes:
+        """A statement of somebody else's type, unchecked."""
+        value = {
+            "_type": "https://in-toto.io/Statement/v1",
+            "subject": list(subjects),
+            "predicateType": predicate_type,
+            "predicate": predicate,
+        }
+        return self.signer.sign(canonical.encode(value))
+
     def start(self) -> list[bytes]:
         """What a first publication sends before its model."""
         return [self.introduction(), self.claim()]
@@ -143,3 +168,10 @@ def submit(client: TestClient, *bundles: bytes, expect: int = 201) -> Any:
     answer = post(client, *bundles)
     assert answer.status_code == expect, answer.text
     return answer.json()
+
+
+def stored(service: Service, bundles: Sequence[bytes]) -> tuple[str, ...]:
+    """Judge bundles and make them durable, as the desk does; return the names that a row of the queue has."""
+    prepared = service.prepare(bundles)
+    service.folder.bundles.put_all({one.bundle.sha256: one.bundle.raw for one in prepared.new})
+    return prepared.bundles

@@ -18,7 +18,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from tests.library.servers import Asked, Handler, Script, ScriptedServer, scripted_server
-from tests.registry.publishers import Publisher
+from tests.registry.publishers import Publisher, stored
 from tests.registry.test_crashes import Death, dying_at
 from tests.registry.witnesses import GrowingLog, cosigner_key, policy_text, running_witness, witness_of
 from weighbridge import tlog
@@ -478,7 +478,7 @@ def test_dead_at_a_step_it_is_cosigned_once_it_is_healed(
 
 def submissions_of(service: Service) -> list[Any]:
     """Rows of a queue that the service's own thread does not look at."""
-    names = service.prepare(Publisher(service.origin).start()).bundles
+    names = stored(service, Publisher(service.origin).start())
     return [Waiting("0" * 32, names, 0, 2**40, kept=False, number=1)]
 
 

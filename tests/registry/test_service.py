@@ -226,7 +226,7 @@ def test_what_is_queued_is_finished_before_the_end(service: Service, publisher: 
     service.close()
     assert sorted(place.index for answer in answers for place in answer.result(0)) == list(range(3, 43))
     with pytest.raises(UnavailableError):
-        service.desk.submit([])
+        service.desk.submit([], [])
 
 
 def test_a_full_queue_is_told(

@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Final, TypeAlias, TypeVar, cast
 
+from anyio import CapacityLimiter
 from fastapi import Depends, FastAPI, Path, Request
 
 from weighbridge_registry.queries import Queries
@@ -15,6 +16,7 @@ from weighbridge_registry.service import Service
 
 from .bodies import Bodies
 from .problems import BadRequestError, NotKnownError
+from .receipts import Receipts
 
 __all__ = [
     "Answers",
@@ -25,12 +27,16 @@ __all__ = [
     "digest",
     "gate_of",
     "install",
+    "judges_of",
     "known",
     "number",
+    "receipts_of",
     "service_of",
 ]
 
 _T = TypeVar("_T")
+_JUDGES: Final = 4
+"""Threads that parse and verify submissions: more of them only wait for one another."""
 _DIGEST: Final = re.compile(r"(?:sha256:)?([0-9a-f]{64})")
 _NUMBER: Final = re.compile(r"0|[1-9][0-9]{0,15}")
 
@@ -43,6 +49,8 @@ def install(app: FastAPI, service: Registry, bodies: Bodies, gate: Gate) -> None
     """Keep the service where handlers find it."""
     app.state.service = service
     app.state.bodies = bodies
+    app.state.receipts = Receipts(service.queries, service.attachments.likenesses.catch_up)
+    app.state.judges = CapacityLimiter(_JUDGES)
     app.state.gate = gate
 
 
@@ -54,6 +62,16 @@ def service_of(request: Request) -> Registry:
 def bodies_of(request: Request) -> Bodies:
     """Return the reader of bodies."""
     return cast("Bodies", request.app.state.bodies)
+
+
+def receipts_of(request: Request) -> Receipts:
+    """Return who answers submissions."""
+    return cast("Receipts", request.app.state.receipts)
+
+
+def judges_of(request: Request) -> CapacityLimiter:
+    """Return the threads that judge submissions."""
+    return cast("CapacityLimiter", request.app.state.judges)
 
 
 def gate_of(request: Request) -> Gate:

@@ -9,19 +9,27 @@ from typing import Any, Final, cast
 from sqlalchemy import Row, or_, select
 from sqlmodel import col
 
+from weighbridge.openness import Evidence, describe_openness
 from weighbridge_registry.state import required
 from weighbridge_registry.store import tables
 from weighbridge_registry.store.summaries import release_path
-from weighbridge_schemas.api import EntryRef, ProvenanceDocument, RecordLineDocument, ReleaseDocument
+from weighbridge_schemas.api import (
+    Openness,
+    ProvenanceDocument,
+    RecordLineDocument,
+    ReleaseDocument,
+)
 from weighbridge_schemas.base import Reference, fold_name
 from weighbridge_schemas.card import Card, CardRevision
 from weighbridge_schemas.release import Release
 
 from .lineages import lineage
-from .models import RELEASED
+from .models import status
 from .reader import Reader, text64
 from .refusals import check_served
 from .signers import reassigned
+from .testimonies import TESTIMONIES, about, reference
+from .upstream import upstream
 
 __all__ = ["provenance", "release"]
 
@@ -44,6 +52,7 @@ def release(reader: Reader, namespace: str, name: str, version: str | None) -> R
     card, card_statement = _card(reader, row, document)
     entries = _entries(reader, row, document)
     oms = _oms(entries, row.signer)
+    statements, statements_total = about(reader, list(_own_digests(row, document)), TESTIMONIES)
     facts = required(reader.state, f"namespace/{fold_name(row.namespace)}")
     table = document.model.tensors.table_digest.removeprefix("sha256:") if document.model.tensors else None
     return ReleaseDocument(
@@ -64,22 +73,35 @@ def release(reader: Reader, namespace: str, name: str, version: str | None) -> R
         card_statement=card_statement,
         readme=_blob(reader, card.readme.sha256 if card and card.readme else None),
         lineage=lineage(reader, row, document),
-        status=RELEASED,
-        openness=None,
+        upstream=upstream(reader, row),
+        status=status(reader, row),
+        openness=_openness(reader, document, card),
         signer=reader.signer(row.signer),
         oms_signer=reader.signer(oms.signer) if oms else None,
         statement=f"sha256:{row.statement}",
         oms_statement=f"sha256:{oms.statement}" if oms else None,
-        entries=tuple(_reference(reader, entry) for entry in entries),
+        entries=tuple(reference(reader, entry) for entry in entries),
         received=row.received,
         released_at=document.released_at,
         locations=document.locations,
         warnings=tuple(_warnings(document)),
         superseded_by=_newest(reader, row),
+        statements=statements,
+        statements_total=statements_total,
         url=reader.url(release_path(row.namespace, row.name, row.version)),
         provenance=reader.url(f"/api/v1{release_path(row.namespace, row.name, row.version)}/provenance"),
         as_of=reader.as_of(),
     )
+
+
+def _own_digests(row: Row[Any], document: Release) -> Iterable[str]:
+    """Yield the digests by which a statement can mean this release."""
+    yield row.statement
+    yield row.model_digest
+    if row.weights_digest is not None:
+        yield row.weights_digest
+    for root in document.model.root_digests:
+        yield root.root_digest.removeprefix("sha256:")
 
 
 def provenance(reader: Reader, namespace: str, name: str, version: str) -> ProvenanceDocument | None:
@@ -166,6 +188,19 @@ def _card(reader: Reader, row: Row[Any], document: Release) -> tuple[Card | None
     return document.card, Reference(kind="release", sha256=row.statement)
 
 
+def _openness(reader: Reader, document: Release, card: Card | None) -> Openness | None:
+    """Assess the card as it now stands against what this release holds; None without a card."""
+    if card is None:
+        return None
+    named = {one.digest.removeprefix("sha256:") for one in card.components if one.digest is not None}
+    evidence = Evidence(
+        files={file.path: file.sha256 for file in document.model.files},
+        attachments=frozenset(sha256 for sha256 in named if reader.has_blob(sha256)),
+        readme=card.readme.sha256 if card.readme is not None else None,
+    )
+    return describe_openness(card, evidence)
+
+
 def _entries(reader: Reader, row: Row[Any], document: Release) -> list[Row[Any]]:
     """Entries about a release, oldest first, with those that say whose keys and namespace these are."""
     roots = [root.root_digest.removeprefix("sha256:") for root in document.model.root_digests]
@@ -203,17 +238,6 @@ def _oms(entries: Iterable[Row[Any]], signer: str) -> Row[Any] | None:
     """Choose the OMS statement of the same files: the release's own signer's, else the oldest."""
     found = [entry for entry in entries if entry.kind == "oms"]
     return next((entry for entry in found if entry.signer == signer), found[0] if found else None)
-
-
-def _reference(reader: Reader, entry: Row[Any]) -> EntryRef:
-    return EntryRef(
-        index=entry.number,
-        kind=entry.kind,
-        statement=f"sha256:{entry.statement}",
-        bundle=f"sha256:{entry.bundle}",
-        received=entry.received,
-        url=reader.entry_url(entry.number),
-    )
 
 
 def _blob(reader: Reader, sha256: str | None) -> str | None:
