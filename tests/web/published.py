@@ -172,7 +172,7 @@ class Publisher:
 
 @contextmanager
 def site(folder: Path) -> Iterator[Site]:
-    """Serve a registry with a plain release, one made from it under the longest name, a hostile, a revised."""
+    """Serve a registry: a plain release, a child of it under the longest name, a hostile, a revised one."""
     with served(create_app(Settings(data=folder / "data", public_sigstore=False))) as url:
         lab = Publisher(folder / "lab", url, "Tiny Lab")
         plain = lab.publish(tiny_model(folder / "encoder"), "tinylab/encoder@1.0", locations=LOCATIONS)
