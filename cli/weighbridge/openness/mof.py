@@ -119,6 +119,8 @@ def assess(card: Card, evidence: Evidence | None = None) -> Assessment:
         _finding(rule, declared.get(rule.name), card.licenses, declared, seen) for rule in COMPONENTS
     )
     counted: set[ComponentName] = {finding.rule.name for finding in findings if finding.counts}
+    if "research_paper" in counted:
+        counted.add("technical_report")  # rule 5
     progress: dict[int, Progress] = {}
     class_: Literal[0, 1, 2, 3] = 0
     met_below = True
@@ -139,12 +141,12 @@ def assess(card: Card, evidence: Evidence | None = None) -> Assessment:
 def _needed(level: int, counted: set[ComponentName]) -> list[ComponentName]:
     """Return the components that a class needs, those of lower classes included.
 
-    A research paper that counts replaces the technical report (rule 5).
+    Class I needs the paper itself: with it, the report is not asked for any more (rule 5).
     """
     needed: list[ComponentName] = [
         rule.name for rule in COMPONENTS if rule.required and rule.needed_by >= level
     ]
-    if "research_paper" in counted:
+    if level == 1 and "research_paper" in counted:
         needed.remove("technical_report")
     return needed
 

@@ -8,12 +8,16 @@ difference is the signer's doing. Only then are the files asked, where a differe
 from __future__ import annotations
 
 import hashlib
+from typing import TYPE_CHECKING
 
 from weighbridge.errors import ReleaseError
 from weighbridge.oms import Manifest
 from weighbridge.weighing import README, WeighedFile, WeighedModel, model_digest, tensor_table
 
 from .releases import FoundRelease
+
+if TYPE_CHECKING:
+    from weighbridge_schemas.card import Card
 
 __all__ = ["compare_readme", "compare_with_files", "compare_with_manifest"]
 
@@ -75,12 +79,13 @@ def compare_with_files(found: FoundRelease, weighed: WeighedModel, *, subset: bo
         _require(found, "tensor table", signed_table, table and f"sha256:{table}")
 
 
-def compare_readme(found: FoundRelease, readme: WeighedFile | None) -> tuple[str, bool]:
+def compare_readme(card: Card | None, readme: WeighedFile | None) -> tuple[str, bool]:
     """Say whether the card binds this README, and whether that deserves a warning; ("", False) for nothing.
+
+    `card` is the one in force: the release's, or its newest revision by an owner.
 
     An edit leaves the weights as signed: it never fails, and what the card no longer describes is anybody's.
     """
-    card = found.document.card
     bound = card.readme if card is not None else None
     if readme is None:
         return ("README.md, which the signed card describes, is not here", True) if bound else ("", False)
