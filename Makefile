@@ -26,8 +26,12 @@ demo: run ## the whole way on a real model: sign, publish, log, verify, look (MO
 peers: setup ## build .venv/peers: log readers that are not ours, for tests/outside
 	@$(BIN)/python .ci/peers.py
 
+.PHONY: model
+model: setup ## download the real model that some tests and the demo use (83 MB, once)
+	@$(BIN)/python .ci/model.py
+
 .PHONY: test
-test: peers ## run the whole test suite
+test: peers model ## run the whole test suite
 	@$(BIN)/python -m pytest -n auto --maxprocesses 8 --dist loadfile
 
 .PHONY: test-faults
@@ -62,6 +66,10 @@ bench: setup ## measure signing and verifying against model-signing and the raw 
 .PHONY: bench-log
 bench-log: peers ## measure the log: writers beside two peers, submissions, growth, look-ups (BENCH="growth")
 	@$(BIN)/python benchmarks/log.py --peers $(BIN)/peers/bin/python $(BENCH)
+
+.PHONY: bench-resemblance
+bench-resemblance: model ## measure how often sketches miss relatives and mistake strangers for them
+	@$(BIN)/python benchmarks/resemblance.py
 
 .PHONY: format
 format: setup ## put the code into its one format

@@ -34,6 +34,7 @@ from pydantic.json_schema import JsonSchemaMode, models_json_schema  # noqa: E40
 
 import bundle_vectors  # noqa: E402 - beside this script
 import license_list  # noqa: E402 - beside this script
+import resemblance_vectors  # noqa: E402 - beside this script
 from weighbridge import canonical, dsse, identities, leaves, openness, tlog, weighing  # noqa: E402
 from weighbridge.errors import StatementError  # noqa: E402
 from weighbridge.statements import PAYLOAD_TYPE, abstract_subject, parse_statement  # noqa: E402
@@ -142,6 +143,7 @@ def _vector_files() -> Iterator[tuple[Path, str]]:
     yield PACKAGE / "vectors" / "digests.json", _pretty(_digest_vectors())
     yield PACKAGE / "vectors" / "openness.json", _pretty(_openness_vectors())
     yield PACKAGE / "vectors" / "bundles.json", _pretty(bundle_vectors.document())
+    yield PACKAGE / "vectors" / "resemblance.json", _pretty(resemblance_vectors.document())
 
 
 def _example(name: str) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from weighbridge import canonical, identities, keys, releases
+from weighbridge import canonical, identities, releases
 from weighbridge.atomic import write_atomically
 from weighbridge.bundles import Bundle, CertificateChain, PublicKeyHint, SigstoreMaterial, parse_bundle
 from weighbridge.errors import (
@@ -35,14 +35,13 @@ from weighbridge.errors import (
     UnavailableError,
     WithheldError,
 )
+from weighbridge.introductions import introduction, is_unknown_key, owner_pem
 from weighbridge.oms import manifest_of, oms_statement
 from weighbridge.pending import PendingKey, PendingStore
 from weighbridge.recording import RecordedStatement, Recorder, open_recorder
 from weighbridge.records import format_record
 from weighbridge.releases import ReleaseName
 from weighbridge.signing import (
-    CertificateSigner,
-    KeySigner,
     default_signature,
     require_replaceable,
     require_valid,
@@ -229,7 +228,7 @@ class _Job:
             locations=self.locations,
         )
         oms = oms_statement(manifest_of(self.weighed), self.weighed.name)
-        introduce = self._is_unknown_key()
+        introduce = is_unknown_key(self.recorder.registry, self.signer.identity)
         kinds = [*(["signer"] if introduce else []), *(["namespace"] if claim else []), "oms", "release"]
         key = self.pending_key(self._request(predicate, oms), kinds)
         bundles = self.pending.find(key)
@@ -237,7 +236,11 @@ class _Job:
             self.report("taking up the bundles that were signed before and not yet recorded")
         else:
             payloads = [
-                *([self._introduction()] if introduce else []),
+                *(
+                    [introduction(self.signer, origin=self.recorder.origin, label=self.label)]
+                    if introduce
+                    else []
+                ),
                 *([self._claim()] if claim else []),
                 oms,
                 releases.encode_release(self.release, predicate),
@@ -276,21 +279,8 @@ class _Job:
         )
         return hashlib.sha256(content + oms).hexdigest()
 
-    def _is_unknown_key(self) -> bool:
-        identity = self.signer.identity
-        if not isinstance(identity, identities.KeyIdentity):
-            return False
-        known = self.recorder.registry.signer(identities.signer_id(identity))
-        return known is None or known.public_key is None
-
     def _introduction(self) -> bytes:
-        identity = self.signer.identity
-        pem = owner_pem(self.signer)
-        if not isinstance(identity, identities.KeyIdentity) or pem is None:
-            raise InputError("the signer does not say its public key, so nobody could check it")
-        return releases.signer_introduction(
-            pem, identity.spki_sha256, origin=self.recorder.origin, label=self.label
-        )
+        return introduction(self.signer, origin=self.recorder.origin, label=self.label)
 
     def _claim(self) -> bytes:
         owner = releases.owner_of(self.signer.identity, owner_pem(self.signer))
@@ -299,17 +289,6 @@ class _Job:
 
     def _who(self) -> str:
         return identities.describe(self.signer.identity)
-
-
-def owner_pem(signer: StatementSigner) -> str | None:
-    """Give the PEM that a namespace lists for a signer: a key's public key, a certificate's anchor."""
-    if isinstance(signer, StampedSigner):
-        return owner_pem(signer.signer)
-    if isinstance(signer, KeySigner):
-        return keys.public_pem(signer.public_key).decode("ascii")
-    if isinstance(signer, CertificateSigner):
-        return signer.anchor_pem.decode("ascii")
-    return None
 
 
 def _disclosure(

@@ -43,7 +43,7 @@ __all__ = ["Rebuilt", "elected", "locked", "rebuild", "remake_all"]
 Progress: TypeAlias = Callable[[int, int], None]
 """Called with entries done and their total."""
 
-_REMADE: Final[tuple[type[SQLModel], ...]] = (tables.Fact, *tables.VIEWS, tables.Tensor, tables.Blob)
+_REMADE: Final[tuple[type[SQLModel], ...]] = (tables.Fact, *tables.VIEWS, *tables.OF_ATTACHMENTS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,6 +40,7 @@ __all__ = [
     "NamespaceName",
     "Number",
     "Origin",
+    "Origins",
     "Paragraph",
     "PublicKeyPem",
     "Reference",
@@ -48,6 +49,7 @@ __all__ = [
     "Timestamp",
     "Version",
     "Vkey",
+    "Withdrawal",
     "fold_name",
     "form",
     "pem_der",
@@ -313,6 +315,21 @@ Number = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=-MAX_SAFE_I
 
 Flag = Annotated[bool, Field(strict=True)]
 """True or false; never taken from text or a number."""
+
+
+Origins = Annotated[tuple[Origin, ...], Field(min_length=1, max_length=16)]
+"""Origins of the logs that a signer means a statement for."""
+
+
+class Withdrawal(Document):
+    """That what was said before no longer stands, and why."""
+
+    reason: Line
+    """Why, in one line."""
+    details: Paragraph | None = None
+    """More about it."""
+    since: Timestamp | None = None
+    """When it ceased to stand, as the signer says; not after the entry was taken."""
 
 
 class Reference(Document):

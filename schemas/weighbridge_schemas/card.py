@@ -48,9 +48,11 @@ __all__ = [
     "DataReference",
     "Description",
     "Energy",
+    "EuCategory",
     "EvaluationResult",
     "Identity",
     "Imported",
+    "LanguageTag",
     "License",
     "Licenses",
     "Link",
@@ -75,6 +77,17 @@ Day = Annotated[str, form(r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$", "is not a day like 20
 Lines = Annotated[tuple[Line, ...], Field(max_length=256)]
 Paragraphs = Annotated[tuple[Paragraph, ...], Field(max_length=64)]
 Quantity = Annotated[float, Field(strict=True, ge=0, le=MAX_SAFE_INTEGER, allow_inf_nan=False)]
+
+EuCategory = Literal[
+    "public_datasets",
+    "private_licensed",
+    "private_other",
+    "crawled",
+    "user_data",
+    "synthetic",
+    "other",
+]
+"""Categories of the EU public summary of training content."""
 
 ComponentName = Literal[
     "model_architecture",
@@ -256,18 +269,7 @@ class Data(Document):
     references: Annotated[tuple[DataReference, ...], Field(max_length=1024)] = ()
     """Data sets; lineage says in which stage they were used."""
     eu_categories: Annotated[
-        tuple[
-            Literal[
-                "public_datasets",
-                "private_licensed",
-                "private_other",
-                "crawled",
-                "user_data",
-                "synthetic",
-                "other",
-            ],
-            ...,
-        ],
+        tuple[EuCategory, ...],
         Field(max_length=7),
     ] = ()
     """Categories of the EU public summary of training content that apply."""

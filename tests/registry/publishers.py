@@ -9,7 +9,7 @@ from typing import Any
 
 from fastapi.testclient import TestClient
 
-from weighbridge import keys, tlog
+from weighbridge import canonical, keys, tlog
 from weighbridge.signing import KeySigner
 from weighbridge.statements import abstract_subject, encode_statement
 from weighbridge_registry.service import Service
@@ -124,6 +124,30 @@ class Publisher:
         reference = {"kind": kind, "sha256": previous} if previous is not None else None
         predicate = {"logs": [self.origin], "previous": reference} | content
         return self.sign(kind, "release", release.removeprefix("sha256:"), predicate)
+
+    def say(self, kind: str, sha256: str, previous: str | None = None, **content: Any) -> bytes:
+        """A statement of a kind that has `logs` and `previous`, about a subject."""
+        return self.revision(kind, sha256, content, previous)
+
+    def position(self, previous: str | None = None, **content: Any) -> bytes:
+        """A position; its subject follows from what it is about."""
+        if "of" in content:
+            subject = content["of"]["sha256"]
+        else:
+            subject = content["edge"]["child"].removeprefix("sha256:")
+        return self.say("position", subject, previous, **({"basis": "knowledge"} | content))
+
+    def attest(
+        self, predicate_type: str, subjects: Sequence[dict[str, Any]], predicate: dict[str, Any]
+    ) -> bytes:
+        """A statement of somebody else's type, unchecked."""
+        value = {
+            "_type": "https://in-toto.io/Statement/v1",
+            "subject": list(subjects),
+            "predicateType": predicate_type,
+            "predicate": predicate,
+        }
+        return self.signer.sign(canonical.encode(value))
 
     def start(self) -> list[bytes]:
         """What a first publication sends before its model."""

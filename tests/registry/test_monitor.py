@@ -195,6 +195,39 @@ def test_what_is_said_of_a_parent_is_told_of(registry: Registry, watcher: Watche
     assert watcher.told[0]["about"] == "acme/mine@1"
 
 
+def test_what_is_said_of_me_by_strangers_and_of_what_i_stand_on(registry: Registry, watcher: Watcher) -> None:
+    """A stranger warns of my digest, not in my name; a yanked parent and withdrawn data are upstream."""
+    origin, data = registry.service.origin, digest_of("corpus")
+    other = Publisher(origin, "other", "other")
+    base = submit(registry.client, *other.start(), other.release("base", "1", {"x": b"base"}))["results"][-1]
+    parent = base["statement"].removeprefix("sha256:")
+    described = submit(registry.client, other.say("dataset", data, name="d", identity="root"))["results"][0]
+    lineage = {
+        "parents": [{"relation": "finetune", "statement": {"kind": "release", "sha256": parent}}],
+        "datasets": [{"stage": "sft", "name": "d", "digest": f"sha256:{data}"}],
+    }
+    mine = registry.publisher.release("mine", "1", {"x": b"mine"}, lineage=lineage)
+    release = submit(registry.client, mine)["results"][0]["statement"].removeprefix("sha256:")
+    watcher.watch = Watch(models=(("acme", "mine"),))
+    watcher.run()
+    warning = {"id": "W", "subject_kind": "release", "severity": "high", "summary": "it bites"}
+    submit(registry.client, other.say("advisory", release, **warning))
+    assert watcher.next() == ["digest"]
+    assert "acme/mine@1" in watcher.told[0]["message"]
+    affects = [{"statement": {"kind": "release", "sha256": parent}}]
+    elsewhere = warning | {"id": "V", "subject_kind": "digest", "affects": affects}
+    submit(registry.client, other.say("advisory", "0" * 64, **elsewhere))
+    assert watcher.next() == ["upstream"]
+    submit(registry.client, other.say("status", parent, state="yanked", reason="unsafe"))
+    assert watcher.next() == ["upstream"]
+    assert watcher.told[0]["message"] == "Upstream of acme/mine@1: Yanked other/base@1: unsafe"
+    before = described["statement"].removeprefix("sha256:")
+    gone = other.say("dataset", data, before, name="d", identity="root", withdrawn={"reason": "no consent"})
+    submit(registry.client, gone)
+    assert watcher.next() == ["upstream"]
+    assert watcher.told[0]["message"].endswith("Withdrew the data set d: no consent")
+
+
 # Delivery
 
 

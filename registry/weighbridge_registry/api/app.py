@@ -16,7 +16,7 @@ from weighbridge_registry.journal import Journal
 from weighbridge_registry.rates import Gate
 from weighbridge_registry.read_only import ReadOnlyService
 
-from . import blobs, lookups, models, problems, statements, system, tiles
+from . import blobs, lineages, lookups, models, problems, statements, system, tiles
 from .bodies import Bodies
 from .service import Registry, install
 from .throttle import Throttle
@@ -48,7 +48,7 @@ def create_api(service: Registry) -> FastAPI:
     gate = Gate(service.settings.limits, service.settings.proxies)
     install(app, service, Bodies(service.settings.limits), gate)
     problems.install(app)
-    for module in (tiles, statements, lookups, models, blobs, system):
+    for module in (tiles, statements, lookups, models, lineages, blobs, system):
         app.include_router(module.router)
     if isinstance(service, ReadOnlyService):
         app.add_middleware(RefuseWrites, hint=service.where_to_publish)

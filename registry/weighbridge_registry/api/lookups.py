@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is known of digests, signers and namespaces."""
+"""What is known of digests, signers and namespaces; data sets and advisories."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from .bodies import content_type
 from .documents import json_response
 from .problems import BadRequestError
 from .service import Answers, Digest, bodies_of, known, number, service_of
+from .service import digest as digest_of
 
 __all__ = ["router"]
 
@@ -63,3 +64,26 @@ def signer(sha256: Digest, answers: Answers, cursor: str | None = None) -> Respo
 def namespace(name: str, answers: Answers) -> Response:
     """Describe a namespace."""
     return json_response(known(answers.namespace(name), f"the namespace {name[:100]}"))
+
+
+@router.get("/datasets/{sha256}")
+def dataset(sha256: Digest, answers: Answers) -> Response:
+    """Describe a data set."""
+    return json_response(known(answers.dataset(sha256), "a description of that data set"))
+
+
+@router.get("/advisories")
+def advisories(
+    answers: Answers, about: str | None = None, cursor: str | None = None, limit: str | None = None
+) -> Response:
+    """List advisories, newest first; with `about` those that affect that digest."""
+    found = answers.advisories(
+        digest_of(about) if about else None, number(cursor, "cursor"), number(limit, "limit") or 50
+    )
+    return json_response(found)
+
+
+@router.get("/advisories/{sha256}")
+def advisory(sha256: Digest, answers: Answers) -> Response:
+    """Describe one statement of an advisory."""
+    return json_response(known(answers.advisory(sha256), "that advisory"))

@@ -9,7 +9,7 @@
 | `lookalike` | a namespace is claimed whose name is confusable with a watched one |
 | `digest` | somebody else names a watched digest, or one of a watched namespace's or model's releases |
 | `signer-change` | a watched model's release is signed by another signer than the one before |
-| `upstream` | a statement about a parent, at any depth, of a watched model (not a manifest or release) |
+| `upstream` | a statement about a parent, at any depth, or a data set of a watched model (no release) |
 | `operator` | a decision of the log's operator |
 | `withheld` | an entry in a watched namespace, or by a watched signer, whose statement is withheld |
 
@@ -28,13 +28,16 @@ from weighbridge import identities
 from weighbridge.identities import Identity, SigstoreIdentity
 from weighbridge_registry.state import Admitted, Fact, Overlay, State, WithheldEntry
 from weighbridge_registry.store.summaries import summary
+from weighbridge_registry.store.testimonies import named_digests
 from weighbridge_registry.store.views import owner_identity
 from weighbridge_schemas.card import CardRevision
+from weighbridge_schemas.dataset import Dataset
 from weighbridge_schemas.lineage import Lineage, LineageRevision
 from weighbridge_schemas.names import fold_name
 from weighbridge_schemas.namespace import Namespace, SigstoreOwner
 from weighbridge_schemas.oms import OmsPredicate
 from weighbridge_schemas.release import Release
+from weighbridge_schemas.status import Status
 
 from .lookalikes import looks_like
 
@@ -222,11 +225,22 @@ class _Findings:
         """Look whether a parent of mine is spoken of: revised, withdrawn, warned about, taken down."""
         if self._entry.candidate.kind in _SILENT or self._model:
             return
-        child = self._memos.get(f"parent/{self._entry.candidate.subject}")
+        child = self._child()
         if child is not None:
+            if isinstance(self._document, Dataset):
+                self._memos.update({f"parent/{self._digest}": child})  # whatever replaces it, is of it
             self._alert("upstream", f"Upstream of {child}: {what}", child)
         if isinstance(self._document, LineageRevision) and child is not None:
             self._remember_parents(child, _pins(self._document.lineage))
+
+    def _child(self) -> Fact | None:
+        """Return the watched model that stands on what the statement speaks of, or None."""
+        spoken = [self._entry.candidate.subject]
+        spoken += [digest for role, digest in named_digests(self._entry) if role in ("subject", "affects")]
+        if isinstance(self._document, Dataset) and self._document.previous is not None:
+            spoken.append(self._document.previous.sha256)
+        found = (self._memos.get(f"parent/{digest}") for digest in spoken)
+        return next((child for child in found if child is not None), None)
 
     def _remember(self) -> None:
         """Keep what belongs to a watched release: its digests, and its parents as far as they are known."""
@@ -239,9 +253,10 @@ class _Findings:
             if self._document.model.weights_digest is not None:
                 own.add(_hex(self._document.model.weights_digest))
             self._memos.update({f"mine/{digest}": self._name() for digest in own})
-            self._remember_parents(self._name(), _pins(self._document.lineage))
-        elif isinstance(self._document, LineageRevision):
-            self._remember_parents(self._name(), _pins(self._document.lineage))
+        if isinstance(self._document, (Release, LineageRevision)):
+            lineage = self._document.lineage
+            self._remember_parents(self._name(), _pins(lineage))
+            self._memos.update({f"parent/{digest}": self._name() for digest in _data_pins(lineage)})
 
     def _remember_parents(self, child: str, pins: Iterable[str]) -> None:
         """Watch parents and theirs: by each digest that a statement about them can have as its subject."""
@@ -284,12 +299,14 @@ class _Findings:
             case OmsPredicate() as document:
                 yield from (resource.digest for resource in document.resources)
             case _:
-                pass
+                yield from (digest for _, digest in named_digests(self._entry))
 
     def _released(self) -> Fact | None:
         """Return the facts of the release that the entry is or revises."""
         if isinstance(self._document, Release):
             return self._entry.facts.get(f"release/{self._digest}")
+        if not isinstance(self._document, (CardRevision, LineageRevision, Status)):
+            return None
         return self._state.get(f"release/{self._entry.candidate.subject}")
 
     def _name(self) -> str:
@@ -327,6 +344,14 @@ def _pins(lineage: Lineage | None) -> Iterator[str]:
             yield parent.digest
         if parent.statement is not None:
             yield f"release:{parent.statement.sha256}"
+
+
+def _data_pins(lineage: Lineage | None) -> Iterator[str]:
+    for use in lineage.datasets if lineage is not None else ():
+        if use.digest is not None:
+            yield _hex(use.digest)
+        if use.statement is not None:
+            yield use.statement.sha256
 
 
 def _hex(digest: str) -> str:

@@ -25,6 +25,7 @@ from weighbridge_schemas.api import (
 
 from .reader import Reader, text64
 from .refusals import check_served
+from .testimonies import find_statement
 
 __all__ = ["entry", "events", "has_bundle", "log", "receipt", "statement", "submission"]
 
@@ -104,7 +105,7 @@ def entry(reader: Reader, index: int) -> EntryDocument | None:
 
 def statement(reader: Reader, sha256: str) -> StatementDocument | None:
     """Give a statement as it was first logged, with its bundle and current receipt."""
-    row = _by_statement(reader, sha256)
+    row = find_statement(reader, sha256)
     if row is None:
         return None
     check_served(reader, "bundle", row.bundle)
@@ -127,7 +128,7 @@ def statement(reader: Reader, sha256: str) -> StatementDocument | None:
 
 def receipt(reader: Reader, sha256: str) -> str | None:
     """Give the current receipt of a statement."""
-    row = _by_statement(reader, sha256)
+    row = find_statement(reader, sha256)
     return None if row is None else reader.published.receipt(row.number)
 
 
@@ -175,16 +176,6 @@ def _event(reader: Reader, row: Row[Any]) -> Event:
         summary=row.summary,
         url=reader.url(row.release_page) if row.release_page else reader.entry_url(row.number),
     )
-
-
-def _by_statement(reader: Reader, sha256: str) -> Row[Any] | None:
-    query = (
-        select(_ENTRY)
-        .where(col(tables.Entry.statement) == sha256)
-        .order_by(col(tables.Entry.number))
-        .limit(1)
-    )
-    return reader.connection.execute(query).one_or_none()
 
 
 def has_bundle(reader: Reader, sha256: str) -> bool:

@@ -13,6 +13,7 @@ from weighbridge_registry.store import tables
 from weighbridge_schemas.api import DigestAnswer, DigestMatch, DigestsAnswer, MatchKind
 
 from .reader import Reader
+from .testimonies import about, spoken_of
 
 __all__ = ["digest", "digests"]
 
@@ -91,6 +92,9 @@ def digests(reader: Reader, asked: Sequence[str]) -> DigestsAnswer:
             query = select(column).where(column.in_(different[start : start + _AT_ONCE])).distinct()
             for sha256 in reader.connection.execute(query).scalars():
                 questions.setdefault(sha256, []).append(question)
+    for start in range(0, len(different), _AT_ONCE):
+        for sha256 in spoken_of(reader, different[start : start + _AT_ONCE]):
+            questions.setdefault(sha256, [])
     answers = tuple(
         _answer(reader, one, questions[one], _MATCHES_OF_MANY) for one in different if one in questions
     )
@@ -104,10 +108,13 @@ def _answer(reader: Reader, sha256: str, questions: Sequence[Select[Any]], limit
             asked = {"sha256": sha256, "most": limit + 1 - len(rows)}
             rows += reader.connection.execute(question, asked).all()
     rows.sort(key=lambda row: row.number)
+    statements, total = about(reader, [sha256], limit=limit)
     return DigestAnswer(
         digest=f"sha256:{sha256}",
         matches=tuple(_match(reader, row) for row in rows[:limit]),
         truncated=len(rows) > limit,
+        statements=statements,
+        statements_total=total,
         as_of=reader.as_of(),
     )
 

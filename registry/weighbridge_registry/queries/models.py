@@ -14,15 +14,19 @@ from weighbridge_registry.state import Fact
 from weighbridge_registry.store import tables
 from weighbridge_registry.store.summaries import release_path
 from weighbridge_registry.store.views import words
-from weighbridge_schemas.api import ModelDocument, ModelList, ModelSummary, ReleaseStatus, VersionSummary
+from weighbridge_schemas.api import (
+    ModelDocument,
+    ModelList,
+    ModelSummary,
+    ReleaseStatus,
+    Successor,
+    VersionSummary,
+)
 from weighbridge_schemas.base import Reference, fold_name
 
 from .reader import Reader
 
-__all__ = ["RELEASED", "in_namespace", "model", "model_path", "search"]
-
-RELEASED: Final = ReleaseStatus(state="released")
-"""Status of every release, until owners can say otherwise."""
+__all__ = ["in_namespace", "model", "model_path", "search", "status"]
 
 _VERSIONS: Final = 1000
 _COUNTED: Final = 1000
@@ -121,12 +125,36 @@ def _is_listed(reader: Reader, row: Row[Any]) -> bool:
     return found is None or not found["facts_withheld"]
 
 
-def _status(reader: Reader, row: Row[Any]) -> ReleaseStatus:
+def status(reader: Reader, row: Row[Any]) -> ReleaseStatus:
+    """Say what the owners of a release, given as its row, said of it last, or that it is withheld."""
     found = _withheld(reader, row)
-    if found is None:
-        return RELEASED
-    statement = Reference(kind="operator", sha256=found["statement"])
-    return ReleaseStatus(state="withheld", statement=statement, index=found["index"])
+    if found is not None:
+        statement = Reference(kind="operator", sha256=found["statement"])
+        return ReleaseStatus(state="withheld", statement=statement, index=found["index"])
+    if row.status is None:
+        return ReleaseStatus(state="released")
+    return ReleaseStatus(
+        state="released" if row.status == "restored" else row.status,
+        reason=row.reason,
+        statement=Reference(kind="status", sha256=row.status_statement),
+        index=row.status_entry,
+        superseded_by=_successor(reader, row.superseded_by),
+    )
+
+
+def _successor(reader: Reader, statement: str | None) -> Successor | None:
+    if statement is None:
+        return None
+    query = select(_RELEASE).where(col(tables.Release.statement) == statement)
+    found = reader.connection.execute(query.order_by(col(tables.Release.number)).limit(1)).one_or_none()
+    if found is None or not _is_listed(reader, found):
+        return None
+    return Successor(
+        namespace=found.namespace,
+        name=found.name,
+        version=found.version,
+        url=reader.url(release_path(found.namespace, found.name, found.version)),
+    )
 
 
 def _withheld(reader: Reader, row: Row[Any]) -> Fact | None:
@@ -142,7 +170,7 @@ def _summary(reader: Reader, row: Row[Any], releases: int) -> ModelSummary:
         **json.loads(row.headline),
         model_digest=f"sha256:{row.model_digest}",
         releases=releases,
-        status=_status(reader, row),
+        status=status(reader, row),
         signer=reader.signer(row.signer),
         received=row.received,
         index=row.number,
@@ -158,7 +186,7 @@ def _version(reader: Reader, row: Row[Any]) -> VersionSummary:
         released_at=row.released_at or None,
         received=row.received,
         index=row.number,
-        status=_status(reader, row),
+        status=status(reader, row),
         signer=reader.signer(row.signer),
         url=reader.url(release_path(row.namespace, row.name, row.version)),
     )

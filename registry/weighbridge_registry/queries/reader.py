@@ -21,6 +21,7 @@ from weighbridge_registry.store import tables
 from weighbridge_registry.store.accounts import Accounts
 from weighbridge_registry.store.files import DataFolder
 from weighbridge_registry.store.state import SqlState
+from weighbridge_registry.store.views import shown_name
 from weighbridge_schemas.api import AsOf, SignerSummary, StatementSubject
 
 __all__ = ["Published", "Reader", "Statements", "identity_of", "text64"]
@@ -170,6 +171,9 @@ class Reader:
         """Say what an entry is about; nothing of a withheld one."""
         if not entry.subject:
             return ()
+        if entry.kind == "attestation":
+            subjects = self.statements.get(entry.bundle).statement.subjects
+            return tuple(StatementSubject(name=shown_name(one.name), sha256=one.sha256) for one in subjects)
         return (StatementSubject(name=entry.subject_name, sha256=entry.subject),)
 
     def signer(self, signer_id: str) -> SignerSummary:

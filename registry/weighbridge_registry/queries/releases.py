@@ -14,7 +14,6 @@ from weighbridge_registry.state import required
 from weighbridge_registry.store import tables
 from weighbridge_registry.store.summaries import release_path
 from weighbridge_schemas.api import (
-    EntryRef,
     Openness,
     ProvenanceDocument,
     RecordLineDocument,
@@ -25,10 +24,12 @@ from weighbridge_schemas.card import Card, CardRevision
 from weighbridge_schemas.release import Release
 
 from .lineages import lineage
-from .models import RELEASED
+from .models import status
 from .reader import Reader, text64
 from .refusals import check_served
 from .signers import reassigned
+from .testimonies import TESTIMONIES, about, reference
+from .upstream import upstream
 
 __all__ = ["provenance", "release"]
 
@@ -51,6 +52,7 @@ def release(reader: Reader, namespace: str, name: str, version: str | None) -> R
     card, card_statement = _card(reader, row, document)
     entries = _entries(reader, row, document)
     oms = _oms(entries, row.signer)
+    statements, statements_total = about(reader, list(_own_digests(row, document)), TESTIMONIES)
     facts = required(reader.state, f"namespace/{fold_name(row.namespace)}")
     table = document.model.tensors.table_digest.removeprefix("sha256:") if document.model.tensors else None
     return ReleaseDocument(
@@ -71,22 +73,35 @@ def release(reader: Reader, namespace: str, name: str, version: str | None) -> R
         card_statement=card_statement,
         readme=_blob(reader, card.readme.sha256 if card and card.readme else None),
         lineage=lineage(reader, row, document),
-        status=RELEASED,
+        upstream=upstream(reader, row),
+        status=status(reader, row),
         openness=_openness(reader, document, card),
         signer=reader.signer(row.signer),
         oms_signer=reader.signer(oms.signer) if oms else None,
         statement=f"sha256:{row.statement}",
         oms_statement=f"sha256:{oms.statement}" if oms else None,
-        entries=tuple(_reference(reader, entry) for entry in entries),
+        entries=tuple(reference(reader, entry) for entry in entries),
         received=row.received,
         released_at=document.released_at,
         locations=document.locations,
         warnings=tuple(_warnings(document)),
         superseded_by=_newest(reader, row),
+        statements=statements,
+        statements_total=statements_total,
         url=reader.url(release_path(row.namespace, row.name, row.version)),
         provenance=reader.url(f"/api/v1{release_path(row.namespace, row.name, row.version)}/provenance"),
         as_of=reader.as_of(),
     )
+
+
+def _own_digests(row: Row[Any], document: Release) -> Iterable[str]:
+    """Yield the digests by which a statement can mean this release."""
+    yield row.statement
+    yield row.model_digest
+    if row.weights_digest is not None:
+        yield row.weights_digest
+    for root in document.model.root_digests:
+        yield root.root_digest.removeprefix("sha256:")
 
 
 def provenance(reader: Reader, namespace: str, name: str, version: str) -> ProvenanceDocument | None:
@@ -223,17 +238,6 @@ def _oms(entries: Iterable[Row[Any]], signer: str) -> Row[Any] | None:
     """Choose the OMS statement of the same files: the release's own signer's, else the oldest."""
     found = [entry for entry in entries if entry.kind == "oms"]
     return next((entry for entry in found if entry.signer == signer), found[0] if found else None)
-
-
-def _reference(reader: Reader, entry: Row[Any]) -> EntryRef:
-    return EntryRef(
-        index=entry.number,
-        kind=entry.kind,
-        statement=f"sha256:{entry.statement}",
-        bundle=f"sha256:{entry.bundle}",
-        received=entry.received,
-        url=reader.entry_url(entry.number),
-    )
 
 
 def _blob(reader: Reader, sha256: str | None) -> str | None:

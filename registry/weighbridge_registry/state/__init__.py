@@ -26,8 +26,16 @@ Facts are `key → JSON value`:
 | `version/<folded namespace>/<folded name>/<version>` | `{statement, model_digest, index}` |
 | `release/<statement>` | `{namespace, name, version, model_digest, index}` |
 | `card/<release>`, `lineage/<release>` | newest revision's statement |
+| `status/<release>` | `{statement, state, superseded_by}`: what its owners said last |
+| `advisory/<signer>/<id>` | `{statement, subject, withdrawn}`: the newest of that signer and id |
+| `advisories/<signer>/<subject>` | how many advisories of that signer are about it |
+| `position/<signer>/<subject>[/<parent>]` | newest position/v1 of that signer on that |
+| `dataset/<holder>/<subject>` | newest dataset/v1; holder: `namespace:<folded>` or `signer:<id>` |
+| `disclosure/<holder>/<subject>`, `deployment/<holder>/<subject>` | newest one, as above |
 | `first/<digest>` | the release that was first with this model or root digest |
 | `parents/<release>` | digests and release statements that its lineage pins |
+
+`<signer>` of an advisory, position or holder is `identities.lasting_id`: all refs of one CI workflow.
 """
 
 from __future__ import annotations

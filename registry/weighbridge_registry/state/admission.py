@@ -17,15 +17,22 @@ from weighbridge.bundles import Bundle, CertificateChain, PublicKeyHint
 from weighbridge.errors import ConflictError, ForbiddenError, LogError, SignerError, UnprocessableError
 from weighbridge.identities import Identity
 from weighbridge.leaves import Leaf
+from weighbridge_schemas.advisory import Advisory
+from weighbridge_schemas.attestation import Attestation
 from weighbridge_schemas.card import CardRevision
+from weighbridge_schemas.dataset import Dataset
+from weighbridge_schemas.deployment import Deployment
+from weighbridge_schemas.disclosure import Disclosure
 from weighbridge_schemas.lineage import LineageRevision
 from weighbridge_schemas.namespace import Namespace
 from weighbridge_schemas.oms import OmsPredicate
 from weighbridge_schemas.operator import Genesis, Operator
+from weighbridge_schemas.position import Position
 from weighbridge_schemas.release import Release
 from weighbridge_schemas.signer import SignerIntroduction
+from weighbridge_schemas.status import Status
 
-from . import names, operators, releases, signers, withheld
+from . import names, operators, releases, signers, statuses, testimonies, withheld
 from .candidates import Candidate
 from .change import Change
 from .facts import Fact, State, check_place
@@ -92,7 +99,7 @@ def apply(
             hint="nothing needs to be done: it is recorded",
             evidence={"index": before},
         )
-    change = Change(state, index, candidate, identity)
+    change = Change(state, index, leaf.received, candidate, identity)
     _RULES[type(candidate.document)](change)
     signer = identities.signer_id(identity)
     change.put(f"logged/{candidate.digest}/{signer}", index)
@@ -103,18 +110,25 @@ def apply(
     return Admitted(index, leaf, candidate, identity, change.facts, change.namespace, change.release)
 
 
-def _oms(change: Change) -> None:
-    """Change nothing: an OMS statement names no log and no namespace, any known signer records one."""
+def _kept(change: Change) -> None:
+    """Change nothing: OMS and others' predicates name neither log nor namespace; any known signer may."""
 
 
 _RULES: Final[dict[type, Callable[[Change], None]]] = {
-    OmsPredicate: _oms,
+    OmsPredicate: _kept,
+    Attestation: _kept,
     Operator: operators.decide,
     SignerIntroduction: signers.introduce,
     Namespace: names.claim_or_change,
     Release: releases.release,
     CardRevision: releases.revise_card,
     LineageRevision: releases.revise_lineage,
+    Status: statuses.set_status,
+    Dataset: testimonies.describe_dataset,
+    Advisory: testimonies.advise,
+    Position: testimonies.take_position,
+    Disclosure: testimonies.disclose,
+    Deployment: testimonies.deploy,
 }
 
 

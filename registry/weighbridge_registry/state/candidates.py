@@ -13,6 +13,7 @@ from weighbridge import weighing
 from weighbridge.bundles import MAX_BUNDLE_BYTES, Bundle, parse_bundle
 from weighbridge.errors import BundleError, MalformedError, StatementError, TooLargeError, UnprocessableError
 from weighbridge.statements import Statement, parse_statement
+from weighbridge_schemas.attestation import ADMITTED
 from weighbridge_schemas.base import Document
 from weighbridge_schemas.kinds import PREDICATES
 from weighbridge_schemas.operator import Genesis, Operator
@@ -41,8 +42,8 @@ class Candidate:
 
     @property
     def subject(self) -> str:
-        """Digest of the one subject, bare hex."""
-        return self.statement.subject.sha256
+        """Digest of the first subject, bare hex; of a statement of ours there is one."""
+        return self.statement.subjects[0].sha256
 
     @property
     def is_genesis(self) -> bool:
@@ -75,7 +76,7 @@ def read_candidate(data: bytes) -> Candidate:
 
 
 def _document(statement: Statement) -> Document:
-    if statement.predicate_type not in PREDICATES:
+    if statement.predicate_type not in PREDICATES and statement.predicate_type not in ADMITTED:
         raise StatementError(
             f"this registry does not take statements of type {statement.predicate_type[:200]} yet",
             hint="keep the bundle; later versions take more kinds",

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import Any, Final
 
 from pydantic import TypeAdapter
@@ -19,15 +20,21 @@ from .facts import Fact, State, required
 
 __all__ = ["Change", "owned_by", "owner_values", "owners_of"]
 
+_CLOCKS_DIFFER: Final = 24 * 60 * 60
+"""Seconds by which a signer's clock may be ahead of the log's."""
+
 _OWNERS: Final[TypeAdapter[tuple[Owner, ...]]] = TypeAdapter(tuple[Owner, ...])
 
 
 class Change:
     """The entry being decided: reads see the state before it, writes are collected."""
 
-    def __init__(self, state: State, index: int, candidate: Candidate, identity: Identity) -> None:
+    def __init__(
+        self, state: State, index: int, received: int, candidate: Candidate, identity: Identity
+    ) -> None:
         self.state = state
         self.index = index
+        self.received = received
         self.candidate = candidate
         self.identity = identity
         self.signer = identities.signer_id(identity)
@@ -63,6 +70,29 @@ class Change:
             hint="somebody changed it since you looked: fetch the current one, then sign again",
             evidence={"previous": named, "current": current},
         )
+
+    def check_past(self, moment: str | None, member: str) -> None:
+        """Refuse a time (RFC 3339) after this entry's own, give or take a day (422)."""
+        if moment is None:
+            return
+        seconds = int(datetime.strptime(moment, "%Y-%m-%dT%H:%M:%S%z").timestamp())
+        if seconds > self.received + _CLOCKS_DIFFER:
+            raise UnprocessableError(
+                f"{member}, {moment}, is in the future",
+                hint="say what is so now; sign another statement when it has come",
+                evidence={member: moment, "received": self.received},
+            )
+
+    def required_release(self, statement: str) -> Fact:
+        """Return the facts of a release by its statement digest (bare hex); 422 if there is none."""
+        facts = self.state.get(f"release/{statement}")
+        if facts is None:
+            raise UnprocessableError(
+                f"no release with the statement digest {statement[:16]}… is recorded here",
+                hint="publish the release first; it is referred to by the digest of its release statement",
+                evidence={"release": statement},
+            )
+        return facts
 
     def check_owner(self, name: str) -> Fact:
         """Return the facts of a namespace that the signer owns; 403 if nobody or another does."""

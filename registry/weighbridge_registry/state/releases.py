@@ -76,13 +76,7 @@ def revise_lineage(change: Change) -> None:
 
 def _revise(change: Change, kind: str, previous: Reference | None) -> Fact:
     subject = change.candidate.subject
-    facts = change.state.get(f"release/{subject}")
-    if facts is None:
-        raise UnprocessableError(
-            f"no release with the statement digest {subject[:16]}… is recorded here",
-            hint="publish the release first; its statement digest is the subject of a revision",
-            evidence={"subject": subject},
-        )
+    facts = change.required_release(subject)
     change.check_owner(facts["namespace"])
     key = f"{kind}/{subject}"
     change.check_previous(previous, change.state.get(key), f"{kind} revision")

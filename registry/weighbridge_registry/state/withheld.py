@@ -32,6 +32,13 @@ _WRITES: Final[Mapping[str, tuple[str, ...]]] = {
     "release": ("version/", "release/", "model/", "first/", "parents/"),
     "card": ("card/",),
     "lineage": ("lineage/", "parents/"),
+    "status": ("status/",),
+    "dataset": ("dataset/",),
+    "advisory": ("advisory/", "advisories/"),
+    "position": ("position/",),
+    "disclosure": ("disclosure/",),
+    "deployment": ("deployment/",),
+    "attestation": (),
 }
 """What an entry of a kind writes beside what every entry does: nothing else may be claimed of it."""
 

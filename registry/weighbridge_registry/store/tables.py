@@ -17,17 +17,25 @@ from sqlalchemy import BigInteger, Index, Integer, LargeBinary, Text, text
 from sqlmodel import Field, SQLModel
 
 __all__ = [
+    "OF_ATTACHMENTS",
     "SCHEMA_VERSION",
     "VIEWS",
+    "About",
+    "Advisory",
+    "Band",
     "Blob",
     "Checkpoint",
+    "DataUse",
+    "Description",
     "Digest",
     "Edge",
     "Entry",
     "Fact",
+    "Likeness",
     "Meta",
     "Model",
     "Owner",
+    "Position",
     "Release",
     "Signer",
     "Staged",
@@ -36,7 +44,7 @@ __all__ = [
     "Term",
 ]
 
-SCHEMA_VERSION: Final = 2
+SCHEMA_VERSION: Final = 4
 """Number of the last revision in `migrations/versions`; a database with a greater one is refused."""
 
 _BYTEWISE: Final = Text().with_variant(Text(collation="C"), "postgresql")
@@ -178,6 +186,7 @@ class Release(SQLModel, table=True):
         Index("release_model", "model", "number"),
         Index("release_version", "model", "version", unique=True),
         Index("release_statement", "statement"),
+        Index("release_status_entry", "status_entry"),
     )
     number: int = Field(primary_key=True, sa_type=BigInteger, sa_column_kwargs={"autoincrement": False})
     model: str
@@ -198,12 +207,22 @@ class Release(SQLModel, table=True):
     """Entry of the newest card revision, or null: the release's own card holds."""
     lineage: int | None = Field(default=None, sa_type=BigInteger)
     """Entry of the newest lineage revision, or null."""
+    status: str | None = None
+    """What owners said last: yanked, restored, deprecated, superseded; null if nothing."""
+    status_entry: int | None = Field(default=None, sa_type=BigInteger)
+    """Entry that says so."""
+    status_statement: str | None = None
+    """Its statement digest, bare hex."""
+    reason: str | None = None
+    """Why; null, too, if that entry is withheld."""
+    superseded_by: str | None = None
+    """Statement digest of the release that takes its place, bare hex."""
 
 
 class Digest(SQLModel, table=True):
     """Where a digest occurs: in which release, as what, under which path or tensor name."""
 
-    __table_args__ = (Index("digest_number", "number"),)
+    __table_args__ = (Index("digest_number", "number", "role"),)
     sha256: str = Field(primary_key=True)
     number: int = Field(primary_key=True, sa_type=BigInteger, sa_column_kwargs={"autoincrement": False})
     """Entry of the release or manifest, newest readable first by index order."""
@@ -227,7 +246,7 @@ class Tensor(SQLModel, table=True):
 
 
 class Edge(SQLModel, table=True):
-    """One parent or data set of a release, from the lineage that holds now."""
+    """One parent of a release, from the lineage that holds now."""
 
     __table_args__ = (Index("edge_digest", "digest", "number"),)
     number: int = Field(primary_key=True, sa_type=BigInteger, sa_column_kwargs={"autoincrement": False})
@@ -236,7 +255,132 @@ class Edge(SQLModel, table=True):
     """Place in the list of parents."""
     relation: str | None = None
     digest: str = Field(primary_key=True)
-    """Digest that pins the parent: model, weights, root or release statement."""
+    """Digest that pins the parent: model, weights, root or release statement; empty if it is only named."""
+    name: str | None = None
+    """Name or location of the parent as the publisher gives it."""
+
+
+class DataUse(SQLModel, table=True):
+    """One data set that a release says it was made with, from the lineage that holds now."""
+
+    __tablename__ = "datause"
+    __table_args__ = (Index("datause_digest", "digest", "number"), Index("datause_name", "name", "number"))
+    number: int = Field(primary_key=True, sa_type=BigInteger, sa_column_kwargs={"autoincrement": False})
+    """Entry of the release."""
+    position: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
+    """Place in the list of data sets."""
+    digest: str = Field(primary_key=True)
+    """Digest or statement that pins the data set; empty if it is only named."""
+    stage: str | None = None
+    name: str
+    """Name of the data set in lower case, as it is looked up."""
+
+
+class Likeness(SQLModel, table=True):
+    """What a child's stored tensor table has in common with a parent's, as `weighbridge.resemblance` finds.
+
+    Made when the second table or an edge between them comes. A table stands beside itself, too: two
+    releases may have one.
+    """
+
+    __table_args__ = (Index("likeness_parent", "parent", "equal_bytes"),)
+    child: str = Field(primary_key=True)
+    """Digest of the child's tensor table."""
+    parent: str = Field(primary_key=True)
+    """Digest of the parent's."""
+    tensors: int
+    """Tensors of the child; `bytes` are theirs."""
+    equal: int
+    """Those of them that the parent has, too, under whatever name; `equal_bytes` are theirs."""
+    bytes: int = Field(sa_type=BigInteger)
+    equal_bytes: int = Field(sa_type=BigInteger)
+    compared: int
+    """Tensors compared by their sketches; `near` are those that are nearer than chance allows."""
+    near: int
+    differing: int | None = None
+    """Median share of the bits in which those differ, in thousandths."""
+    error: int | None = None
+    """Half the width of its error bar, in thousandths."""
+    finding: str
+    """One word: equal, shares, resembles, fits, no sign."""
+    words: str
+    """One sentence."""
+    refuted: str
+    """Relations that the tables refute, each with a sentence, as a JSON object."""
+
+
+class Band(SQLModel, table=True):
+    """A piece of a sketch of a stored tensor table, by which tables that resemble each other are found."""
+
+    __table_args__ = (Index("band_table", "table"),)
+    key: int = Field(primary_key=True, sa_type=BigInteger, sa_column_kwargs={"autoincrement": False})
+    """First 64 bits of the digest of shape, place of the piece and its bits."""
+    table: str = Field(primary_key=True)
+    """Digest of the tensor table."""
+
+
+class About(SQLModel, table=True):
+    """A digest that an entry speaks of beside its subject."""
+
+    __table_args__ = (Index("about_number", "number"),)
+    sha256: str = Field(primary_key=True)
+    number: int = Field(primary_key=True, sa_type=BigInteger, sa_column_kwargs={"autoincrement": False})
+    role: str
+    """subject (a further one), superseded_by, affects, fixed_by, parent, croissant, derived_from, model."""
+
+
+class Description(SQLModel, table=True):
+    """The newest of what one namespace or signer says of a data set, a closed model or a service."""
+
+    __table_args__ = (
+        Index("description_subject", "kind", "subject", "number"),
+        Index("description_number", "number"),
+    )
+    chain: str = Field(primary_key=True, sa_type=_BYTEWISE)
+    """`<kind>/<holder>/<subject>`, the key of its fact."""
+    kind: str
+    """dataset, disclosure, deployment."""
+    number: int = Field(sa_type=BigInteger)
+    """Entry of the statement."""
+    subject: str
+    """Digest that it is about, bare hex."""
+    name: str
+    ended: bool
+    """Whether it says that the thing was withdrawn, or is over."""
+
+
+class Advisory(SQLModel, table=True):
+    """The newest statement of one advisory."""
+
+    __table_args__ = (Index("advisory_subject", "subject", "number"), Index("advisory_number", "number"))
+    chain: str = Field(primary_key=True, sa_type=_BYTEWISE)
+    """`advisory/<signer>/<id>`, the key of its fact."""
+    number: int = Field(sa_type=BigInteger)
+    """Entry of the statement."""
+    subject: str
+    """Digest that it is about, bare hex; further ones are in `about`."""
+    severity: str
+    propagates: str
+    """Relations along which it reaches children, as a JSON list."""
+    withdrawn: bool
+
+
+class Position(SQLModel, table=True):
+    """The newest position of one signer on one statement or edge."""
+
+    __table_args__ = (Index("position_subject", "subject", "number"), Index("position_number", "number"))
+    chain: str = Field(primary_key=True, sa_type=_BYTEWISE)
+    """`position/<signer>/<subject>[/<parent>]`, the key of its fact."""
+    number: int = Field(sa_type=BigInteger)
+    """Entry of the statement."""
+    subject: str
+    """Statement digest, or model digest of an edge's child, bare hex."""
+    parent: str | None = None
+    """Digest of an edge's parent, bare hex."""
+    stance: str
+    """acknowledges, disputes, withdrawn."""
+    basis: str
+    """knowledge, recomputed, rederived."""
 
 
 class Term(SQLModel, table=True):
@@ -261,5 +405,10 @@ class Blob(SQLModel, table=True):
     """Bytes on disk."""
 
 
-VIEWS: Final[tuple[type[SQLModel], ...]] = (Entry, Signer, Owner, Model, Release, Digest, Edge, Term)
+VIEWS: Final[tuple[type[SQLModel], ...]] = (
+    *(Entry, Signer, Owner, Model, Release, Digest, Edge, DataUse, Term),
+    *(About, Description, Advisory, Position),
+)
 """The tables that entries are projected into."""
+OF_ATTACHMENTS: Final[tuple[type[SQLModel], ...]] = (Blob, Tensor, Band, Likeness)
+"""The tables that stored attachments are projected into."""

@@ -10,40 +10,70 @@ opaque `cursor`: pass `next` to get on, null means the end.
 from __future__ import annotations
 
 from .events import Event, EventList, Problem, WithheldDocument
+from .lineages import (
+    DatasetEdge,
+    EdgePosition,
+    GraphEdge,
+    ImpactDocument,
+    ImpactItem,
+    LineageDocument,
+    LineageGraph,
+    LineageNode,
+    ParentEdge,
+    TensorMatch,
+    UpstreamNote,
+)
 from .logs import EntryDocument, LogDocument, PredecessorDocument, StatementDocument, WitnessDocument
 from .lookups import DigestAnswer, DigestMatch, DigestsAnswer, DigestsQuery, MatchKind
 from .parts import AsOf, EntryRef, SignerSummary, StatementSubject
 from .releases import (
-    DatasetEdge,
-    LineageDocument,
     ModelDocument,
     ModelList,
     ModelSummary,
     Openness,
     OpennessAnswer,
     OpennessComponent,
-    ParentEdge,
     ProvenanceDocument,
     RecordLineDocument,
     ReleaseDocument,
     ReleaseStatus,
+    Successor,
     VersionSummary,
 )
 from .signers import NamespaceChange, NamespaceDocument, SignerDocument, SignerStatement
 from .submissions import SubmissionBatch, SubmissionQueued, SubmissionResult
+from .testimonies import (
+    AdvisoryDocument,
+    AdvisoryList,
+    AdvisorySummary,
+    DatasetDescription,
+    DatasetDocument,
+    StatementAbout,
+)
 
 __all__ = [
+    "AdvisoryDocument",
+    "AdvisoryList",
+    "AdvisorySummary",
     "AsOf",
+    "DatasetDescription",
+    "DatasetDocument",
     "DatasetEdge",
     "DigestAnswer",
     "DigestMatch",
     "DigestsAnswer",
     "DigestsQuery",
+    "EdgePosition",
     "EntryDocument",
     "EntryRef",
     "Event",
     "EventList",
+    "GraphEdge",
+    "ImpactDocument",
+    "ImpactItem",
     "LineageDocument",
+    "LineageGraph",
+    "LineageNode",
     "LogDocument",
     "MatchKind",
     "ModelDocument",
@@ -64,11 +94,15 @@ __all__ = [
     "SignerDocument",
     "SignerStatement",
     "SignerSummary",
+    "StatementAbout",
     "StatementDocument",
     "StatementSubject",
     "SubmissionBatch",
     "SubmissionQueued",
     "SubmissionResult",
+    "Successor",
+    "TensorMatch",
+    "UpstreamNote",
     "VersionSummary",
     "WithheldDocument",
     "WitnessDocument",

@@ -10,6 +10,7 @@ from pydantic import Field
 from weighbridge_schemas.base import Count, Digest, Document, Flag, Kind, ModelName, NamespaceName, Version
 
 from .parts import Address, AsOf, SignerSummary
+from .testimonies import StatementAbout
 
 __all__ = ["DigestAnswer", "DigestMatch", "DigestsAnswer", "DigestsQuery", "MatchKind"]
 
@@ -56,6 +57,10 @@ class DigestAnswer(Document):
     """What has it; empty means unknown here, nothing more."""
     truncated: Flag = False
     """True if there are more matches than are shown."""
+    statements: tuple[StatementAbout, ...] = ()
+    """What is said about it, newest first; at most 100, 10 where many digests were asked for."""
+    statements_total: Count = 0
+    """Number of such statements, also those not listed."""
     as_of: AsOf
     """State of the log."""
 

@@ -21,40 +21,55 @@ from weighbridge_schemas.base import (
     Version,
 )
 from weighbridge_schemas.card import Card, ComponentName
-from weighbridge_schemas.lineage import Relation, Stage
 from weighbridge_schemas.release import ChatTemplate, ReleaseFile, RootDigest, TensorSummary
 
-from .parts import Address, AsOf, Base64, Edge, EntryRef, SignerSummary
+from .lineages import LineageDocument, UpstreamNote
+from .parts import Address, AsOf, Base64, EntryRef, SignerSummary
+from .testimonies import StatementAbout
 
 __all__ = [
-    "DatasetEdge",
-    "LineageDocument",
     "ModelDocument",
     "ModelList",
     "ModelSummary",
     "Openness",
     "OpennessAnswer",
     "OpennessComponent",
-    "ParentEdge",
     "ProvenanceDocument",
     "RecordLineDocument",
     "ReleaseDocument",
     "ReleaseStatus",
+    "Successor",
     "VersionSummary",
 ]
+
+
+class Successor(Document):
+    """The release that takes the place of a superseded one."""
+
+    namespace: NamespaceName
+    """Its namespace, which may be another one."""
+    name: ModelName
+    """Its name."""
+    version: Version
+    """Its version."""
+    url: Address
+    """Its page."""
 
 
 class ReleaseStatus(Document):
     """What the owners last said of a release; `released` if nothing."""
 
     state: Literal["released", "yanked", "deprecated", "superseded", "withheld"]
-    """Latest state; `withheld` is the operator's doing: the release's own address then answers 451."""
+    """Latest state; `released`, too, after a restoration. `withheld` is the operator's doing: the release's
+    own address then answers 451."""
     reason: Line | None = None
     """Reason that was given."""
     statement: Reference | None = None
     """Statement that says so."""
     index: Count | None = None
     """Its entry."""
+    superseded_by: Successor | None = None
+    """The release that takes its place, as its owners say."""
 
 
 class OpennessComponent(Document):
@@ -120,75 +135,6 @@ class Openness(Document):
     """Its three rows."""
     unknown_licenses: tuple[Line, ...] = ()
     """Licence identifiers of the card that SPDX does not know."""
-
-
-class ParentEdge(Document):
-    """One edge child → parent, with the evidence for it."""
-
-    child: Digest
-    """Model digest of the child."""
-    parent: Digest | None
-    """Digest of the parent as stated; null at level 0."""
-    relation: Relation | None
-    """How the child was made from it; null if not said."""
-    level: Edge
-    """Evidence level."""
-    declared: Flag
-    """True if the publisher of the child stated it."""
-    evidence: tuple[Line, ...]
-    """Why the level is what it is, in plain words."""
-    name: str | None = None
-    """Name as stated."""
-    location: Location | None = None
-    """Location as stated."""
-    namespace: NamespaceName | None = None
-    """Namespace of the registered parent (or child, in a list of children)."""
-    model: ModelName | None = None
-    """Name of that model."""
-    version: Version | None = None
-    """Version of that release."""
-    url: Address | None = None
-    """Page of that release."""
-
-
-class DatasetEdge(Document):
-    """One edge model → data set."""
-
-    child: Digest
-    """Model digest of the model."""
-    stage: Stage | None
-    """What it was used for; null if not said."""
-    name: str
-    """Name as stated."""
-    digest: Digest | None = None
-    """Digest as stated."""
-    level: Edge
-    """Evidence level."""
-    declared: Flag
-    """True if the publisher of the model stated it."""
-    evidence: tuple[Line, ...]
-    """Why the level is what it is, in plain words."""
-    location: Location | None = None
-    """Location as stated."""
-    note: str | None = None
-    """Note as stated."""
-
-
-class LineageDocument(Document):
-    """Lineage of one release: what it states, and who registered here states it as parent."""
-
-    statement: Reference
-    """Statement that the edges come from: the release or its latest lineage revision."""
-    from_scratch: Flag
-    """True if the publisher claims that there is no parent."""
-    parents: tuple[ParentEdge, ...]
-    """What it descends from."""
-    datasets: tuple[DatasetEdge, ...]
-    """What it was trained or evaluated on."""
-    children: tuple[ParentEdge, ...] = ()
-    """Registered releases that name this one."""
-    children_total: Count = 0
-    """Number of such releases, also those not listed."""
 
 
 class VersionSummary(Document):
@@ -316,6 +262,9 @@ class ReleaseDocument(Document):
     """Where the attached README.md is served."""
     lineage: LineageDocument | None
     """The lineage as it now stands; null if none was stated."""
+    upstream: tuple[UpstreamNote, ...] = ()
+    """What is said of its ancestors and data sets that concerns it, nearest first; at most 50. Only edges
+    that name a digest are followed."""
     status: ReleaseStatus
     """What the owners last said of it."""
     openness: Openness | None
@@ -339,7 +288,11 @@ class ReleaseDocument(Document):
     warnings: tuple[Line, ...] = ()
     """Plain warnings: files that can run code when loaded, and the like."""
     superseded_by: Version | None = None
-    """Newest version of the same model, if it is not this one."""
+    """Newest version of the same model, if it is not this one; it may be yanked, too."""
+    statements: tuple[StatementAbout, ...] = ()
+    """What has been said about this release, its files and its edges, newest first; at most 100."""
+    statements_total: Count = 0
+    """Number of such statements, also those not listed."""
     url: Address
     """Page of the release."""
     provenance: Address
