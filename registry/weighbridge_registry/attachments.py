@@ -32,6 +32,8 @@ from weighbridge.weighing import Tensor
 from weighbridge_schemas.card import CardRevision
 from weighbridge_schemas.release import Release
 
+from .likenesses import Likenesses, compare_table, set_compared
+from .log.writing import get_applied
 from .settings import Limits
 from .state import Authenticator, Candidate, identify, is_withheld, owned_by, read_candidate
 from .store import tables
@@ -84,6 +86,7 @@ class Attachments:
         self._folder = folder
         self._authenticate = authenticate
         self._limits = limits
+        self.likenesses = Likenesses(database, folder)
 
     def slot(self, sha256: str) -> Slot:
         """Find the statement that lets a file in; asked before its bytes are read.
@@ -142,17 +145,17 @@ class Attachments:
         for start, part in _chunks(tensors):
             with self._database.write() as connection:
                 index_tensors(connection, slot.sha256, start, part)
+        if tensors:
+            self.likenesses.of_table(slot.sha256, tensors)
+        blob = tables.Blob(
+            sha256=slot.sha256,
+            role=slot.role,
+            namespace=slot.namespace,
+            size=len(data),
+            stored=len(compressed),
+        )
         with self._database.write() as connection:
-            insert_blob(
-                connection,
-                tables.Blob(
-                    sha256=slot.sha256,
-                    role=slot.role,
-                    namespace=slot.namespace,
-                    size=len(data),
-                    stored=len(compressed),
-                ),
-            )
+            insert_blob(connection, blob)
         return True
 
     def known(self, sha256: str) -> bool:
@@ -223,14 +226,17 @@ def named_files(
             yield _slot(row.sha256, row.role, entry.namespace, candidate, limits)
 
 
-def record_file(connection: Connection, slot: Slot, data: bytes, stored: int) -> None:
-    """Check a file's uncompressed bytes, and write the rows that say it is stored.
+def record_file(connection: Connection, folder: DataFolder, slot: Slot, data: bytes, stored: int) -> None:
+    """Check a file's uncompressed bytes, and write the rows that say it is stored, in `folder`.
 
     `stored` is its size on disk in bytes. Raises `UnprocessableError` if it is not what the statement
     names. Doing it again changes nothing.
     """
-    for start, part in _chunks(_check(slot, data)):
+    tensors = _check(slot, data)
+    for start, part in _chunks(tensors):
         index_tensors(connection, slot.sha256, start, part)
+    if tensors:
+        compare_table(connection, folder, slot.sha256, tensors)
     insert_blob(
         connection,
         tables.Blob(
@@ -248,10 +254,11 @@ def remake(connection: Connection, folder: DataFolder, limits: Limits) -> tuple[
         except FileNotFoundError:
             continue
         try:
-            record_file(connection, slot, decompress(compressed, slot.limit), len(compressed))
+            record_file(connection, folder, slot, decompress(compressed, slot.limit), len(compressed))
             count += 1
         except AdmissionError as error:
             wrong.append(f"{slot.sha256}: {error.message}")
+    set_compared(connection, get_applied(connection))
     return count, tuple(wrong)
 
 

@@ -31,6 +31,7 @@ from sqlmodel import SQLModel, col
 from weighbridge import tlog, weighing
 from weighbridge.errors import BundleError, ConfigurationError, InputError, NoteError, WithheldError
 
+from . import likenesses
 from .authentication import Authentication
 from .copies import vkey_of
 from .log.writing import get_applied
@@ -291,6 +292,8 @@ class _Run:
                 problems.add(f"{row.sha256}: the file stored has another digest")
             elif row.role == "table" and not _tensors_agree(connection, row.sha256, data):
                 problems.add(f"{row.sha256}: the tensors listed are not those of the table")
+        for fault in likenesses.faults(connection, folder):
+            problems.add(fault)
         self._checks.append(problems.check())
 
 
@@ -352,10 +355,13 @@ def _tensors_agree(connection: Connection, table: str, data: bytes) -> bool:
         (row.sha256, row.name) for row in connection.execute(query, execution_options={"yield_per": 1000})
     )
     try:
-        stored = ((one.sha256, shown_name(one.name)) for one in weighing.read_tensor_table(data))
+        tensors = weighing.read_tensor_table(data)
     except BundleError:
         return False
-    return all(one == other for one, other in zip_longest(listed, stored))
+    stored = ((one.sha256, shown_name(one.name)) for one in tensors)
+    return all(one == other for one, other in zip_longest(listed, stored)) and likenesses.pieces_agree(
+        connection, table, tensors
+    )
 
 
 def _shown(value: object) -> str:

@@ -34,6 +34,7 @@ from weighbridge.withholding import Withheld, prove
 from .attachments import Slot, named_files, record_file
 from .authentication import Authentication
 from .copies import Copied, pin
+from .likenesses import Likenesses
 from .log.writing import get_applied, set_applied
 from .rebuilding import locked
 from .replaying import AddressSource, Batch, FolderSource, Position, Reading, Replay, write_batch
@@ -257,6 +258,7 @@ class Mirror:
                 raise
             except WeighbridgeError as error:
                 problems.append(f"{slot.sha256}: {error.message}")
+        Likenesses(self._database, self._folder).catch_up()
         return new, absent, withheld, problems
 
     def _fetch(self, slot: Slot) -> bool:
@@ -265,7 +267,7 @@ class Mirror:
             return False
         compressed = gzip.compress(data, mtime=0)
         with self._database.write() as connection:
-            record_file(connection, slot, data, len(compressed))
+            record_file(connection, self._folder, slot, data, len(compressed))
             self._folder.blobs.put(slot.sha256, compressed)
         return True
 

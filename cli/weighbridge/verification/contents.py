@@ -8,12 +8,16 @@ difference is the signer's doing. Only then are the files asked, where a differe
 from __future__ import annotations
 
 import hashlib
+from typing import TYPE_CHECKING
 
 from weighbridge.errors import ReleaseError
 from weighbridge.oms import Manifest
 from weighbridge.weighing import README, WeighedFile, WeighedModel, model_digest, tensor_table
 
 from .releases import FoundRelease
+
+if TYPE_CHECKING:
+    from weighbridge_schemas.release import Model
 
 __all__ = ["compare_readme", "compare_with_files", "compare_with_manifest"]
 
@@ -70,9 +74,22 @@ def compare_with_files(found: FoundRelease, weighed: WeighedModel, *, subset: bo
         _require(found, "model digest", model.model_digest, f"sha256:{weighed.model_digest}")
         weights = None if weighed.weights_digest is None else f"sha256:{weighed.weights_digest}"
         _require(found, "weights digest", model.weights_digest, weights)
-        table = None if not weighed.tensors else hashlib.sha256(tensor_table(weighed.tensors)).hexdigest()
-        signed_table = None if model.tensors is None else model.tensors.table_digest
-        _require(found, "tensor table", signed_table, table and f"sha256:{table}")
+        _require(found, "tensor table", *_tables(model, weighed))
+
+
+def _tables(model: Model, weighed: WeighedModel) -> tuple[str | None, str | None]:
+    """Return the digest of the signed tensor table and that of the files, with or without sketches.
+
+    A table has all sketches or none (docs/spec/resemblance.md), and whoever has the weights can tell.
+    """
+    signed = None if model.tensors is None else model.tensors.table_digest
+    if not weighed.tensors:
+        return signed, None
+    computed = [
+        f"sha256:{hashlib.sha256(tensor_table(weighed.tensors, sketches=sketches)).hexdigest()}"
+        for sketches in (True, False)
+    ]
+    return signed, signed if signed in computed else computed[0]
 
 
 def compare_readme(found: FoundRelease, readme: WeighedFile | None) -> tuple[str, bool]:

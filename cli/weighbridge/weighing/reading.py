@@ -6,9 +6,9 @@ from __future__ import annotations
 import hashlib
 import io
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Any, Final
 
 from weighbridge.errors import EnumerationError
 
@@ -17,7 +17,8 @@ from .copying import ModelCopy
 from .formats import Kind, recognise
 from .hashing import GIT_MAX_BYTES, Hash, SegmentHash, Watch, digest_of, new_hash, stream
 from .shards import Sharding
-from .spans import Layout, Prefix, SpanError
+from .sketches import SketchTaker
+from .spans import Layout, Prefix, Span, SpanError
 from .templates import MAX_TEMPLATE_FILE, holds_templates, label, templates_in
 from .tree import Listed, changed
 from .weighed import ChatTemplate, Tensor, WeighedFile
@@ -34,7 +35,29 @@ _LFS_POINTER: Final = b"version https://git-lfs.github.com/spec/"
 _WITH_TENSORS: Final = frozenset({"gguf", "safetensors"})
 _NO_KIND: Final = Kind("other", "unknown", unsafe=False)
 _NO_LAYOUT: Final = Layout()
-_NO_SEGMENTS: Final = SegmentHash(())
+
+
+class _TensorReader:
+    """Digest and sketch of each tensor of a file, from the same bytes."""
+
+    def __init__(self, spans: Sequence[Span]) -> None:
+        self._segments = SegmentHash([(span.start, span.end) for span in spans])
+        self._sketches = SketchTaker(spans)
+
+    @property
+    def read(self) -> Iterator[tuple[str, str]]:
+        """Digest and sketch in the order of the spans."""
+        return zip(self._segments.digests, self._sketches.sketches, strict=True)
+
+    def update(self, data: Any, /) -> None:
+        self._segments.update(data)
+        self._sketches.update(data)
+
+    def hexdigest(self) -> str:
+        return self._segments.hexdigest()
+
+
+_NO_TENSORS: Final = _TensorReader(())
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,18 +128,18 @@ class FileReader:
         if file.size > SMALL:  # those up to it are counted by the job
             self.watch.add(file.size)
         kind = recognise(file.path, content[:_HEAD]) if self.kinds else _NO_KIND
-        layout, segments = _NO_LAYOUT, _NO_SEGMENTS
+        layout, tensors = _NO_LAYOUT, _NO_TENSORS
         if self.tensors and kind.format in _WITH_TENSORS:
             layout = self._layout(kind.format, Prefix(content, file.size, lambda _: b""))
-            segments = _tensor_hash(layout)
-            segments.update(content)
+            tensors = _TensorReader(layout.spans)
+            tensors.update(content)
         if self.copy is not None:
             copied = self.copy.open(file.path)
             copied.update(content)
             copied.close()
         digests = {algorithm: digest_of(algorithm, content) for algorithm in self.algorithms}
         git = _git_hash(file.size, content).hexdigest() if self.git else ""
-        found = _found(file, digests, git, kind, layout, segments)
+        found = _found(file, digests, git, kind, layout, tensors)
         if self.sharding is not None:
             ranges = self.sharding.ranges(file.size)
             shards = tuple(digest_of(self.sharding.algorithm, content[start:end]) for start, end in ranges)
@@ -136,9 +159,9 @@ class FileReader:
             hashes: dict[str, Hash] = {name: new_hash(name, self.threads) for name in self.algorithms}
             if self.git and file.size <= GIT_MAX_BYTES:
                 hashes["git"] = _git_hash(file.size)
-            segments = _tensor_hash(layout)
+            tensors = _TensorReader(layout.spans)
             if layout.spans:
-                hashes["tensors"] = segments
+                hashes["tensors"] = tensors
             shards = self._shard_hash(file.size)
             if shards is not None:
                 hashes["shards"] = shards
@@ -159,7 +182,7 @@ class FileReader:
             raise changed(file.path, "changed its size")
         digests = {name: hashes[name].hexdigest() for name in self.algorithms}
         git = hashes["git"].hexdigest() if "git" in hashes else ""
-        found = _found(file, digests, git, kind, layout, segments)
+        found = _found(file, digests, git, kind, layout, tensors)
         return found if shards is None else replace(found, shards=tuple(shards.digests))
 
     def read_shards(self, handle: int, file: Listed, first: int, count: int) -> Found:
@@ -215,12 +238,8 @@ class FileReader:
         return safetensors.read_header(prefix)
 
 
-def _tensor_hash(layout: Layout) -> SegmentHash:
-    return SegmentHash([(span.start, span.end) for span in layout.spans])
-
-
 def _found(
-    file: Listed, digests: dict[str, str], git: str, kind: Kind, layout: Layout, segments: SegmentHash
+    file: Listed, digests: dict[str, str], git: str, kind: Kind, layout: Layout, tensors: _TensorReader
 ) -> Found:
     weighed = WeighedFile(file.path, file.size, digests, git, *kind)
     if layout is _NO_LAYOUT:
@@ -229,8 +248,8 @@ def _found(
         weighed,
         (),
         tuple(
-            Tensor(span.name, span.dtype, span.shape, span.end - span.start, digest, file.path)
-            for span, digest in zip(layout.spans, segments.digests, strict=True)
+            Tensor(span.name, span.dtype, span.shape, span.end - span.start, digest, file.path, sketch)
+            for span, (digest, sketch) in zip(layout.spans, tensors.read, strict=True)
         ),
         tuple(
             ChatTemplate(file.path, label(name), hashlib.sha256(text).hexdigest())

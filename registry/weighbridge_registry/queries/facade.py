@@ -19,6 +19,8 @@ from weighbridge_schemas.api import (
     DigestsAnswer,
     EntryDocument,
     EventList,
+    ImpactDocument,
+    LineageGraph,
     LogDocument,
     ModelDocument,
     ModelList,
@@ -30,13 +32,14 @@ from weighbridge_schemas.api import (
     SubmissionResult,
 )
 
-from . import logs, lookups, models, releases, signers, testimonies
+from . import graphs, logs, lookups, models, releases, signers, testimonies
 from .reader import Published, Reader, Statements
 from .refusals import check_served
 
 __all__ = ["Queries"]
 
 _PAGE: Final = 100
+_LONG_PAGE: Final = 1000
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,95}")
 
 
@@ -167,6 +170,23 @@ class Queries:
         """Describe a namespace, its owners and their changes."""
         with self._reader() as reader:
             return signers.namespace(reader, name) if _are_names(name) else None
+
+    def lineage(self, sha256: str, up: int, down: int) -> LineageGraph:
+        """Give the releases around a digest, at most 10 steps up and down."""
+        with self._reader() as reader:
+            return graphs.graph(reader, sha256, up, down)
+
+    def impact(self, sha256: str, after: tuple[int, int] = (0, 0), limit: int = _PAGE) -> ImpactDocument:
+        """List what stands on a release or data set behind a place (distance, entry); at most 1,000."""
+        with self._reader() as reader:
+            return graphs.impact(reader, sha256, after, max(1, min(limit, _LONG_PAGE)))
+
+    def dataset_impact(
+        self, name: str, after: tuple[int, int] = (0, 0), limit: int = _PAGE
+    ) -> ImpactDocument:
+        """List what was made with a data set that publishers call so, and what descends from that."""
+        with self._reader() as reader:
+            return graphs.dataset_impact(reader, name, after, max(1, min(limit, _LONG_PAGE)))
 
     @contextmanager
     def _reader(self) -> Iterator[Reader]:

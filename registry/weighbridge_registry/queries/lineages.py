@@ -1,50 +1,58 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Lineage of a release with the evidence for each edge: levels 0 claimed, 1 pinned, 2 anchored."""
+"""Lineage of one release as its document tells it: what is stated, by whom, and what was noticed."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, cast
 
-from sqlalchemy import Row, distinct, func, select
-from sqlmodel import col
+from sqlalchemy import Row, select
 
-from weighbridge_registry.store import tables
-from weighbridge_registry.store.summaries import release_path
+from weighbridge_registry.store import descent, tables
+from weighbridge_registry.store.descent import Link
+from weighbridge_registry.store.rows import plain
 from weighbridge_schemas.api import DatasetEdge, LineageDocument, ParentEdge
 from weighbridge_schemas.base import Reference
 from weighbridge_schemas.lineage import DatasetUse, Lineage, LineageRevision, Parent
 from weighbridge_schemas.release import Release
 
+from . import proposals
+from .edges import Evidence
+from .graphs import named
+from .proposals import Proposal
 from .reader import Reader
+from .standings import is_listed
 
 __all__ = ["lineage"]
 
 _CHILDREN: Final = 50
-_ROLES: Final = ("model", "weights", "root")
+_COUNTED: Final = 10_000
+_AT_ONCE: Final = 500
 
-_RELEASE: Final = tables.Release.__table__  # type: ignore[attr-defined]  # SQLModel does not declare it
+_ENTRY: Final = plain(tables.Entry)
+_DESCRIPTION: Final = plain(tables.Description)
 
 
 def lineage(reader: Reader, row: Row[Any], document: Release) -> LineageDocument | None:
-    """Give the lineage of a release as it now stands, and its registered children.
+    """Give the lineage of a release as it now stands, its registered children, and proposed edges.
 
-    None if nothing was stated and nobody names it as a parent.
+    None if nothing was stated, nobody names it as a parent, and nothing was noticed.
     """
     stated, statement = _stated(reader, row, document)
-    children, total = _children(reader, row, document)
-    if stated is None and not total:
+    children, total = _children(reader, row)
+    proposed, proposed_children = _proposed(reader, row)
+    if stated is None and not total and not proposed and not proposed_children:
         return None
     stated = stated or Lineage()
-    child = document.model.model_digest
-    parents = [parent for parent in stated.parents if parent.relation != "from_scratch"]
     return LineageDocument(
         statement=statement,
-        from_scratch=len(parents) != len(stated.parents),
-        parents=tuple(_parent(reader, row.number, child, parent) for parent in parents),
-        datasets=tuple(_dataset(child, use) for use in stated.datasets),
+        from_scratch=any(parent.relation == "from_scratch" for parent in stated.parents),
+        parents=_parents(reader, row, stated),
+        datasets=_datasets(reader, document.model.model_digest, stated.datasets),
         children=children,
         children_total=total,
+        proposed=proposed,
+        proposed_children=proposed_children,
     )
 
 
@@ -59,123 +67,140 @@ def _stated(reader: Reader, row: Row[Any], document: Release) -> tuple[Lineage |
     return document.lineage, Reference(kind="release", sha256=row.statement)
 
 
-def _parent(reader: Reader, number: int, child: str, parent: Parent) -> ParentEdge:
-    registered = _registered(reader, number, parent)
-    digest = parent.digest
-    if digest is None and parent.statement is not None and registered is not None:
-        digest = f"sha256:{registered.model_digest}"
-    evidence: list[str] = []
-    if parent.digest is not None:
-        evidence.append(f"The publisher names the exact parent, {parent.digest}.")
-    if parent.statement is not None:
-        evidence.append(
-            f"The publisher names the parent's release statement, sha256:{parent.statement.sha256}."
-        )
-    if not evidence:
-        evidence.append("The publisher says so; no digest is named.")
-    if registered is not None:
-        evidence.append(f"That parent is registered here, as entry {registered.number}.")
-    elif len(evidence) == 1 and (parent.digest or parent.statement):
-        evidence.append("No release with that digest is registered here.")
-    pinned = parent.digest is not None or parent.statement is not None
+def _parents(reader: Reader, row: Row[Any], stated: Lineage) -> tuple[ParentEdge, ...]:
+    links = descent.links(reader.connection, [row.number]).get(row.number, [])
+    rows = descent.releases(reader.connection, (link.parent for link in links if link.parent is not None))
+    shown = {number: parent for number, parent in rows.items() if is_listed(reader, parent)}
+    evidence = Evidence(reader, {**shown, row.number: row}, links)
+    found = []
+    for link in links:
+        parent = shown.get(link.parent) if link.parent is not None else None
+        found.append(_parent(reader, row, stated.parents[link.position], parent, evidence, link))
+    return tuple(found)
+
+
+def _parent(
+    reader: Reader,
+    row: Row[Any],
+    stated: Parent,
+    parent: Row[Any] | None,
+    evidence: Evidence,
+    link: Link,
+) -> ParentEdge:
+    digest = stated.digest
+    if digest is None and stated.statement is not None and parent is not None:
+        digest = f"sha256:{parent.model_digest}"
+    grounds = evidence.grounds(link)
     return ParentEdge(
-        child=child,
+        child=f"sha256:{row.model_digest}",
         parent=digest,
-        relation=parent.relation,
-        level=2 if registered is not None else 1 if pinned else 0,
+        relation=stated.relation,
+        level=grounds.level,
         declared=True,
-        evidence=tuple(evidence),
-        name=parent.name,
-        location=parent.location,
-        namespace=registered.namespace if registered else None,
-        model=registered.name if registered else None,
-        version=registered.version if registered else None,
-        url=_release_url(reader, registered) if registered else None,
+        evidence=grounds.evidence,
+        name=stated.name,
+        location=stated.location,
+        match=grounds.match,
+        contradicted=grounds.contradicted,
+        positions=grounds.positions,
+        **(named(reader, parent) if parent is not None else {}),
     )
 
 
-def _registered(reader: Reader, number: int, parent: Parent) -> Row[Any] | None:
-    """Find the first registered release that an edge pins, other than the child itself."""
-    if parent.statement is not None:
-        query = select(_RELEASE).where(col(tables.Release.statement) == parent.statement.sha256)
-    elif parent.digest is not None:
-        query = (
-            select(_RELEASE)
-            .join(tables.Digest, col(tables.Digest.number) == col(tables.Release.number))
-            .where(
-                col(tables.Digest.sha256) == parent.digest.removeprefix("sha256:"),
-                col(tables.Digest.role).in_(_ROLES),
-            )
+def _datasets(reader: Reader, child: str, uses: Sequence[DatasetUse]) -> tuple[DatasetEdge, ...]:
+    """Give the data sets of a release; level 2 are those that somebody described here."""
+    statements = {use.statement.sha256 for use in uses if use.statement is not None}
+    digests = {use.digest.removeprefix("sha256:") for use in uses if use.digest is not None}
+    described: dict[str, str] = {}
+    for part in _parts(statements):
+        query = select(_ENTRY.c.statement, _ENTRY.c.subject).where(
+            _ENTRY.c.statement.in_(part), _ENTRY.c.kind == "dataset"
         )
-    else:
-        return None
-    other = query.where(col(tables.Release.number) != number)
-    return reader.connection.execute(other.order_by(col(tables.Release.number)).limit(1)).one_or_none()
+        described.update((row.statement, row.subject) for row in reader.connection.execute(query))
+    for part in _parts(digests):
+        described_here = select(_DESCRIPTION.c.subject).where(
+            _DESCRIPTION.c.kind == "dataset", _DESCRIPTION.c.subject.in_(part)
+        )
+        described.update((one, one) for one in reader.connection.execute(described_here).scalars())
+    return tuple(_dataset(reader, child, use, described) for use in uses)
 
 
-def _dataset(child: str, use: DatasetUse) -> DatasetEdge:
-    pinned = use.digest is not None or use.statement is not None
-    said = (
-        "The publisher names the exact data set." if pinned else "The publisher says so; no digest is named."
-    )
+def _dataset(reader: Reader, child: str, use: DatasetUse, described: Mapping[str, str]) -> DatasetEdge:
+    pins = [use.statement.sha256] if use.statement is not None else []
+    pins += [use.digest.removeprefix("sha256:")] if use.digest is not None else []
+    found = next((described[pin] for pin in pins if pin in described), None)
+    said = "The publisher names the exact data set." if pins else "The publisher says so; no digest is named."
     return DatasetEdge(
         child=child,
         stage=use.stage,
         name=use.name,
         digest=use.digest,
-        level=1 if pinned else 0,
+        level=2 if found is not None else 1 if pins else 0,
         declared=True,
-        evidence=(said,),
+        evidence=(said, "That data set is described here.") if found is not None else (said,),
         location=use.location,
         note=use.note,
+        url=reader.url(f"/datasets/{found}") if found is not None else None,
     )
 
 
-def _children(reader: Reader, row: Row[Any], document: Release) -> tuple[tuple[ParentEdge, ...], int]:
-    """List registered releases that pin this one by any of its digests, oldest first, and their number."""
-    own = list(_own(row, document))
-    named = (col(tables.Edge.digest).in_(own)) & (col(tables.Edge.number) != row.number)
-    total = reader.connection.execute(
-        select(func.count(distinct(col(tables.Edge.number)))).where(named)
-    ).scalar_one()
-    rows = reader.connection.execute(
-        select(
-            func.min(col(tables.Edge.digest)).label("pin"),
-            func.min(col(tables.Edge.relation)).label("relation"),
-            _RELEASE,
-        )
-        .join(tables.Release, col(tables.Release.number) == col(tables.Edge.number))
-        .where(named)
-        .group_by(*_RELEASE.columns)
-        .order_by(col(tables.Release.number))
-        .limit(_CHILDREN)
-    ).all()
-    return tuple(_child(reader, row, child) for child in rows), int(total)
+def _parts(values: set[str]) -> Iterator[list[str]]:
+    all_ = sorted(values)
+    for start in range(0, len(all_), _AT_ONCE):
+        yield all_[start : start + _AT_ONCE]
 
 
-def _own(row: Row[Any], document: Release) -> Iterable[str]:
-    yield row.statement
-    yield row.model_digest
-    if row.weights_digest is not None:
-        yield row.weights_digest
-    for root in document.model.root_digests:
-        yield root.root_digest.removeprefix("sha256:")
+def _children(reader: Reader, row: Row[Any]) -> tuple[tuple[ParentEdge, ...], int]:
+    """List registered releases that name this one by any of its digests, oldest first, and their number."""
+    own = descent.own_digests(reader.connection, [row.number])[row.number]
+    numbers = descent.named_by(reader.connection, own, _COUNTED).keys() - {row.number}
+    rows = descent.releases(reader.connection, sorted(numbers)[:_CHILDREN])
+    links = [
+        Link(link.child, link.position, link.relation, link.pins, link.name, row.number)
+        for stated in descent.links(reader.connection, rows).values()
+        for link in stated
+        if set(link.pins) & set(own)
+    ]
+    evidence = Evidence(reader, {**rows, row.number: row}, links)
+    edges = {link.child: _child(reader, row, rows[link.child], evidence, link) for link in reversed(links)}
+    listed = (edges[number] for number in sorted(edges) if is_listed(reader, rows[number]))
+    return tuple(listed), len(numbers)
 
 
-def _child(reader: Reader, row: Row[Any], child: Any) -> ParentEdge:
+def _child(reader: Reader, row: Row[Any], child: Row[Any], evidence: Evidence, link: Link) -> ParentEdge:
+    grounds = evidence.grounds(link)
     return ParentEdge(
         child=f"sha256:{child.model_digest}",
         parent=f"sha256:{row.model_digest}",
-        relation=child.relation,
-        level=2,
+        relation=link.relation,
+        level=grounds.level,
         declared=True,
-        evidence=("Its publisher names this release's digest.",),
-        namespace=child.namespace,
-        model=child.name,
-        version=child.version,
-        url=_release_url(reader, child),
+        evidence=grounds.evidence,
+        match=grounds.match,
+        contradicted=grounds.contradicted,
+        positions=grounds.positions,
+        **named(reader, child),
     )
 
 
-def _release_url(reader: Reader, row: Any) -> str:
-    return reader.url(release_path(row.namespace, row.name, row.version))
+def _proposed(reader: Reader, row: Row[Any]) -> tuple[tuple[ParentEdge, ...], tuple[ParentEdge, ...]]:
+    above, below = proposals.proposals(reader, row.number)
+    others = [*(one.parent for one in above), *(one.child for one in below)]
+    rows = {**descent.releases(reader.connection, others), row.number: row}
+
+    def edge(one: Proposal, other: Row[Any]) -> ParentEdge:
+        return ParentEdge(
+            child=f"sha256:{rows[one.child].model_digest}",
+            parent=f"sha256:{rows[one.parent].model_digest}",
+            relation=None,
+            level=0,
+            declared=False,
+            evidence=proposals.evidence(one),
+            match=one.match,
+            **named(reader, other),
+        )
+
+    return (
+        tuple(edge(one, rows[one.parent]) for one in above if is_listed(reader, rows[one.parent])),
+        tuple(edge(one, rows[one.child]) for one in below if is_listed(reader, rows[one.child])),
+    )

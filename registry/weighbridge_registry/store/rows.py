@@ -27,13 +27,15 @@ _CHANGED: Final[dict[type[SQLModel], tuple[str, ...]]] = {
     tables.Digest: ("name",),
     tables.Tensor: ("name",),
     tables.Blob: ("stored",),
+    tables.Likeness: ("finding", "words", "refuted"),
+    tables.Band: (),
     tables.Description: ("number", "name", "ended"),
     tables.Advisory: ("number", "subject", "severity", "propagates", "withdrawn"),
     tables.Position: ("number", "stance", "basis"),
 }
 """Tables whose rows may be written again, and the columns that this changes."""
 _COLLECTED: Final = (
-    *(tables.Entry, tables.Signer, tables.Release, tables.Digest, tables.Edge, tables.Owner),
+    *(tables.Entry, tables.Signer, tables.Release, tables.Digest, tables.Edge, tables.DataUse, tables.Owner),
     *(tables.About, tables.Description, tables.Advisory, tables.Position),
 )
 
@@ -110,8 +112,11 @@ def _insertion(name: str) -> Insert:
 def _upsertion(name: str, columns: tuple[str, ...], dialect: str) -> Insert:
     table = SQLModel.metadata.tables[name]
     statement = (sqlite if dialect == "sqlite" else postgresql).insert(table)
-    changed = {column: getattr(statement.excluded, column) for column in columns}
     keys = [column.name for column in table.primary_key]
+    if not columns:
+        kept: Insert = statement.on_conflict_do_nothing(index_elements=keys)
+        return kept
+    changed = {column: getattr(statement.excluded, column) for column in columns}
     found: Insert = statement.on_conflict_do_update(index_elements=keys, set_=changed)
     return found
 

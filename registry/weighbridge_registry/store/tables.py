@@ -17,17 +17,21 @@ from sqlalchemy import BigInteger, Index, Integer, LargeBinary, Text, text
 from sqlmodel import Field, SQLModel
 
 __all__ = [
+    "OF_ATTACHMENTS",
     "SCHEMA_VERSION",
     "VIEWS",
     "About",
     "Advisory",
+    "Band",
     "Blob",
     "Checkpoint",
+    "DataUse",
     "Description",
     "Digest",
     "Edge",
     "Entry",
     "Fact",
+    "Likeness",
     "Meta",
     "Model",
     "Owner",
@@ -40,7 +44,7 @@ __all__ = [
     "Term",
 ]
 
-SCHEMA_VERSION: Final = 3
+SCHEMA_VERSION: Final = 4
 """Number of the last revision in `migrations/versions`; a database with a greater one is refused."""
 
 _BYTEWISE: Final = Text().with_variant(Text(collation="C"), "postgresql")
@@ -218,7 +222,7 @@ class Release(SQLModel, table=True):
 class Digest(SQLModel, table=True):
     """Where a digest occurs: in which release, as what, under which path or tensor name."""
 
-    __table_args__ = (Index("digest_number", "number"),)
+    __table_args__ = (Index("digest_number", "number", "role"),)
     sha256: str = Field(primary_key=True)
     number: int = Field(primary_key=True, sa_type=BigInteger, sa_column_kwargs={"autoincrement": False})
     """Entry of the release or manifest, newest readable first by index order."""
@@ -242,7 +246,7 @@ class Tensor(SQLModel, table=True):
 
 
 class Edge(SQLModel, table=True):
-    """One parent or data set of a release, from the lineage that holds now."""
+    """One parent of a release, from the lineage that holds now."""
 
     __table_args__ = (Index("edge_digest", "digest", "number"),)
     number: int = Field(primary_key=True, sa_type=BigInteger, sa_column_kwargs={"autoincrement": False})
@@ -251,7 +255,68 @@ class Edge(SQLModel, table=True):
     """Place in the list of parents."""
     relation: str | None = None
     digest: str = Field(primary_key=True)
-    """Digest that pins the parent: model, weights, root or release statement."""
+    """Digest that pins the parent: model, weights, root or release statement; empty if it is only named."""
+    name: str | None = None
+    """Name or location of the parent as the publisher gives it."""
+
+
+class DataUse(SQLModel, table=True):
+    """One data set that a release says it was made with, from the lineage that holds now."""
+
+    __tablename__ = "datause"
+    __table_args__ = (Index("datause_digest", "digest", "number"), Index("datause_name", "name", "number"))
+    number: int = Field(primary_key=True, sa_type=BigInteger, sa_column_kwargs={"autoincrement": False})
+    """Entry of the release."""
+    position: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
+    """Place in the list of data sets."""
+    digest: str = Field(primary_key=True)
+    """Digest or statement that pins the data set; empty if it is only named."""
+    stage: str | None = None
+    name: str
+    """Name of the data set in lower case, as it is looked up."""
+
+
+class Likeness(SQLModel, table=True):
+    """What a child's stored tensor table has in common with a parent's, as `weighbridge.resemblance` finds.
+
+    Made when the second table or an edge between them comes. A table stands beside itself, too: two
+    releases may have one.
+    """
+
+    __table_args__ = (Index("likeness_parent", "parent", "equal_bytes"),)
+    child: str = Field(primary_key=True)
+    """Digest of the child's tensor table."""
+    parent: str = Field(primary_key=True)
+    """Digest of the parent's."""
+    tensors: int
+    """Tensors of the child; `bytes` are theirs."""
+    equal: int
+    """Those of them that the parent has, too, under whatever name; `equal_bytes` are theirs."""
+    bytes: int = Field(sa_type=BigInteger)
+    equal_bytes: int = Field(sa_type=BigInteger)
+    compared: int
+    """Tensors compared by their sketches; `near` are those that are nearer than chance allows."""
+    near: int
+    differing: int | None = None
+    """Median share of the bits in which those differ, in thousandths."""
+    error: int | None = None
+    """Half the width of its error bar, in thousandths."""
+    finding: str
+    """One word: equal, shares, resembles, fits, no sign."""
+    words: str
+    """One sentence."""
+    refuted: str
+    """Relations that the tables refute, each with a sentence, as a JSON object."""
+
+
+class Band(SQLModel, table=True):
+    """A piece of a sketch of a stored tensor table, by which tables that resemble each other are found."""
+
+    __table_args__ = (Index("band_table", "table"),)
+    key: int = Field(primary_key=True, sa_type=BigInteger, sa_column_kwargs={"autoincrement": False})
+    """First 64 bits of the digest of shape, place of the piece and its bits."""
+    table: str = Field(primary_key=True)
+    """Digest of the tensor table."""
 
 
 class About(SQLModel, table=True):
@@ -341,7 +406,9 @@ class Blob(SQLModel, table=True):
 
 
 VIEWS: Final[tuple[type[SQLModel], ...]] = (
-    *(Entry, Signer, Owner, Model, Release, Digest, Edge, Term),
+    *(Entry, Signer, Owner, Model, Release, Digest, Edge, DataUse, Term),
     *(About, Description, Advisory, Position),
 )
 """The tables that entries are projected into."""
+OF_ATTACHMENTS: Final[tuple[type[SQLModel], ...]] = (Blob, Tensor, Band, Likeness)
+"""The tables that stored attachments are projected into."""

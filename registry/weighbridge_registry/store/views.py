@@ -26,7 +26,7 @@ from weighbridge.weighing import Tensor
 from weighbridge_registry.state import Admitted, Fact, WithheldEntry, owners_of, withheld_key
 from weighbridge_schemas.base import fold_name
 from weighbridge_schemas.card import Card, CardRevision
-from weighbridge_schemas.lineage import Lineage, LineageRevision
+from weighbridge_schemas.lineage import DatasetUse, Lineage, LineageRevision, Parent
 from weighbridge_schemas.namespace import CertificateOwner, KeyOwner, Namespace, Owner, SigstoreOwner
 from weighbridge_schemas.oms import OmsPredicate
 from weighbridge_schemas.operator import Action, Reassign, Takedown
@@ -38,7 +38,7 @@ from . import tables
 from .rows import Rows, plain, upsert
 from .summaries import release_path, summary
 from .testimonies import project_testimony
-from .withholding import hide, insert_withheld
+from .withholding import forget_edges, hide, insert_withheld
 
 __all__ = [
     "headline",
@@ -301,23 +301,48 @@ def _lineage_revision(rows: Rows, entry: Admitted, document: LineageRevision) ->
         .where(col(tables.Release.number) == entry.release)
         .values(lineage=entry.index)
     )
-    rows.execute(delete(plain(tables.Edge)).where(col(tables.Edge.number) == entry.release))
     if entry.release is not None:
+        forget_edges(rows.connection(), entry.release)
         _edges(rows, entry.release, document.lineage)
 
 
 def _edges(rows: Rows, number: int, lineage: Lineage | None) -> None:
-    edges: list[dict[str, Any]] = []
-    for place, parent in enumerate(lineage.parents if lineage is not None else ()):
-        pins = {
-            _hex(parent.digest) if parent.digest is not None else None,
-            parent.statement.sha256 if parent.statement is not None else None,
+    if lineage is None:
+        return
+    edges = [
+        {
+            "number": number,
+            "position": place,
+            "digest": digest,
+            "relation": parent.relation,
+            "name": parent.name or parent.location,
         }
-        edges += [
-            {"number": number, "position": place, "digest": digest, "relation": parent.relation}
-            for digest in sorted(pin for pin in pins if pin is not None)
-        ]
+        for place, parent in enumerate(lineage.parents)
+        if parent.relation != "from_scratch"
+        for digest in _pins(parent)
+    ]
     rows.insert(tables.Edge, edges)
+    uses = [
+        {
+            "number": number,
+            "position": place,
+            "digest": digest,
+            "stage": use.stage,
+            "name": use.name.casefold(),
+        }
+        for place, use in enumerate(lineage.datasets)
+        for digest in _pins(use)
+    ]
+    rows.insert(tables.DataUse, uses)
+
+
+def _pins(edge: Parent | DatasetUse) -> list[str]:
+    """Return the digests by which an edge names its other end; one empty text if it only has a name."""
+    pins = {
+        _hex(edge.digest) if edge.digest is not None else "",
+        edge.statement.sha256 if edge.statement is not None else "",
+    }
+    return sorted(pins - {""}) or [""]
 
 
 def _terms(rows: Rows, key: str, namespace: str, name: str, card: Card | None) -> None:

@@ -21,7 +21,7 @@ from weighbridge_schemas.base import fold_name
 from . import tables, testimonies
 from .rows import plain
 
-__all__ = ["SUMMARY", "hide", "insert_withheld"]
+__all__ = ["SUMMARY", "forget_edges", "hide", "insert_withheld"]
 
 SUMMARY: Final = "Withheld by the operator"
 
@@ -48,7 +48,13 @@ def hide(connection: Connection, number: int) -> None:
     if number == (release.card if release.card is not None else release.number):
         _forget_card(connection, release)
     if number == (release.lineage if release.lineage is not None else release.number):
-        connection.execute(delete(plain(tables.Edge)).where(col(tables.Edge.number) == release.number))
+        forget_edges(connection, release.number)
+
+
+def forget_edges(connection: Connection, number: int | None) -> None:
+    """Take the parents and data sets of a release, given by its entry, out of the views."""
+    for table in (tables.Edge, tables.DataUse):
+        connection.execute(delete(plain(table)).where(plain(table).c.number == number))
 
 
 def insert_withheld(connection: Connection, entry: WithheldEntry) -> None:
@@ -87,7 +93,7 @@ def insert_withheld(connection: Connection, entry: WithheldEntry) -> None:
             _revise(connection, entry, card=entry.index, headline="{}")
         case "lineage":
             _revise(connection, entry, lineage=entry.index)
-            connection.execute(delete(plain(tables.Edge)).where(col(tables.Edge.number) == entry.release))
+            forget_edges(connection, entry.release)
         case _:
             testimonies.insert_withheld(connection, entry)
 

@@ -10,17 +10,29 @@ opaque `cursor`: pass `next` to get on, null means the end.
 from __future__ import annotations
 
 from .events import Event, EventList, Problem, WithheldDocument
+from .lineages import (
+    DatasetEdge,
+    EdgePosition,
+    GraphEdge,
+    ImpactDocument,
+    ImpactItem,
+    LineageDocument,
+    LineageGraph,
+    LineageNode,
+    ParentEdge,
+    TensorMatch,
+    UpstreamNote,
+)
 from .logs import EntryDocument, LogDocument, PredecessorDocument, StatementDocument, WitnessDocument
 from .lookups import DigestAnswer, DigestMatch, DigestsAnswer, DigestsQuery, MatchKind
 from .parts import AsOf, EntryRef, SignerSummary, StatementSubject
 from .releases import (
-    DatasetEdge,
-    LineageDocument,
     ModelDocument,
     ModelList,
     ModelSummary,
     Openness,
-    ParentEdge,
+    OpennessAnswer,
+    OpennessComponent,
     ProvenanceDocument,
     RecordLineDocument,
     ReleaseDocument,
@@ -51,11 +63,17 @@ __all__ = [
     "DigestMatch",
     "DigestsAnswer",
     "DigestsQuery",
+    "EdgePosition",
     "EntryDocument",
     "EntryRef",
     "Event",
     "EventList",
+    "GraphEdge",
+    "ImpactDocument",
+    "ImpactItem",
     "LineageDocument",
+    "LineageGraph",
+    "LineageNode",
     "LogDocument",
     "MatchKind",
     "ModelDocument",
@@ -64,6 +82,8 @@ __all__ = [
     "NamespaceChange",
     "NamespaceDocument",
     "Openness",
+    "OpennessAnswer",
+    "OpennessComponent",
     "ParentEdge",
     "PredecessorDocument",
     "Problem",
@@ -81,6 +101,8 @@ __all__ = [
     "SubmissionQueued",
     "SubmissionResult",
     "Successor",
+    "TensorMatch",
+    "UpstreamNote",
     "VersionSummary",
     "WithheldDocument",
     "WitnessDocument",

@@ -20,21 +20,20 @@ from weighbridge_schemas.base import (
     Timestamp,
     Version,
 )
-from weighbridge_schemas.card import Card
-from weighbridge_schemas.lineage import Relation, Stage
+from weighbridge_schemas.card import Card, ComponentName
 from weighbridge_schemas.release import ChatTemplate, ReleaseFile, RootDigest, TensorSummary
 
-from .parts import Address, AsOf, Base64, Edge, EntryRef, SignerSummary
+from .lineages import LineageDocument, UpstreamNote
+from .parts import Address, AsOf, Base64, EntryRef, SignerSummary
 from .testimonies import StatementAbout
 
 __all__ = [
-    "DatasetEdge",
-    "LineageDocument",
     "ModelDocument",
     "ModelList",
     "ModelSummary",
     "Openness",
-    "ParentEdge",
+    "OpennessAnswer",
+    "OpennessComponent",
     "ProvenanceDocument",
     "RecordLineDocument",
     "ReleaseDocument",
@@ -73,84 +72,69 @@ class ReleaseStatus(Document):
     """The release that takes its place, as its owners say."""
 
 
+class OpennessComponent(Document):
+    """One component of the Model Openness Framework, as the card has it."""
+
+    name: ComponentName
+    """Which component."""
+    needed_by: Literal[1, 2, 3]
+    """Class that first needs it; 3 is the first class."""
+    required: Flag
+    """False if no class asks for it."""
+    content: Literal["code", "data", "document"]
+    """What it is made of, which decides whose licence it falls back to."""
+    present: Flag | None
+    """Whether the card says that it is released; null if the card does not mention it."""
+    license: Line | None
+    """Licence that was used: an SPDX expression, or the text that was given."""
+    license_from: Literal["own", "content type", "distribution"] | None
+    """Where in the card that licence was found."""
+    open: Flag
+    """It is released under an open licence."""
+    appropriate: Flag
+    """That licence is made for this sort of content."""
+    counts: Flag
+    """It counts for the class."""
+    basis: Literal["evidence seen", "declared", "not said"]
+    """What its presence rests on: something in this very release, or the publisher's word."""
+    evidence: Line | None = None
+    """What was seen."""
+    warnings: tuple[Line, ...] = ()
+    """What is doubtful about it."""
+    fix: Line | None = None
+    """What to do so that it counts; null if it does."""
+
+
+class OpennessAnswer(Document):
+    """One row of the Open Source AI Definition's checklist."""
+
+    name: Literal["data information", "code", "parameters"]
+    """Which row."""
+    asks: Line
+    """What it asks for."""
+    answer: Literal["yes", "no", "not said"]
+    """What the card answers."""
+    reasons: tuple[Line, ...]
+    """Why."""
+
+
 class Openness(Document):
-    """Openness class by a named ruleset."""
+    """Openness by named rules, computed from the signed card as it now stands."""
 
     class_: Annotated[Literal[1, 2, 3] | None, Field(alias="class")]
     """1, 2, 3, or null for unclassified."""
     ruleset: Line
-    """Name and version of the ruleset."""
+    """Name and version of the ruleset, and of the licence list that it reads."""
     missing: tuple[Line, ...] = ()
-    """Components that the next class needs."""
-
-
-class ParentEdge(Document):
-    """One edge child → parent, with the evidence for it."""
-
-    child: Digest
-    """Model digest of the child."""
-    parent: Digest | None
-    """Digest of the parent as stated; null at level 0."""
-    relation: Relation | None
-    """How the child was made from it; null if not said."""
-    level: Edge
-    """Evidence level."""
-    declared: Flag
-    """True if the publisher of the child stated it."""
-    evidence: tuple[Line, ...]
-    """Why the level is what it is, in plain words."""
-    name: str | None = None
-    """Name as stated."""
-    location: Location | None = None
-    """Location as stated."""
-    namespace: NamespaceName | None = None
-    """Namespace of the registered parent (or child, in a list of children)."""
-    model: ModelName | None = None
-    """Name of that model."""
-    version: Version | None = None
-    """Version of that release."""
-    url: Address | None = None
-    """Page of that release."""
-
-
-class DatasetEdge(Document):
-    """One edge model → data set."""
-
-    child: Digest
-    """Model digest of the model."""
-    stage: Stage | None
-    """What it was used for; null if not said."""
-    name: str
-    """Name as stated."""
-    digest: Digest | None = None
-    """Digest as stated."""
-    level: Edge
-    """Evidence level."""
-    declared: Flag
-    """True if the publisher of the model stated it."""
-    evidence: tuple[Line, ...]
-    """Why the level is what it is, in plain words."""
-    location: Location | None = None
-    """Location as stated."""
-    note: str | None = None
-    """Note as stated."""
-
-
-class LineageDocument(Document):
-    """Lineage of one release: what it states, and who registered here states it as parent."""
-
-    statement: Reference
-    """Statement that the edges come from: the release or its latest lineage revision."""
-    from_scratch: Flag
-    """True if the publisher claims that there is no parent."""
-    parents: tuple[ParentEdge, ...]
-    """What it descends from."""
-    datasets: tuple[DatasetEdge, ...]
-    """What it was trained or evaluated on."""
-    children: tuple[ParentEdge, ...] = ()
-    """Registered releases that name this one."""
-    children_total: Count = 0
-    """Number of such releases, also those not listed."""
+    """Components that the next class needs, by name."""
+    components: tuple[OpennessComponent, ...] = ()
+    """All 17, class III first."""
+    definition: Line | None = None
+    """Definition that `osaid` answers."""
+    osaid: tuple[OpennessAnswer, ...] = ()
+    """Its three rows."""
+    unknown_licenses: tuple[Line, ...] = ()
+    """Licence identifiers of the card that SPDX does not know."""
 
 
 class VersionSummary(Document):
@@ -278,6 +262,9 @@ class ReleaseDocument(Document):
     """Where the attached README.md is served."""
     lineage: LineageDocument | None
     """The lineage as it now stands; null if none was stated."""
+    upstream: tuple[UpstreamNote, ...] = ()
+    """What is said of its ancestors and data sets that concerns it, nearest first; at most 50. Only edges
+    that name a digest are followed."""
     status: ReleaseStatus
     """What the owners last said of it."""
     openness: Openness | None

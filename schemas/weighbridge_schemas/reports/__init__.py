@@ -9,6 +9,14 @@ hold its real output against the schema.
 
 from __future__ import annotations
 
+from .cards import (
+    CardCheckReport,
+    CardDiffReport,
+    CardExportReport,
+    CardInitReport,
+    CardReviseReport,
+    CardShowReport,
+)
 from .forms import ErrorReport
 from .logs import (
     AllowReport,
@@ -32,6 +40,9 @@ from .models import (
     CompareReport,
     DeclareReport,
     IdentifyReport,
+    LineageCheckReport,
+    LineageReviseReport,
+    LineageShowReport,
     PublishReport,
     SignReport,
     VerifyReport,
@@ -41,6 +52,12 @@ from .models import (
 __all__ = [
     "AllowReport",
     "CachedReport",
+    "CardCheckReport",
+    "CardDiffReport",
+    "CardExportReport",
+    "CardInitReport",
+    "CardReviseReport",
+    "CardShowReport",
     "CompareReport",
     "DeclareReport",
     "ErrorReport",
@@ -48,6 +65,9 @@ __all__ = [
     "FsckReport",
     "IdentifyReport",
     "KeyReport",
+    "LineageCheckReport",
+    "LineageReviseReport",
+    "LineageShowReport",
     "LogReport",
     "LogsReport",
     "MirrorReport",

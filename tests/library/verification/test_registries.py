@@ -19,7 +19,7 @@ from tests.library.verification.expectations import (
 )
 from tests.models import tiny_model
 from tests.records import Elsewhere, Published, Publisher, TinyLog
-from tests.registries import Registry, running_registry
+from tests.registries import Registry, registry_here
 from weighbridge import keys
 from weighbridge.bundles import PublicKeyHint, parse_bundle
 from weighbridge.client import RegistryClient
@@ -32,8 +32,8 @@ from weighbridge_schemas.api import AsOf, DigestAnswer, DigestMatch
 
 
 @pytest.fixture(scope="module")
-def registry() -> Iterator[Registry]:
-    with running_registry() as one:
+def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
+    with registry_here(tmp_path_factory.mktemp("registry")) as one:
         yield one
 
 
