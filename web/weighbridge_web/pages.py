@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from weighbridge_schemas.base import Document
 
-__all__ = ["base_url", "router"]
+__all__ = ["Cursor", "bare_hex", "base_url", "router", "twin"]
 
 PAGE_ENTRIES = 50
 """Entries on one page of the log."""
@@ -126,7 +126,7 @@ def record_file(namespace: str, name: str, version: str, ask: Ask) -> Response:
 @router.get("/signers/{signer}")
 def signer(signer: str, ask: Ask, cursor: Cursor = None) -> Response:
     """Show what one signer did here."""
-    document = ask.signer(_hex(signer.removesuffix(_JSON)), cursor)
+    document = ask.signer(bare_hex(signer.removesuffix(_JSON)), cursor)
     if signer.endswith(_JSON):
         return twin(document)
     return page("signer.html", signer=document, identity_rows=identity_rows(document.identity))
@@ -148,7 +148,7 @@ def namespace(namespace: str, ask: Ask) -> Response:
 @router.get("/digests/{sha256}")
 def digest(sha256: str, request: Request, ask: Ask) -> Response:
     """Show what is known of a digest; unknown is an answer too."""
-    document = ask.digest(_hex(sha256.removesuffix(_JSON)))
+    document = ask.digest(bare_hex(sha256.removesuffix(_JSON)))
     if sha256.endswith(_JSON):
         return twin(document)
     return page("digest.html", answer=document, base_url=base_url(request))
@@ -257,7 +257,8 @@ def _names(namespace: str, name: str, version: str) -> tuple[str, str, str]:
     return _name(namespace), _name(name), _name(version)
 
 
-def _hex(text: str) -> str:
+def bare_hex(text: str) -> str:
+    """Return a SHA-256 in an address as bare lowercase hex; 400 if it is none."""
     found = _DIGEST.match(text)
     if not found:
         raise HTTPException(400, "A SHA-256 has 64 hexadecimal digits.")

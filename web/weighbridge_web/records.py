@@ -12,6 +12,9 @@ from weighbridge_registry.api.problems import NotKnownError
 from weighbridge_registry.attachments import Attachments, decompress
 from weighbridge_registry.queries import Queries
 from weighbridge_schemas.api import (
+    AdvisoryDocument,
+    AdvisoryList,
+    DatasetDocument,
     DigestAnswer,
     EntryDocument,
     EventList,
@@ -67,6 +70,18 @@ class Records(Protocol):
         """Return what is known of a digest."""
         ...
 
+    def dataset(self, sha256: str) -> DatasetDocument:
+        """Return what is said of a data set."""
+        ...
+
+    def advisories(self, about: str | None, cursor: int | None) -> AdvisoryList:
+        """List advisories, newest first; with `about` those that affect that digest."""
+        ...
+
+    def advisory(self, statement: str) -> AdvisoryDocument:
+        """Return one statement of an advisory."""
+        ...
+
     def entry(self, index: int) -> EntryDocument:
         """Return one line of the log."""
         ...
@@ -120,6 +135,18 @@ class RegistryRecords:
     def digest(self, sha256: str) -> DigestAnswer:
         """Return what is known of a digest."""
         return self._queries.digest(sha256)
+
+    def dataset(self, sha256: str) -> DatasetDocument:
+        """Return what is said of a data set."""
+        return _known(self._queries.dataset(sha256), "a description of that data set")
+
+    def advisories(self, about: str | None, cursor: int | None) -> AdvisoryList:
+        """List advisories, newest first; with `about` those that affect that digest."""
+        return self._queries.advisories(about, cursor)
+
+    def advisory(self, statement: str) -> AdvisoryDocument:
+        """Return one statement of an advisory."""
+        return _known(self._queries.advisory(statement), "that advisory")
 
     def entry(self, index: int) -> EntryDocument:
         """Return one line of the log."""
