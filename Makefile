@@ -8,7 +8,7 @@ BIN := .venv/bin
 .PHONY: help
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1|\2/p' Makefile | while IFS='|' read -r name text; do \
-	  printf '  %-12s %s\n' "$$name" "$$text"; done
+	  printf '  %-18s %s\n' "$$name" "$$text"; done
 
 .PHONY: setup
 setup: ## build .venv with the tools too (the other targets do what they need by themselves)
@@ -37,6 +37,12 @@ test: peers model ## run the whole test suite
 .PHONY: test-faults
 test-faults: setup ## kill, starve and cheat the registry for a long time; `make test` runs a short selection
 	@$(BIN)/python -m pytest -n auto --maxprocesses 8 --timeout=0 -m faults
+
+.PHONY: test-postgres
+test-postgres: setup ## run the registry's own suite on PostgreSQL and S3; `make test` runs a short selection
+	@WEIGHBRIDGE_TESTS_HOME=postgresql $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile \
+	  -m "not faults and not files" tests/registry tests/attacks tests/cli/test_takedown.py tests/cli/test_fsck.py \
+	  tests/cli/test_publish.py tests/cli/test_watch.py
 
 .PHONY: fuzz
 fuzz: setup ## feed mutated bytes to every parser, 100 times as long as the suite does (FUZZ=1000: longer)

@@ -47,6 +47,7 @@ PROGRAMS = {
     "softhsm2": Program(("softhsm2-util",), "apt-get install softhsm2"),
     "peers": Program((), "make peers"),
     "postgresql": Program(("initdb",), "apt-get install postgresql"),
+    "small-disk": Program(("unshare",), "apt-get install util-linux, and allow mounts in user namespaces"),
     "strace": Program(("strace",), "apt-get install strace, and allow ptrace"),
 }
 GO_SOURCES = Path("/usr/share/gocode")
@@ -73,6 +74,10 @@ def _works(tool: str, found: str) -> bool:
     """Look at what a name on PATH does not tell: Go's packages, the right to trace a process."""
     if tool == "go":
         return (GO_SOURCES / "src" / "golang.org" / "x" / "mod" / "sumdb" / "tlog").is_dir()
+    if tool == "small-disk":
+        # What is mounted over /mnt is seen by that process alone.
+        mount = [found, "-rm", "mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", "/mnt"]
+        return subprocess.run(mount, check=False, capture_output=True, timeout=30).returncode == 0
     if tool == "strace":
         tried = subprocess.run(
             [found, "-o", os.devnull, "true"], check=False, capture_output=True, timeout=30

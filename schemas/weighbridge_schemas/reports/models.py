@@ -17,6 +17,7 @@ from .forms import Report, Text, VersionOne
 __all__ = [
     "CachedReport",
     "CompareReport",
+    "DeclareReport",
     "IdentifyReport",
     "LineageCheckReport",
     "LineageReviseReport",
@@ -460,6 +461,64 @@ class AskedReport(Report):
     """The digest."""
     file: str | None
     """The file that has it; null for a digest of a whole model, or one that was given."""
+
+
+class SpokenOfReport(Report):
+    """What a statement is about."""
+
+    name: str
+    """Its name, informational."""
+    sha256: Hex256
+    """Its digest."""
+
+
+class DeclaredInReport(Report):
+    """The log that a statement is recorded in."""
+
+    origin: Text
+    """Its name."""
+    fingerprint: Hex256
+    """SHA-256 of its key's text."""
+    pinned_now: Flag
+    """True if this run pinned it."""
+
+
+class DeclareReport(Report):
+    """What was said and recorded: `attest --json`, `status yank --json` and its sisters.
+
+    `status restore --json`, `status deprecate --json` and `status supersede --json` print the same.
+    """
+
+    v: VersionOne
+    """Version of this form."""
+    recorded: Flag
+    """True if it is in the log; false of a dry run."""
+    already: Flag
+    """True if the same was recorded before: nothing was signed."""
+    kind: Text
+    """Kind of the statement; `attestation` for types of others."""
+    predicate_type: Text
+    """Its predicate type."""
+    subjects: tuple[SpokenOfReport, ...]
+    """What it is about."""
+    statement: Digest | None
+    """Statement digest; null of a dry run."""
+    replaced: Digest | None
+    """The statement in whose place it stands; null if it is the first."""
+    payload: dict[str, Any]
+    """The statement that was, or would be, signed."""
+    signer: Text
+    """Who signs, in words."""
+    introduced: Flag
+    """True if the signer's key was introduced, too."""
+    log: DeclaredInReport
+    """Where it is recorded."""
+    index: Count | None
+    """Its entry; null of a dry run."""
+    received: Count | None
+    """When the operator took it, Unix seconds; null of a dry run."""
+    url: Text | None
+    """Its page; null of a dry run."""
 
 
 class IdentifyReport(Report):
