@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import islice
 from typing import TypeAlias
 
@@ -24,8 +24,12 @@ class Receipts:
     Used from the event loop only.
     """
 
-    def __init__(self, queries: Queries) -> None:
+    def __init__(self, queries: Queries, after: Callable[[], None]) -> None:
+        """Answer from `queries`; what is to be done `after` that is done once for many, by another thread."""
         self._queries = queries
+        self._after = after
+        self._following: asyncio.Task[None] | None = None
+        self._more = False
         self._asked: list[tuple[_Places, asyncio.Future[tuple[SubmissionResult, ...]]]] = []
         self._task: asyncio.Task[None] | None = None
 
@@ -52,4 +56,18 @@ class Receipts:
                 found = tuple(islice(results, len(places)))
                 if not future.done():  # whoever asked may have gone
                     future.set_result(found)
+            self._follow()
         self._task = None
+
+    def _follow(self) -> None:
+        self._more = True
+        if self._following is None:
+            self._following = asyncio.create_task(self._do_after())
+
+    async def _do_after(self) -> None:
+        try:
+            while self._more:
+                self._more = False
+                await run_in_threadpool(self._after)
+        finally:
+            self._following = None

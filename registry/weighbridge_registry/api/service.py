@@ -49,7 +49,7 @@ def install(app: FastAPI, service: Registry, bodies: Bodies, gate: Gate) -> None
     """Keep the service where handlers find it."""
     app.state.service = service
     app.state.bodies = bodies
-    app.state.receipts = Receipts(service.queries)
+    app.state.receipts = Receipts(service.queries, service.attachments.likenesses.catch_up)
     app.state.judges = CapacityLimiter(_JUDGES)
     app.state.gate = gate
 

@@ -13,7 +13,6 @@ from typing import Final, TypeVar
 from anyio import to_thread
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
-from starlette.background import BackgroundTask
 
 from weighbridge.errors import MalformedError, UnavailableError
 from weighbridge_registry.log.outcomes import Placed
@@ -80,11 +79,8 @@ async def submit(request: Request) -> Response:
     results = await receipts_of(request).answer(_pairs(places))
     status = 201 if any(place.created for place in places) else 200
     if kind in _LINES:
-        answer = json_response(SubmissionBatch(results=results), status)
-    else:
-        answer = json_response(results[0], status, {"Location": results[0].url})
-    answer.background = BackgroundTask(service.attachments.likenesses.catch_up)
-    return answer
+        return json_response(SubmissionBatch(results=results), status)
+    return json_response(results[0], status, {"Location": results[0].url})
 
 
 @router.get("/submissions/{token}")
