@@ -107,7 +107,7 @@ def test_a_finding_is_written_as_a_position_that_can_be_signed(
     told = weighbridge_here(
         "lineage", "check", family[child], family["base"], *options, "--position", file, "--json"
     )
-    assert "nothing is signed yet" in told.stderr
+    assert f"weighbridge attest {family[child]} --type position --predicate {file}" in told.stderr
     position = Position.model_validate(
         {**json.loads(file.read_bytes()), "logs": ["log.example/0123456789abcdef"], "previous": None}
     )
@@ -187,6 +187,9 @@ class Site:
 
     def show(self, what: str, *options: str) -> Outcome:
         return weighbridge_here("lineage", "show", what, "--registry", self.registry.url, *options)
+
+    def check(self, *arguments: str | Path) -> Outcome:
+        return weighbridge_here("lineage", "check", *arguments)
 
     def lineage(self, text: str) -> Path:
         return models.write(self.folder / "lineage.yaml", text)
@@ -271,6 +274,20 @@ def test_what_stands_on_a_model_a_data_set_or_a_bug(site: Site) -> None:
     assert found == [("base", 0), ("small", 1)]
     assert weighbridge_here(*ask).exit_code == 2
     assert weighbridge_here(*ask, base, "--dataset", "x").exit_code == 2
+
+
+def test_a_re_check_is_signed_recorded_and_shown_with_who_signed_it(site: Site) -> None:
+    digest = site.publish("base", "acme/base@1")
+    site.publish("coarse", "acme/small@1", f"parents:\n- relation: quantized\n  digest: {digest}\n")
+    file, other = site.folder / "position.json", new_key(site.folder / "other.pem")
+    both = (site.family["coarse"], site.family["base"])
+    assert site.check(*both, "--relation", "quantized", "--position", file).exit_code == 0
+    signed = site.run("attest", both[0], "--type", "position", "--predicate", file, key=other)
+    assert signed.exit_code == 0, signed.stderr
+    told = site.show("acme/small@1").stdout
+    assert "made from acme/base@1" in told
+    assert ", rechecked by the holder of the key" in told
+    assert "re-checked" not in told, "a stranger's word raises no level"
 
 
 def test_what_nobody_declared_is_shown_as_that(site: Site) -> None:

@@ -75,7 +75,7 @@ def check(
     made, origin = _weighed(child, ignore), _weighed(parent, ignore)
     found = compare_tables(made.tensors, origin.tensors)
     if position is not None:
-        _write_position(position, position_on(made, origin, found, relation))
+        _write_position(position, position_on(made, origin, found, relation), child)
     if as_json:
         models = {"child": _told(child, made), "parent": _told(parent, origin)}
         terminal.print_json({"v": 1, **models, "relation": relation, "table": found.to_json(relation)})
@@ -84,14 +84,14 @@ def check(
     click.get_current_context().exit(_exit_code(found.verdict(relation).word))
 
 
-def _write_position(path: Path, predicate: dict[str, Any]) -> None:
+def _write_position(path: Path, predicate: dict[str, Any], child: Path) -> None:
     import json
 
     from weighbridge.atomic import write_atomically
     from weighbridge_cli import terminal
 
     write_atomically(path, (json.dumps(predicate, indent=2, ensure_ascii=False) + "\n").encode())
-    terminal.note(f"wrote {path}: nothing is signed yet")
+    terminal.note(f"wrote {path}; to sign it: weighbridge attest {child} --type position --predicate {path}")
 
 
 def _exit_code(word: Word) -> int:
