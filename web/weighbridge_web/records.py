@@ -15,6 +15,8 @@ from weighbridge_schemas.api import (
     DigestAnswer,
     EntryDocument,
     EventList,
+    ImpactDocument,
+    LineageGraph,
     LogDocument,
     ModelDocument,
     ModelList,
@@ -65,6 +67,14 @@ class Records(Protocol):
 
     def digest(self, sha256: str) -> DigestAnswer:
         """Return what is known of a digest."""
+        ...
+
+    def lineage(self, sha256: str, up: int, down: int) -> LineageGraph:
+        """Return the releases around a digest, so many steps up and down."""
+        ...
+
+    def impact(self, sha256: str, after: tuple[int, int]) -> ImpactDocument:
+        """Return what stands on a digest, behind a place (distance, entry)."""
         ...
 
     def entry(self, index: int) -> EntryDocument:
@@ -120,6 +130,14 @@ class RegistryRecords:
     def digest(self, sha256: str) -> DigestAnswer:
         """Return what is known of a digest."""
         return self._queries.digest(sha256)
+
+    def lineage(self, sha256: str, up: int, down: int) -> LineageGraph:
+        """Return the releases around a digest, so many steps up and down."""
+        return self._queries.lineage(sha256, up, down)
+
+    def impact(self, sha256: str, after: tuple[int, int]) -> ImpactDocument:
+        """Return what stands on a digest, behind a place (distance, entry)."""
+        return self._queries.impact(sha256, after)
 
     def entry(self, index: int) -> EntryDocument:
         """Return one line of the log."""
