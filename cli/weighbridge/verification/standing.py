@@ -121,13 +121,16 @@ def judge_lineage(case: Case) -> bool:
     lineage = found.document.lineage
     if lineage is None or not (lineage.parents or lineage.datasets):
         return case.put(10, Result.REPORTED, "its publisher says nothing of where it comes from")
-    words = _words(case)
+    spoken = case.word.release if case.word is not None else None
+    if spoken is not None and spoken.statement != f"sha256:{found.entry.bundle.statement_digest}":
+        spoken = None  # of another version: step 9 says so
+    words = _words(spoken)
     told = [_edge(parent, words) for parent in lineage.parents[:_SHOWN]]
     if len(lineage.parents) > _SHOWN:
         told.append(f"and {len(lineage.parents) - _SHOWN} more parents")
     if lineage.datasets:
         told.append(_datasets(lineage))
-    notes = case.word.release.upstream if case.word is not None and case.word.release is not None else ()
+    notes = spoken.upstream if spoken is not None else ()
     told += [_note(note) for note in notes[:_SHOWN]]
     if len(notes) > _SHOWN:
         told.append(f"and {len(notes) - _SHOWN} more about its ancestors and data")
@@ -186,9 +189,8 @@ def _no_such_release(case: Case) -> bool:
     )
 
 
-def _words(case: Case) -> dict[str, str]:
+def _words(document: ReleaseDocument | None) -> dict[str, str]:
     """Return what the registry says of each parent that has a digest: its evidence, in plain words."""
-    document = case.word.release if case.word is not None and case.passed(6) else None
     edges = document.lineage.parents if document is not None and document.lineage is not None else ()
     found: dict[str, str] = {}
     for edge in edges:
