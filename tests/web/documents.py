@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from weighbridge_schemas.api import (
+    AdvisoryList,
     AsOf,
     DatasetEdge,
     DigestAnswer,
@@ -390,6 +391,9 @@ class MemoryRecords:
             if f.sha256 == sha256
         ]
         return DigestAnswer(digest=f"sha256:{sha256}", matches=tuple(matches), as_of=self.as_of)
+
+    def advisories(self, about: str | None, cursor: int | None) -> AdvisoryList:  # noqa: ARG002 - one page
+        return AdvisoryList(about=about, advisories=(), next=None, as_of=self.as_of)
 
     def lineage(self, sha256: str, up: int, down: int) -> LineageGraph:
         graph = self.graphs.get(

@@ -253,3 +253,8 @@ def test_two_releases_are_compared(reader: Reader, records: MemoryRecords) -> No
     assert reader.get("/compare?a=nonsense&b=tiny/encoder@1.0").status == 400
     assert reader.get("/compare?a=tiny/absent@1&b=tiny/encoder@1.0").status == 404
     assert reader.get(f"/compare?a={'x' * 301}&b=y").status == 400
+
+
+def test_advisories_have_a_feed(reader: Reader) -> None:
+    feed = ET.fromstring(reader.text("/advisories/feed.atom"))  # noqa: S314 - made here
+    assert feed.find("{http://www.w3.org/2005/Atom}title").text == "Advisories"  # type: ignore[union-attr]  # it has one

@@ -17,7 +17,7 @@ from fastapi.responses import RedirectResponse
 from weighbridge_registry.queries.graphs import place_of
 from weighbridge_web.badges import badge
 from weighbridge_web.comparing import compare
-from weighbridge_web.feeds import namespace_feed, release_feed
+from weighbridge_web.feeds import advisory_feed, namespace_feed, release_feed
 from weighbridge_web.records import Ask, NotKnownError
 from weighbridge_web.release_page import release_context
 from weighbridge_web.rendering import page
@@ -240,6 +240,12 @@ def feed(request: Request, ask: Ask) -> Response:
     size = ask.log().size
     start = max(0, size - 2 * PAGE_ENTRIES)
     return release_feed(ask.events(start, size - start), base_url(request))
+
+
+@router.get("/advisories/feed.atom")
+def feed_of_advisories(request: Request, ask: Ask) -> Response:
+    """Feed of the newest advisories."""
+    return advisory_feed(ask.advisories(None, None), base_url(request))
 
 
 @router.get("/namespaces/{namespace}/feed.atom")

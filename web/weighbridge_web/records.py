@@ -12,6 +12,7 @@ from weighbridge_registry.api.problems import NotKnownError
 from weighbridge_registry.attachments import Attachments, decompress
 from weighbridge_registry.queries import Queries
 from weighbridge_schemas.api import (
+    AdvisoryList,
     DigestAnswer,
     EntryDocument,
     EventList,
@@ -67,6 +68,10 @@ class Records(Protocol):
 
     def digest(self, sha256: str) -> DigestAnswer:
         """Return what is known of a digest."""
+        ...
+
+    def advisories(self, about: str | None, cursor: int | None) -> AdvisoryList:
+        """List advisories, newest first; with `about` those that affect that digest."""
         ...
 
     def lineage(self, sha256: str, up: int, down: int) -> LineageGraph:
@@ -130,6 +135,10 @@ class RegistryRecords:
     def digest(self, sha256: str) -> DigestAnswer:
         """Return what is known of a digest."""
         return self._queries.digest(sha256)
+
+    def advisories(self, about: str | None, cursor: int | None) -> AdvisoryList:
+        """List advisories, newest first; with `about` those that affect that digest."""
+        return self._queries.advisories(about, cursor)
 
     def lineage(self, sha256: str, up: int, down: int) -> LineageGraph:
         """Return the releases around a digest, so many steps up and down."""

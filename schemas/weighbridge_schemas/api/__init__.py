@@ -25,6 +25,16 @@ from .lineages import (
 )
 from .logs import EntryDocument, LogDocument, PredecessorDocument, StatementDocument, WitnessDocument
 from .lookups import DigestAnswer, DigestMatch, DigestsAnswer, DigestsQuery, MatchKind
+from .osv import (
+    OsvAffected,
+    OsvList,
+    OsvPackage,
+    OsvReference,
+    OsvSeverity,
+    OsvSource,
+    OsvTarget,
+    OsvVuln,
+)
 from .parts import AsOf, EntryRef, SignerSummary, StatementSubject
 from .releases import (
     ModelDocument,
@@ -80,6 +90,14 @@ __all__ = [
     "NamespaceChange",
     "NamespaceDocument",
     "Openness",
+    "OsvAffected",
+    "OsvList",
+    "OsvPackage",
+    "OsvReference",
+    "OsvSeverity",
+    "OsvSource",
+    "OsvTarget",
+    "OsvVuln",
     "ParentEdge",
     "PredecessorDocument",
     "Problem",
