@@ -33,11 +33,13 @@ from pydantic import BaseModel, TypeAdapter  # noqa: E402 - the clone's own pack
 from pydantic.json_schema import JsonSchemaMode, models_json_schema  # noqa: E402
 
 import bundle_vectors  # noqa: E402 - beside this script
+import license_list  # noqa: E402 - beside this script
 import resemblance_vectors  # noqa: E402 - beside this script
-from weighbridge import canonical, dsse, identities, leaves, tlog, weighing  # noqa: E402
+from weighbridge import canonical, dsse, identities, leaves, openness, tlog, weighing  # noqa: E402
 from weighbridge.errors import StatementError  # noqa: E402
 from weighbridge.statements import PAYLOAD_TYPE, abstract_subject, parse_statement  # noqa: E402
 from weighbridge_schemas import api, base, reports  # noqa: E402
+from weighbridge_schemas.card import Card  # noqa: E402
 from weighbridge_schemas.kinds import PREDICATES, kind_of  # noqa: E402
 from weighbridge_schemas.names import STATEMENT_TYPE, predicate_type  # noqa: E402
 from weighbridge_schemas.reports import forms  # noqa: E402
@@ -70,6 +72,7 @@ def generated() -> Iterator[tuple[Path, str]]:
     """Yield every generated file with what it should hold."""
     yield from _schema_files()
     yield from _vector_files()
+    yield ROOT / "cli" / "weighbridge" / "openness" / "spdx_list.py", license_list.module()
     for page in sorted(SPEC.glob("*.md")):
         yield page, _filled(page)
 
@@ -138,6 +141,7 @@ def _vector_files() -> Iterator[tuple[Path, str]]:
     for kind in KINDS:
         yield PACKAGE / "vectors" / f"{kind}.json", _pretty(_vectors(kind))
     yield PACKAGE / "vectors" / "digests.json", _pretty(_digest_vectors())
+    yield PACKAGE / "vectors" / "openness.json", _pretty(_openness_vectors())
     yield PACKAGE / "vectors" / "bundles.json", _pretty(bundle_vectors.document())
     yield PACKAGE / "vectors" / "resemblance.json", _pretty(resemblance_vectors.document())
 
@@ -212,6 +216,19 @@ def _parent(value: Any, pointer: str) -> tuple[Any, str]:
     for part in way:
         value = value[int(part)] if isinstance(value, list) else value[part]
     return value, last
+
+
+def _openness_vectors() -> dict[str, Any]:
+    """Return cards with their class; the class that the example was written for must come out."""
+    return {"ruleset": openness.RULESET, "cases": [_assessed(case) for case in _example("openness")["cases"]]}
+
+
+def _assessed(case: dict[str, Any]) -> dict[str, Any]:
+    found = openness.assess(Card.model_validate(case["card"]))
+    if found.class_ != case["class"]:
+        raise SystemExit(f"the card {case['name']} should be of class {case['class']}, not {found.class_}")
+    counted = [one.rule.name for one in found.components if one.counts]
+    return {**case, "counted": counted, "missing": list(found.missing)}
 
 
 def _digest_vectors() -> dict[str, Any]:
@@ -298,6 +315,14 @@ def _block(page: str, what: str) -> str:
     if what == "refusals":
         rows = [f"| `{case['name']}` | {case['reason']} |" for case in _example(page)["invalid"]]
         return "\n".join(["| vector | why it is refused |", "|---|---|", *rows, ""])
+    if what == "vectors":
+        rows = [
+            f"| `{case['name']}` | {case['class'] or 'none'} | {case['why']} |"
+            for case in _example(page)["cases"]
+        ]
+        return "\n".join(["| vector | class | why |", "|---|---|---|", *rows, ""])
+    if what == "components":
+        return "\n".join(_component_table())
     if what == "types":
         return "\n".join(_type_table())
     raise SystemExit(f"docs/spec/{page}.md asks for a block that does not exist: {what}")
@@ -307,7 +332,10 @@ def _models(page: str) -> dict[str, type[BaseModel]]:
     """Return the documents that a page describes: those of its module, the predicate last."""
     if page == "api":
         return {model.__name__: model for model in _api_models()}
-    parts = {"types": ("base",), "reports": ("reports.forms", "reports.logs", "reports.models")}
+    parts = {
+        "types": ("base",),
+        "reports": ("reports.cards", "reports.forms", "reports.logs", "reports.models"),
+    }
     modules = [sys.modules[f"weighbridge_schemas.{name}"] for name in parts.get(page, (page,))]
     found = {
         name: value
@@ -430,6 +458,15 @@ def _type_table() -> Iterator[str]:
         pattern = f"`{form['pattern']}`" if "pattern" in form else ""
         yield " · ".join(["JSON " + form["type"], *facts, *filter(None, [pattern])]) + "\n"
     yield from _object_tables("types")
+
+
+def _component_table() -> Iterator[str]:
+    yield "| component | content | needed by |"
+    yield "|---|---|---|"
+    for rule in openness.COMPONENTS:
+        needed = ("I", "II", "III")[rule.needed_by - 1] if rule.required else "none (optional)"
+        yield f"| `{rule.name}` {rule.title}: {rule.description} | {rule.content} | {needed} |"
+    yield ""
 
 
 _FACTS = (

@@ -16,7 +16,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-from tests import programs
+from tests import homes, programs
 from tests.fuzzing import FACTOR
 from tests.local_sigstore.fixtures import local_sigstore
 from tests.registries import registry
@@ -82,6 +82,41 @@ def config_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "config"
     monkeypatch.setenv("WEIGHBRIDGE_CONFIG_DIR", str(folder))
     return folder
+
+
+@pytest.fixture(scope="session")
+def moving() -> Iterator[homes.Home]:
+    """One PostgreSQL cluster and one S3 server for all tests of a process that move."""
+    with homes.running_home() as one:
+        yield one
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _moved_for_good(request: pytest.FixtureRequest) -> Iterator[None]:
+    """`make test-postgres`: everything of the run lives there."""
+    if os.environ.get(homes.VARIABLE) != homes.MOVED:
+        yield
+        return
+    with homes.moved(request.getfixturevalue("moving")):
+        yield
+
+
+@pytest.fixture(autouse=True)
+def home(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Where registries of this test live (tests/homes.py); both, one after the other, if `everywhere`."""
+    where = getattr(request, "param", homes.FILES)
+    if where == homes.FILES:
+        yield where
+        return
+    with homes.moved(request.getfixturevalue("moving")):
+        yield where
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Make two tests of one that is for everywhere."""
+    if metafunc.definition.get_closest_marker("everywhere") and homes.VARIABLE not in os.environ:
+        moved = pytest.param(homes.MOVED, marks=pytest.mark.needs("postgresql", "unprivileged"))
+        metafunc.parametrize("home", [homes.FILES, moved], indirect=True)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -175,6 +175,18 @@ class Publisher:
         )
         return self.signer.sign(releases.encode_release(name, predicate | changes))
 
+    def status(
+        self, log: HasOrigin, release: bytes, state: str, *, previous: bytes | None = None, **content: Any
+    ) -> bytes:
+        """Sign status/v1 of a release, given as its bundle; `previous` is the bundle that it replaces."""
+        reference = None
+        if previous is not None:
+            reference = {"kind": "status", "sha256": parse_bundle(previous).statement_digest}
+        predicate = {"state": state, "reason": f"it is {state}", "logs": [log.origin], "previous": reference}
+        subject = parse_bundle(release).statement_digest
+        payload = statements.encode_statement("status", "a release", subject, predicate | content)
+        return self.signer.sign(payload)
+
 
 @dataclass(frozen=True)
 class Published:

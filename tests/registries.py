@@ -23,8 +23,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,7 @@ from typing import Any
 import pytest
 import urllib3
 
+from tests.homes import arguments_of
 from tests.web.serving import served
 from weighbridge_registry.settings import Settings
 from weighbridge_web.app import create_app
@@ -52,6 +53,8 @@ class Registry:
     arguments: Sequence[str] = ()
     knobs: dict[str, Any] = field(default_factory=dict)
     process: subprocess.Popen[bytes] | None = None
+    end_here: Callable[[], None] | None = None
+    """Stops one that runs in this process (`registry_here`)."""
 
     @property
     def url(self) -> str:
@@ -105,6 +108,9 @@ class Registry:
 
     def stop(self) -> int:
         """Ask it to stop, wait, return its exit code."""
+        if self.end_here is not None:
+            self.end_here()
+            return 0
         return self._end(signal.SIGTERM)
 
     def kill(self) -> None:
@@ -132,10 +138,14 @@ class Registry:
         )
 
     def _command(self) -> list[str]:
+        told = {"--database-url", "--storage", "--read-only"} & {*self.arguments}
+        place = {} if told else arguments_of(self.data)
         if self.knobs or importlib.util.find_spec("weighbridge_cli.commands.serve") is None:
-            module = ["tests.registry_process", str(self.data), str(self.port), json.dumps(self.knobs)]
+            knobs = json.dumps(place | self.knobs)
+            module = ["tests.registry_process", str(self.data), str(self.port), knobs]
         else:
             module = ["weighbridge_cli", "serve", "--data", str(self.data), "--port", str(self.port)]
+            module += [f"--{name.replace('_', '-')}={value}" for name, value in place.items()]
         return [sys.executable, "-m", *module, *self.arguments]
 
     def _wait(self) -> None:
@@ -190,11 +200,13 @@ def running_registry(
 def registry_here(folder: Path, **settings: Any) -> Iterator[Registry]:
     """Run a registry with pages in a thread of this process: over real HTTP, and much faster to start.
 
-    It stops with the block; its data stay in `folder`. `settings` are those of `Settings`.
+    It stops with the block, or when it is told to; its data stay in `folder`. `settings` are those of
+    `Settings`.
     """
     app = create_app(Settings(data=folder / "data", public_sigstore=False, **settings))
-    with served(app) as url:
-        yield Registry(folder / "data", int(url.rpartition(":")[2]))
+    with ExitStack() as running:
+        url = running.enter_context(served(app))
+        yield Registry(folder / "data", int(url.rpartition(":")[2]), end_here=running.close)
 
 
 def free_port() -> int:

@@ -40,6 +40,7 @@ def main(data: str, port: str, knobs: dict[str, Any]) -> None:
         data=Path(data),
         port=int(port),
         database_url=knobs.get("database_url"),
+        storage=knobs.get("storage"),
         origin=knobs.get("origin"),
         admission=knobs.get("admission"),
         saw_checkpoints=tuple(note.encode() for note in knobs.get("saw_checkpoints", [])),

@@ -61,19 +61,38 @@ def _is_plain(value: Any) -> bool:
     RFC 8785 sorts by UTF-16 units.
     """
     plain = True
-    for level in _levels([value], MAX_DEPTH):
+    level = [value]
+    for _ in range(MAX_DEPTH + 1):
+        inner: list[Any] = []
+        ends = True
         for item in level:
+            if item is None or isinstance(item, (str, bool)):
+                continue
             if isinstance(item, dict):
                 if not all(isinstance(key, str) for key in item):
                     raise TypeError("an object's key is not text")
-                plain = plain and not any(key and max(key) >= _FIRST_ASTRAL for key in item)
-            elif isinstance(item, float):
-                plain = False
-                if MAX_INTEGER < abs(item) < _FIRST_EXPONENT:
-                    raise ValueError("a number is beyond 2^53 - 1 and would be written as an integer")
-            elif isinstance(item, int) and not -MAX_INTEGER <= item <= MAX_INTEGER:
-                raise ValueError("an integer is beyond 2^53 - 1")
-    return plain
+                plain = plain and not any(max(key) >= _FIRST_ASTRAL for key in item if not key.isascii())
+                inner.extend(item.values())
+                ends = False
+            elif isinstance(item, (list, tuple)):
+                inner.extend(item)
+                ends = False
+            elif isinstance(item, (int, float)):
+                plain = _is_plain_number(item) and plain
+        if ends:
+            return plain
+        level = inner
+    raise ValueError(f"nested deeper than {MAX_DEPTH} levels")
+
+
+def _is_plain_number(number: float) -> bool:
+    if isinstance(number, int):
+        if not -MAX_INTEGER <= number <= MAX_INTEGER:
+            raise ValueError("an integer is beyond 2^53 - 1")
+        return True
+    if MAX_INTEGER < abs(number) < _FIRST_EXPONENT:
+        raise ValueError("a number is beyond 2^53 - 1 and would be written as an integer")
+    return False
 
 
 def decode(data: bytes, *, max_bytes: int = MAX_BYTES, max_depth: int = MAX_DEPTH) -> Any:

@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from weighbridge_schemas.api import (
         DigestAnswer,
         DigestsAnswer,
+        LineageGraph,
         LogDocument,
         ModelDocument,
         NamespaceDocument,
@@ -172,6 +173,13 @@ class RegistryClient:
         """
         path = f"{_release_path(namespace, name, version)}/provenance"
         return parse_record(self._fetch(path, _JSON_LINES, MAX_RECORD_BYTES))
+
+    def lineage(self, digest: str, *, up: int = 1, down: int = 1) -> LineageGraph:
+        """Ask for the releases around a digest, `up` steps to parents and `down` to children; at most 10."""
+        from weighbridge_schemas.api import LineageGraph
+
+        path = f"/api/v1/lineage/{_hex(digest)}?up={up}&down={down}"
+        return self._require(path, LineageGraph, limit=_MAX_RELEASE)
 
     def digest(self, digest: str) -> DigestAnswer:
         """Ask what is known of one digest; no matches means unknown here."""

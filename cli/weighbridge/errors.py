@@ -30,6 +30,7 @@ Each class says what the caller should do, carries the verification step that fa
     │   └── NotVerifiedError       1  a whole verdict: carries every step
     └── UndecidedError             3  nothing was refuted, but something asked for could not be checked
         ├── UnavailableError       3  a registry does not answer; try again later
+        │   └── RateLimitedError   3  429: too much in a short time; try again after `seconds`
         └── WithheldError          3  451: an operator's logged decision withholds it; ask others for it
 
 `RefusedError` is never raised for want of information, and `UndecidedError` is never a pass.
@@ -56,6 +57,7 @@ __all__ = [
     "NotVerifiedError",
     "NoteError",
     "ProofError",
+    "RateLimitedError",
     "RefusedError",
     "ReleaseError",
     "SignerError",
@@ -263,6 +265,23 @@ class UndecidedError(WeighbridgeError):
 
 class UnavailableError(UndecidedError):
     """A registry, log or Sigstore service does not answer now: try again later."""
+
+
+class RateLimitedError(UnavailableError):
+    """429: a registry takes no more from this address, or of this signer, for `seconds` (at least 1)."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        seconds: int,
+        hint: str = "",
+        evidence: Mapping[str, Any] | None = None,
+        step: int | None = None,
+    ) -> None:
+        super().__init__(message, hint=hint, evidence=evidence, step=step)
+        self.seconds = seconds
+        self.evidence.setdefault("retry_after", seconds)
 
 
 class WithheldError(UndecidedError):

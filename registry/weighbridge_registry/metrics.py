@@ -10,14 +10,24 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from prometheus_client import CollectorRegistry, Counter, Histogram
+    from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
     from prometheus_client.core import Metric
 
-__all__ = ["CONTENT_TYPE", "FOLDER_VARIABLE", "batch", "request", "scrape"]
+__all__ = [
+    "CONTENT_TYPE",
+    "FOLDER_VARIABLE",
+    "batch",
+    "limited",
+    "request",
+    "scrape",
+    "witness_cosigned",
+    "witness_failed",
+    "witnesses",
+]
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 FOLDER_VARIABLE: Final = "PROMETHEUS_MULTIPROC_DIR"
@@ -38,6 +48,28 @@ def batch(entries: int, seconds: float) -> None:
     counted.batch_seconds.observe(seconds)
     if entries:
         counted.batch_entries.observe(entries)
+
+
+def limited(what: str) -> None:
+    """Count a request that a rate limit refused; `what` names the limit (`rates.Gate`)."""
+    _counted().limited.labels(what).inc()
+
+
+def witnesses(names: Iterable[str]) -> None:
+    """Name the witnesses that will be asked, so that one which never fails is shown with 0 failures."""
+    for name in names:
+        _counted().witness_failures.labels(name)
+
+
+def witness_failed(name: str) -> None:
+    """Count that a witness was asked and did not do as it should."""
+    _counted().witness_failures.labels(name).inc()
+
+
+def witness_cosigned(name: str, size: int, moment: float) -> None:
+    """Note that a witness has cosigned `size` entries at a moment in Unix seconds."""
+    _counted().witness_size.labels(name).set(size)
+    _counted().witness_time.labels(name).set(moment)
 
 
 def scrape(values: dict[str, tuple[str, float]]) -> bytes:
@@ -72,7 +104,12 @@ class _Counted:
     """The counters of this process."""
 
     def __init__(self) -> None:
-        from prometheus_client import CollectorRegistry, Counter, Histogram  # noqa: PLC0415 - see above
+        from prometheus_client import (  # noqa: PLC0415 - see above
+            CollectorRegistry,
+            Counter,
+            Gauge,
+            Histogram,
+        )
 
         registry = CollectorRegistry()
         self.registry: CollectorRegistry = registry
@@ -93,6 +130,30 @@ class _Counted:
             "Entries added with one checkpoint.",
             registry=registry,
             buckets=_ENTRIES,
+        )
+        self.limited: Counter = Counter(
+            "weighbridge_limited", "Requests refused by a rate limit.", ("limit",), registry=registry
+        )
+        self.witness_failures: Counter = Counter(
+            "weighbridge_witness_failures",
+            "Times that a witness was asked and did not do as it should.",
+            ("witness",),
+            registry=registry,
+        )
+        # Whoever leads asks: the largest of all processes is that of the one which asked last.
+        self.witness_size: Gauge = Gauge(
+            "weighbridge_witness_cosigned_entries",
+            "Entries of the newest checkpoint that a witness has cosigned.",
+            ("witness",),
+            registry=registry,
+            multiprocess_mode="max",
+        )
+        self.witness_time: Gauge = Gauge(
+            "weighbridge_witness_cosigned_seconds",
+            "When a witness last cosigned, in Unix seconds of the registry's clock.",
+            ("witness",),
+            registry=registry,
+            multiprocess_mode="max",
         )
 
 

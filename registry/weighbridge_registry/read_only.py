@@ -7,7 +7,7 @@ registry would; whoever sends something is told where to send it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import select
@@ -43,7 +43,13 @@ class ReadOnlyService:
     where_to_publish: str
     """What to tell somebody who sends a statement here."""
 
-    def hand_in(self, bundles: Sequence[bytes], *, kept: bool = False) -> Ticket:  # noqa: ARG002 - refused
+    def hand_in(
+        self,
+        bundles: Sequence[bytes],  # noqa: ARG002 - refused
+        *,
+        kept: bool = False,  # noqa: ARG002 - refused
+        count: Callable[[Mapping[str, int]], None] | None = None,  # noqa: ARG002 - refused
+    ) -> Ticket:
         """Refuse; the interface does so before a body is read."""
         raise UnavailableError("this is a read-only copy of the log", hint=self.where_to_publish)
 

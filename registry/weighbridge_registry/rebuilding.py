@@ -28,16 +28,17 @@ from weighbridge.errors import ConfigurationError, InputError, LogError, ProofEr
 from .attachments import remake
 from .authentication import Authentication
 from .copies import vkey_of
+from .log.election import election_of
 from .log.writing import set_applied
 from .replaying import FolderSource, Replay, write_batch
 from .settings import Limits
 from .state import Authenticator, digest
 from .store import tables
-from .store.database import open_database
+from .store.database import Database, open_database
 from .store.files import DataFolder, LogFiles
 from .store.state import SqlState, all_facts
 
-__all__ = ["Rebuilt", "locked", "rebuild", "remake_all"]
+__all__ = ["Rebuilt", "elected", "locked", "rebuild", "remake_all"]
 
 Progress: TypeAlias = Callable[[int, int], None]
 """Called with entries done and their total."""
@@ -87,7 +88,8 @@ def rebuild(
 ) -> Rebuilt:
     """Make facts, views and attachments' rows anew from the data folder, or from its storage.
 
-    Raises `InputError` if there is no registry or one is running, `ConfigurationError` if database
+    Raises `InputError` if there is no registry or one is running, here or elsewhere on the database,
+    `ConfigurationError` if database
     and files are of two histories, `LogError` if tiles, entries or bundles are not what the checkpoint
     commits to; then nothing has changed.
     """
@@ -108,7 +110,7 @@ def _rebuild(
     with locked(folder):
         database = open_database(database_url or f"sqlite:///{folder.path / 'registry.db'}")
         try:
-            with database.write() as connection:
+            with elected(database, folder, verifier.name), database.write() as connection:
                 return _Run(connection, folder, verifier).rebuild(authenticate, tell)
         finally:
             database.close()
@@ -135,6 +137,25 @@ def locked(folder: DataFolder) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+@contextmanager
+def elected(database: Database, folder: DataFolder, origin: str) -> Iterator[None]:
+    """Take the lead of a log without writing to it; raises `InputError` while a process has it.
+
+    Beside PostgreSQL the registries are on other machines, where the lock of a folder says nothing; the
+    lead is the one thing that all of them share. Who stands for election meanwhile waits.
+    """
+    election = election_of(database, folder.path / "sequencer.lock", origin)
+    if not election.acquire():
+        raise InputError(
+            "a registry leads this log on its database",
+            hint="stop every registry on that database first, on all machines, then try again",
+        )
+    try:
+        yield
+    finally:
+        election.release()
 
 
 class _Run:

@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Final
@@ -57,7 +59,9 @@ class Prepared:
     """A submission that the sequencer can decide about."""
 
     bundles: tuple[str, ...]
-    """For each statement the SHA-256 of its bundle, which is durable, or the entry that it is already."""
+    """For each statement the SHA-256 of its bundle, or the entry that it is already."""
+    new: tuple[Candidate, ...]
+    """Those that have to be stored."""
     known: tuple[Placed, ...] | None
     """Where they stand, if all of them are logged already."""
 
@@ -79,7 +83,6 @@ class Service:
     cosigners: Cosigners | None
     _refresher: Refresher | None
     _place: Place
-    _statements: Statements
     _crew: Crew
     _lock: FileLock
     _closed: threading.Event = field(default_factory=threading.Event)
@@ -96,12 +99,14 @@ class Service:
         if self._refresher is not None:
             self._refresher.start()
 
-    def prepare(self, bundles: Sequence[bytes]) -> Prepared:
-        """Parse, authenticate and judge bundles as of now, and make the new ones durable.
+    def prepare(
+        self, bundles: Sequence[bytes], count: Callable[[Mapping[str, int]], None] | None = None
+    ) -> Prepared:
+        """Parse, authenticate and judge bundles as of now.
 
         What is refused here costs the sequencer nothing. It is advice all the same: the
-        sequencer decides again, at the index that each bundle gets. Raises `AdmissionError`, or
-        `UnavailableError` if they cannot be stored.
+        sequencer decides again, at the index that each bundle gets. `count` is told how many new
+        entries each authenticated signer would make, and may raise. Raises `AdmissionError`.
         """
         candidates: list[Candidate] = []
         for line, data in enumerate(bundles, start=1):
@@ -115,38 +120,36 @@ class Service:
             overlay = Overlay(SnapshotState(connection))
             head = required(overlay, "log/head")
             received = max(int(time.time()), head["received"])
-            places, _ = decide(overlay, head["size"], received, candidates, self.authentication)
+            places, entries = decide(overlay, head["size"], received, candidates, self.authentication)
+        if count is not None:
+            count(Counter(entry.signer for entry in entries))
         new: dict[int, Candidate] = {}
         for candidate, place in zip(candidates, places, strict=True):
             if place.created:
                 new[place.index] = candidate
-        self._store(list(new.values()))
         named = tuple(
             new[place.index].bundle.sha256 if place.index in new else queue.logged_as(place.index)
             for place in places
         )
-        return Prepared(named, None if new else places)
+        return Prepared(named, tuple(new.values()), None if new else places)
 
-    def _store(self, candidates: Sequence[Candidate]) -> None:
-        try:
-            self.folder.bundles.put_all({one.bundle.sha256: one.bundle.raw for one in candidates})
-        except (InputError, OSError) as error:
-            _LOG.error("bundles could not be stored: %s", error)
-            raise unavailable("the bundles could not be stored") from error
-        for candidate in candidates:
-            self._statements.keep(candidate)
-
-    def hand_in(self, bundles: Sequence[bytes], *, kept: bool = False) -> Ticket:
+    def hand_in(
+        self,
+        bundles: Sequence[bytes],
+        *,
+        kept: bool = False,
+        count: Callable[[Mapping[str, int]], None] | None = None,
+    ) -> Ticket:
         """Prepare bundles and queue them as one submission, all or none.
 
         The ticket's answer is done when all of them are published, by whichever process leads;
-        at once if they are. `kept` keeps the outcome for `outcome`. Raises `AdmissionError`, or
-        `UnavailableError` if too many are waiting.
+        at once if they are. `kept` keeps the outcome for `outcome`, `count` is that of `prepare`. Raises
+        `AdmissionError`, or `UnavailableError` if too many are waiting.
         """
-        prepared = self.prepare(bundles)
+        prepared = self.prepare(bundles, count)
         if prepared.known is not None:
             return answered(prepared.known)
-        return self.desk.submit(prepared.bundles, kept=kept)
+        return self.desk.submit(prepared.bundles, prepared.new, kept=kept)
 
     def submit(self, bundles: Sequence[bytes]) -> Future[tuple[Placed, ...]]:
         """Hand in bundles, and give the answer's future."""
@@ -265,15 +268,27 @@ def _assemble(
         Queries(database, folder, verifier, settings.base_url, policy, parsed),
         Attachments(database, folder, authentication, settings.limits),
         sequencer,
-        Desk(database, crew, settings.limits),
+        Desk(database, functools.partial(_store, folder, parsed), crew, settings.limits),
         election,
         cosigners,
         refresher,
         place,
-        parsed,
         crew,
         lock,
     )
+
+
+def _store(folder: DataFolder, parsed: Statements, candidates: Sequence[Candidate]) -> None:
+    """Make bundles durable; the sequencer, if it is in this process, finds them parsed."""
+    if not candidates:
+        return
+    try:
+        folder.bundles.put_all({one.bundle.sha256: one.bundle.raw for one in candidates})
+    except (InputError, OSError) as error:
+        _LOG.error("bundles could not be stored: %s", error)
+        raise unavailable("the bundles could not be stored") from error
+    for candidate in candidates:
+        parsed.keep(candidate)
 
 
 def take_folder(lock: FileLock) -> None:
@@ -313,7 +328,15 @@ def _cosigners(
     if settings.witness_policy is None:
         return None, None
     policy = read_witness_policy(settings.witness_policy, verifier)
-    return policy, Cosigners(policy.witnesses, verifier, seconds=settings.witness_seconds)
+    metrics.witnesses(one.name for one in policy.witnesses if one.url)
+    cosigners = Cosigners(
+        policy.witnesses,
+        verifier,
+        seconds=settings.witness_seconds,
+        on_cosigned=metrics.witness_cosigned,
+        on_failed=metrics.witness_failed,
+    )
+    return policy, cosigners
 
 
 def _check_database(database: Database, registry_keys: RegistryKeys) -> None:

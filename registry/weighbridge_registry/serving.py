@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterator, Sequence
 from types import FrameType
 from typing import ClassVar, Final
 
-import h11
+import httptools
 import uvicorn
 from starlette.types import ASGIApp
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from weighbridge.errors import InputError
 
@@ -26,6 +26,7 @@ DRAIN_SECONDS: Final = 10
 _REQUEST_SECONDS: Final = 8
 _CONNECTIONS: Final = 1000
 _BACKLOG: Final = 512
+_LONG_HEAD: Final = "The head of the request is too long."
 
 
 def serve(app: ASGIApp, host: str, port: int, on_ready: Callable[[str], None] | None = None) -> None:
@@ -48,6 +49,7 @@ def serve_on(
     config = uvicorn.Config(
         app,
         http=PatientProtocol,
+        loop="uvloop",
         access_log=False,
         log_config=None,
         server_header=False,
@@ -56,7 +58,6 @@ def serve_on(
         limit_concurrency=_CONNECTIONS,
         timeout_keep_alive=15,
         timeout_graceful_shutdown=_REQUEST_SECONDS,
-        h11_max_incomplete_event_size=64 * 1024,
         lifespan="on",
         ws="none",
     )
@@ -93,11 +94,15 @@ def address_of(listening: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-class PatientProtocol(H11Protocol):
-    """HTTP/1.1 of uvicorn, which waits for ever for the end of a request's head; this does not."""
+class PatientProtocol(HttpToolsProtocol):
+    """HTTP/1.1 of uvicorn, which waits only so long for the end of a head, and only so many bytes."""
 
     head_seconds: ClassVar[float] = 10.0
     """From the connection, or from the first byte of a later request, to the end of its head."""
+    head_bytes: ClassVar[int] = 64 * 1024
+    """Longest head that is taken, in bytes."""
+    _head: int | None = 0
+    """Bytes of a head that is not complete; None while a body comes or an answer goes."""
     _watch: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
@@ -107,8 +112,25 @@ class PatientProtocol(H11Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Take bytes; wait on if they do not complete a head."""
+        if self._head is not None:
+            self._head += len(data)
         super().data_received(data)
+        if self._head is not None and self._head > self.head_bytes:
+            self.send_400_response(_LONG_HEAD)
         self._look()
+
+    def on_message_begin(self) -> None:
+        """Begin a head."""
+        if self._head is None:
+            self._head = 0
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        """End a head; one that came whole at once may be too long, too."""
+        self._head = None
+        if len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers) > self.head_bytes:
+            raise httptools.HttpParserError(_LONG_HEAD)  # which is answered with 400
+        super().on_headers_complete()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop waiting."""
@@ -116,9 +138,9 @@ class PatientProtocol(H11Protocol):
         super().connection_lost(exc)
 
     def _look(self) -> None:
-        if self.conn.their_state is not h11.IDLE:
+        if self._head is None:
             self._stop()
-        elif self._watch is None:
+        elif self._watch is None and not self.transport.is_closing():
             self._watch = self.loop.call_later(self.head_seconds, self._give_up)
 
     def _stop(self) -> None:
@@ -128,7 +150,7 @@ class PatientProtocol(H11Protocol):
 
     def _give_up(self) -> None:
         self._watch = None
-        if self.conn.their_state is h11.IDLE and not self.transport.is_closing():
+        if self._head is not None and not self.transport.is_closing():
             self.transport.close()
 
 

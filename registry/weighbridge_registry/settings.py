@@ -42,6 +42,12 @@ class Limits:
     """The outcome of a submission with `Prefer: respond-async` can be asked for during this time."""
     free_bytes: int = 64 * MIB
     """Room on the data folder's disk below which the registry is not ready."""
+    client_statements: int = 240
+    """Statements and files from one address in a minute, or at once; 0: any number. In each process."""
+    client_questions: int = 1200
+    """Questions from one address in a minute, or at once; 0: any number. In each process."""
+    signer_statements: int = 240
+    """New entries of one signer in a minute, or at once; 0: any number. In each process."""
     digests: int = 10_000
     """Digests in one look-up."""
     page: int = 100
@@ -69,7 +75,8 @@ class Settings:
     `witness_seconds` before it is published, and again every `witness_refresh_seconds`.
     `saw_checkpoints` are checkpoints or receipts of this log that others kept; `successor_of` is the last
     checkpoint of the log that this one continues, read at the first start only. With `read_only` nothing is
-    written or signed: a mirror's folder is shown, or a registry's beside its writer.
+    written or signed: a mirror's folder is shown, or a registry's beside its writer. `proxies` are addresses
+    and networks of proxies in front, whose `X-Forwarded-For` names the client that the limits count.
     """
 
     data: Path
@@ -88,6 +95,7 @@ class Settings:
     saw_checkpoints: tuple[bytes, ...] = ()
     successor_of: bytes | None = None
     read_only: bool = False
+    proxies: tuple[str, ...] = ()
     limits: Limits = field(default_factory=Limits)
 
     @property

@@ -73,6 +73,7 @@ SpdxExpression = Annotated[
 LanguageTag = Annotated[
     str, form(r"^[A-Za-z]{2,8}(?:-[A-Za-z0-9]{1,8}){0,4}$", "is not a BCP 47 language tag")
 ]
+Day = Annotated[str, form(r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$", "is not a day like 2026-01-31")]
 Lines = Annotated[tuple[Line, ...], Field(max_length=256)]
 Paragraphs = Annotated[tuple[Paragraph, ...], Field(max_length=64)]
 Quantity = Annotated[float, Field(strict=True, ge=0, le=MAX_SAFE_INTEGER, allow_inf_nan=False)]
@@ -108,6 +109,11 @@ ComponentName = Literal[
     "model_metadata",
 ]
 """The 17 components of the Model Openness Framework."""
+
+_CONTAINERS: Final = {
+    "evaluation_results": ("model_card", "technical_report", "research_paper"),
+    "data_card": ("model_card",),
+}
 
 
 class License(Document):
@@ -288,8 +294,10 @@ class EvaluationResult(Document):
     """Split of the data set."""
     dataset_revision: Revision | None = None
     """Revision of the data set."""
-    metric: Name
-    """Metric, e.g. `accuracy`."""
+    benchmark_task: Name | None = None
+    """Task of the data set's own benchmark definition, which says what is measured (`.eval_results`)."""
+    metric: Name | None = None
+    """Metric, e.g. `accuracy`; absent only where `benchmark_task` says what the value is."""
     metric_name: Line | None = None
     """Words for the metric."""
     metric_config: Name | None = None
@@ -300,6 +308,16 @@ class EvaluationResult(Document):
     """Who measured it."""
     source: HttpsUrl | None = None
     """Where that is reported."""
+    measured: Day | Timestamp | None = None
+    """When it was measured."""
+    note: Line | None = None
+    """How it was measured, e.g. `no tools`."""
+
+    @model_validator(mode="after")
+    def _of_something(self) -> Self:
+        if self.metric is None and self.benchmark_task is None:
+            raise ValueError("needs metric or benchmark_task")
+        return self
 
 
 class Component(Document):
@@ -315,6 +333,14 @@ class Component(Document):
     """Where it is: an address, or a file of this model."""
     digest: Digest | None = None
     """SHA-256 of it."""
+    within: Literal["model_card", "technical_report", "research_paper"] | None = None
+    """Document that holds it: a data card may stand in the model card, evaluation results in all three."""
+
+    @model_validator(mode="after")
+    def _may_be_within(self) -> Self:
+        if self.within is not None and self.within not in _CONTAINERS.get(self.name, ()):
+            raise ValueError(f"{self.name} does not stand within {self.within}")
+        return self
 
 
 class Link(Document):
@@ -351,10 +377,10 @@ class ReadmeReference(Document):
 class Imported(Document):
     """What an import read and could not place."""
 
-    source: Literal["huggingface"]
-    """Format that was read."""
+    source: Literal["huggingface", "mof"]
+    """Format that was read: files of a hub's repository, or a Model Openness Tool file."""
     not_understood: Annotated[tuple[Line, ...], Field(max_length=256)] = ()
-    """Front-matter members without a field here, each as `name` or `name: why`."""
+    """What has no field here, each as `name` or `name: why`; other files than README.md are named first."""
 
 
 class Card(Document):

@@ -216,3 +216,54 @@ def test_what_an_operator_keeps_back_is_never_a_pass(town: Town, someone: Person
     told = someone.verify(town.registry.url)
     assert told.step(9)[0] == "reported"
     assert "a replay of the log would prove it" in told.step(9)[1]
+
+
+def test_an_operator_hides_a_yank_that_is_in_the_log(town: Town, someone: Person, tmp_path: Path) -> None:
+    """The owner's yank is an entry, and the registry's answers leave it out.
+
+    Who has the line (a newer record, a copy of a friend) is not fooled, and sees that the registry is silent.
+    Who reads the log itself, as a monitor does, finds it. Who asks that registry alone is told `reported`,
+    never a pass.
+    """
+    hiding = Operator.of(town.registry)
+    release = hiding.log.bundles[4]
+    hiding.add(town.publisher.status(hiding.log, release, "yanked", reason="poisoned data"))
+    place = len(hiding.log.leaves) - 1
+
+    def silent(path: str, body: bytes) -> bytes:
+        return format_record(hiding.log.lines(range(1, place))) if path.endswith("/provenance") else body
+
+    newer = hiding.log.lines(range(1, place + 1))
+    with serving(hiding, silent) as url:
+        alone = newcomer(town, tmp_path / "alone")
+        assert (alone.verify(url).exit_code, alone.verify(url).step(9)[0]) == (0, "reported")
+        (someone.model / "provenance.jsonl").write_bytes(format_record(newer))
+        told = someone.verify(url)
+        result, reason = told.step(9)
+        assert (told.exit_code, result) == (1, "fail"), told.outcome.stdout
+        assert "poisoned data" in reason
+        assert f"{url} does not say so" in reason
+        watch = ("--model", "acme/tiny", "--state", tmp_path / "state", "--log-key", town.vkey)
+        heard = someone.run("log", "monitor", url, *watch)
+        assert heard.exit_code == 1
+        assert f"Yanked {RELEASE}: poisoned data" in heard.stdout
+    offline = someone.verify(None)
+    assert (offline.exit_code, offline.step(9)[0]) == (1, "fail")
+
+
+def test_a_yank_is_left_out_of_the_tree_and_an_old_checkpoint_gives_it_away(
+    town: Town, someone: Person
+) -> None:
+    """The operator goes back to before the yank: the tree that somebody has seen with it does not fit."""
+    honest = Operator.of(town.registry)
+    yank = town.publisher.status(honest.log, honest.log.bundles[4], "yanked")
+    honest.add(yank)
+    with serving(honest) as url:
+        assert someone.verify(url).step(9)[0] == "fail"
+        assert someone.verify(url, "--allow-yanked").exit_code == 0
+    forked = Operator.of(town.registry)
+    forked.add(Publisher().introduction(forked.log), Publisher().introduction(forked.log))
+    (someone.model / "provenance.jsonl").unlink()
+    with serving(forked) as url:
+        told = someone.verify(url)
+    assert (told.exit_code, told.step(7)[0]) == (1, "fail"), told.outcome.stdout

@@ -40,6 +40,7 @@ def test_the_whole_way_is_gone_and_the_demo_ends_under_ci(tmp_path: Path, config
     assert not config_folder.exists()
 
 
+@pytest.mark.faults
 def test_a_second_run_on_the_same_folder_works_too(tmp_path: Path) -> None:
     model = models.tiny_model(tmp_path / "tiny")
     for _ in range(2):
@@ -48,6 +49,7 @@ def test_a_second_run_on_the_same_folder_works_too(tmp_path: Path) -> None:
     assert "recorded already, with these very files" in played.stderr
 
 
+@pytest.mark.faults
 def test_a_single_file_can_be_shown_too(tmp_path: Path) -> None:
     model = models.tiny_model(tmp_path / "tiny") / "model.safetensors"
     played = weighbridge("demo", "--model", model, CI="true")

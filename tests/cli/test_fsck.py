@@ -5,9 +5,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests import models
 from tests.commands import weighbridge, weighbridge_here
-from tests.registries import Registry, running_registry
+from tests.registries import Registry, registry_here
 
 
 def _publish(registry: Registry, folder: Path) -> None:
@@ -24,8 +26,9 @@ def _publish(registry: Registry, folder: Path) -> None:
     assert done.exit_code == 0, done.stderr
 
 
+@pytest.mark.files
 def test_a_whole_log_is_whole_in_its_folder_and_at_its_address(tmp_path: Path, config_folder: Path) -> None:
-    with running_registry(tmp_path / "r") as one:
+    with registry_here(tmp_path / "r") as one:
         _publish(one, tmp_path)
         folder = weighbridge("log", "fsck", "--data", one.data)
         assert folder.exit_code == 0, folder.stdout + folder.stderr
@@ -40,8 +43,9 @@ def test_a_whole_log_is_whole_in_its_folder_and_at_its_address(tmp_path: Path, c
         assert config_folder.exists()
 
 
+@pytest.mark.files
 def test_a_bundle_that_was_changed_on_disk_is_named(tmp_path: Path, config_folder: Path) -> None:
-    with running_registry(tmp_path / "r") as one:
+    with registry_here(tmp_path / "r") as one:
         _publish(one, tmp_path)
         one.stop()
         bundle = next(p for p in sorted(one.data.rglob("*")) if p.is_file() and "bundles" in p.parts)
@@ -57,7 +61,7 @@ def test_a_bundle_that_was_changed_on_disk_is_named(tmp_path: Path, config_folde
 
 
 def test_an_address_is_not_believed_without_a_pinned_key(tmp_path: Path, config_folder: Path) -> None:
-    with running_registry(tmp_path / "r") as one:
+    with registry_here(tmp_path / "r") as one:
         told = weighbridge_here("log", "fsck", "--data", one.url)
         assert told.exit_code == 2
         assert "log trust add" in told.stderr

@@ -8,12 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.commands import weighbridge
+from tests.commands import weighbridge_here as weighbridge
 from weighbridge import keys
 
 
-def test_a_new_key_is_private_and_its_public_half_lies_beside_it(tmp_path: Path) -> None:
-    made = weighbridge("key", "new", "release.pem", "--no-passphrase", "--json", cwd=tmp_path)
+def test_a_new_key_is_private_and_its_public_half_lies_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    made = weighbridge("key", "new", "release.pem", "--no-passphrase", "--json")
     assert made.exit_code == 0, made.stderr
     told = made.json()
     private, public = tmp_path / "release.pem", tmp_path / "release.pub"

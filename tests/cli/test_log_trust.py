@@ -6,7 +6,7 @@ from __future__ import annotations
 import stat
 from pathlib import Path
 
-from tests.commands import weighbridge
+from tests.commands import weighbridge_here as weighbridge
 from tests.registries import Registry
 from weighbridge.tlog import Signer
 from weighbridge.trust import TrustStore, fingerprint

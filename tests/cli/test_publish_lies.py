@@ -16,7 +16,7 @@ import urllib3
 from tests import models
 from tests.commands import weighbridge_here as here
 from tests.library.servers import Asked, Handler, scripted_server
-from tests.registries import Registry, running_registry
+from tests.registries import Registry, registry_here
 from weighbridge import keys
 from weighbridge.leaves import encode_leaf, parse_leaf
 from weighbridge.tlog import Signer
@@ -96,7 +96,7 @@ def _another_logs_checkpoint(results: list[dict[str, Any]]) -> None:
 
 @pytest.fixture
 def honest(tmp_path: Path) -> Iterator[Registry]:
-    with running_registry(tmp_path / "honest") as one:
+    with registry_here(tmp_path / "honest") as one:
         yield one
 
 

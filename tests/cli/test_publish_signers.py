@@ -15,7 +15,7 @@ from tests.authorities import Authority
 from tests.commands import Outcome
 from tests.commands import weighbridge_here as here
 from tests.local_sigstore import EMAIL_ISSUER, GITHUB_ISSUER, LocalSigstore
-from tests.registries import Registry, running_registry
+from tests.registries import Registry, registry_here
 from weighbridge import keys
 
 
@@ -29,7 +29,7 @@ def trust_config(tmp_path: Path, local_sigstore: LocalSigstore) -> Path:
 @pytest.fixture
 def sigstore_registry(tmp_path: Path, trust_config: Path) -> Iterator[Registry]:
     """A registry that admits signers of the local Sigstore."""
-    with running_registry(tmp_path / "r", arguments=["--trust-config", str(trust_config)]) as one:
+    with registry_here(tmp_path / "r", trust_configs=(trust_config.read_bytes(),)) as one:
         yield one
 
 

@@ -20,7 +20,7 @@ from tests.commands import Outcome
 from tests.commands import weighbridge_here as here
 from tests.library.servers import Asked, Handler, scripted_server
 from tests.local_sigstore.forgery import TimeStamper
-from tests.registries import Registry, running_registry
+from tests.registries import Registry, registry_here
 from weighbridge import bundles, keys
 from weighbridge.memory import Memory
 from weighbridge.records import parse_record
@@ -100,7 +100,7 @@ def publisher(tmp_path: Path, config_folder: Path) -> Publisher:
 @pytest.fixture
 def trusting(tmp_path: Path, publisher: Publisher) -> Iterator[Registry]:
     """A registry whose trust configuration names the time-stamp authority."""
-    with running_registry(tmp_path / "r", arguments=["--trust-config", str(publisher.trust_config)]) as one:
+    with registry_here(tmp_path / "r", trust_configs=(publisher.trust_config.read_bytes(),)) as one:
         yield one
 
 

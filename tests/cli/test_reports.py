@@ -19,7 +19,7 @@ from tests.registries import Registry
 from tests.reports import check
 from weighbridge import keys
 from weighbridge_cli import main as edge
-from weighbridge_schemas.reports import logs, models
+from weighbridge_schemas.reports import cards, logs, models
 
 __all__ = ["hub"]  # the fixture
 
@@ -128,7 +128,7 @@ def test_every_command_with_json_has_a_report_that_names_it() -> None:
         for name in edge.COMMANDS
         for path in _with_json(importlib.import_module(f"weighbridge_cli.commands.{name}").command, name)
     ]
-    described = "".join(map(inspect.getsource, (logs, models)))
+    described = "".join(map(inspect.getsource, (cards, logs, models)))
     assert len(found) >= 11
     assert [path for path in found if f"`{path} --json`" not in described] == []
 

@@ -136,6 +136,7 @@ def test_people_are_told_why_and_the_record_stays(place: Place) -> None:
     assert receipt["summary"] == "Withheld a signed statement (court order)"
 
 
+@pytest.mark.everywhere
 def test_a_replay_goes_on_by_the_operators_word_and_says_so(place: Place) -> None:
     publish(place, "acme/tiny@2")
     untouched = fsck(place.registry.url, vkey=place.registry.vkey, public_sigstore=False)
@@ -232,6 +233,7 @@ def test_a_false_account_of_what_was_withheld_is_caught(place: Place) -> None:
     assert not report.undecided
 
 
+@pytest.mark.files
 def test_only_what_is_here_and_only_for_a_reason_on_the_list(place: Place) -> None:
     sha256 = place.bundle(RELEASE)
     story = place.decide("takedown", sha256, "--reason", "the chairman asked", "--yes")

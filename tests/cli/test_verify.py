@@ -13,7 +13,8 @@ from typing import NoReturn
 
 import pytest
 
-from tests.commands import environment, weighbridge
+from tests.commands import environment
+from tests.commands import weighbridge_here as weighbridge
 from tests.models import tiny_model
 from tests.records import Published, Publisher, TinyLog, published
 from weighbridge.trust import TrustStore
@@ -248,7 +249,9 @@ def test_a_log_that_was_trusted_before_is_trusted_and_a_named_one_alone(
     assert "other.example" in refused.stdout
 
 
-def test_a_file_called_like_the_log_key_does_not_become_the_log_key(tmp_path: Path) -> None:
+def test_a_file_called_like_the_log_key_does_not_become_the_log_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Whoever made the model chose its file names: one is the public log's key, and holds another's."""
     public, evil = TinyLog.new("log.example/public"), TinyLog.new("evil.example/log")
     model = tiny_model(tmp_path / "tiny")
@@ -256,6 +259,7 @@ def test_a_file_called_like_the_log_key_does_not_become_the_log_key(tmp_path: Pa
     trap.parent.mkdir(parents=True)
     trap.write_text(evil.vkey)
     published(model, log=evil)
-    told = weighbridge("verify", ".", "--release", "acme/tiny", "--log-key", public.vkey, cwd=model)
+    monkeypatch.chdir(model)
+    told = weighbridge("verify", ".", "--release", "acme/tiny", "--log-key", public.vkey)
     assert told.exit_code == 1, told.stdout
     assert "not of log.example/public" in " ".join(told.stdout.split())

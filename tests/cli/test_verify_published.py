@@ -9,16 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.commands import weighbridge
+from tests.commands import weighbridge_here as weighbridge
 from tests.models import tiny_model
-from tests.registries import Registry, running_registry
+from tests.registries import Registry, registry_here
 
 RELEASE = "acme/tiny@1.0"
 
 
 @pytest.fixture(scope="module")
-def registry() -> Iterator[Registry]:
-    with running_registry() as one:
+def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
+    with registry_here(tmp_path_factory.mktemp("registry")) as one:
         yield one
 
 

@@ -15,7 +15,7 @@ import pytest
 
 from tests import models
 from tests.commands import Outcome, environment, weighbridge_here
-from tests.registries import Registry, free_port, running_registry
+from tests.registries import Registry, free_port, registry_here
 from tests.reports import check
 from weighbridge import tlog
 
@@ -24,7 +24,7 @@ from weighbridge import tlog
 def registry(tmp_path: Path, config_folder: Path) -> Iterator[Registry]:
     """A registry with a release, whose log this user trusts."""
     assert config_folder is not None
-    with running_registry(tmp_path / "r") as one:
+    with registry_here(tmp_path / "r") as one:
         assert run("key", "new", tmp_path / "k.pem", "--no-passphrase").exit_code == 0
         publish(one, tmp_path, "acme/tiny@1")
         yield one
@@ -78,6 +78,7 @@ def test_a_log_is_copied_shown_and_verified_against(registry: Registry, tmp_path
         assert mirror.stop() == 0
 
 
+@pytest.mark.files
 def test_what_was_taken_down_is_counted_by_mirror_monitor_and_rebuild(
     registry: Registry, tmp_path: Path
 ) -> None:
@@ -117,7 +118,6 @@ def test_what_was_taken_down_is_counted_by_mirror_monitor_and_rebuild(
     assert rebuilt.exit_code == 0, rebuilt.stderr
     check("RebuildReport", rebuilt.json())
     assert rebuilt.json()["state_digest"] == checked.json()["state_digest"]
-    registry.start()
 
 
 def test_a_publisher_is_told_what_happens_under_their_name(registry: Registry, tmp_path: Path) -> None:

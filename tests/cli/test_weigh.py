@@ -6,7 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tests import models
-from tests.commands import weighbridge
+from tests.commands import weighbridge_here as weighbridge
 from weighbridge.weighing import weigh
 
 

@@ -9,17 +9,60 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from tests import programs
 from tests.registries import free_port
 
-__all__ = ["running_postgres"]
+__all__ = ["Cluster", "running_cluster", "running_postgres"]
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A cluster with one database, which may be stopped and started again."""
+
+    folder: Path
+    port: int
+    programs: Path
+    account: programs.Account
+
+    @property
+    def address(self) -> str:
+        """The SQLAlchemy address of its database."""
+        return f"postgresql+psycopg://weighbridge@127.0.0.1:{self.port}/postgres"
+
+    def start(self) -> None:
+        """Start it, and wait until it answers."""
+        options = f"-k {self.folder} -p {self.port} -c listen_addresses=127.0.0.1 -c fsync=off"
+        log = str(self.folder / "log")
+        self.run("pg_ctl", "-D", str(self.data), "-l", log, "-w", "-o", options, "start")
+
+    def stop(self, mode: str = "immediate") -> None:
+        """Stop it: `immediate` as a crash does, `fast` with goodbye to its clients."""
+        self.run("pg_ctl", "-D", str(self.data), "-m", mode, "-w", "stop")
+
+    @property
+    def data(self) -> Path:
+        return self.folder / "cluster"
+
+    def run(self, program: str, *arguments: str) -> None:
+        """Run one of its programs as the unprivileged user."""
+        subprocess.run(
+            [str(self.programs / program), *arguments],
+            check=True,
+            timeout=60,
+            cwd=self.folder,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            **self.account.process(),
+        )
 
 
 @contextmanager
-def running_postgres() -> Iterator[str]:
-    """Give the SQLAlchemy address of a fresh database; the cluster is stopped and removed at the end."""
+def running_cluster() -> Iterator[Cluster]:
+    """Give a fresh cluster that runs; it is stopped and removed at the end."""
     initdb, account = programs.find("postgresql"), programs.unprivileged()
     assert initdb is not None
     assert account is not None
@@ -28,27 +71,23 @@ def running_postgres() -> Iterator[str]:
     folder.chmod(0o700)
     if os.geteuid() == 0:
         os.chown(folder, account.uid, account.gid)
-    cluster, port = folder / "cluster", free_port()
-
-    def run(program: str, *arguments: str) -> None:
-        subprocess.run(
-            [str(initdb.with_name(program)), *arguments],
-            check=True,
-            timeout=60,
-            cwd=folder,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            **account.process(),
-        )
-
+    cluster = Cluster(folder, free_port(), initdb.parent, account)
     try:
-        run("initdb", "-D", str(cluster), "-U", "weighbridge", "-A", "trust", "-E", "UTF8", "--no-sync")
-        options = f"-k {folder} -p {port} -c listen_addresses=127.0.0.1 -c fsync=off"
-        run("pg_ctl", "-D", str(cluster), "-l", str(folder / "log"), "-w", "-o", options, "start")
+        cluster.run(
+            "initdb", "-D", str(cluster.data), "-U", "weighbridge", "-A", "trust", "-E", "UTF8", "--no-sync"
+        )
+        cluster.start()
         try:
-            yield f"postgresql+psycopg://weighbridge@127.0.0.1:{port}/postgres"
+            yield cluster
         finally:
-            run("pg_ctl", "-D", str(cluster), "-m", "immediate", "-w", "stop")
+            if (cluster.data / "postmaster.pid").exists():
+                cluster.stop()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def running_postgres() -> Iterator[str]:
+    """Give the SQLAlchemy address of a fresh database in a cluster of its own."""
+    with running_cluster() as cluster:
+        yield cluster.address

@@ -12,9 +12,10 @@ from fastapi.testclient import TestClient
 from weighbridge import canonical, keys, tlog
 from weighbridge.signing import KeySigner
 from weighbridge.statements import abstract_subject, encode_statement
+from weighbridge_registry.service import Service
 from weighbridge_schemas.base import fold_name
 
-__all__ = ["Publisher", "digest_of", "model_of", "post", "submit"]
+__all__ = ["Publisher", "digest_of", "model_of", "post", "stored", "submit"]
 
 
 def digest_of(data: bytes | str) -> str:
@@ -167,3 +168,10 @@ def submit(client: TestClient, *bundles: bytes, expect: int = 201) -> Any:
     answer = post(client, *bundles)
     assert answer.status_code == expect, answer.text
     return answer.json()
+
+
+def stored(service: Service, bundles: Sequence[bytes]) -> tuple[str, ...]:
+    """Judge bundles and make them durable, as the desk does; return the names that a row of the queue has."""
+    prepared = service.prepare(bundles)
+    service.folder.bundles.put_all({one.bundle.sha256: one.bundle.raw for one in prepared.new})
+    return prepared.bundles

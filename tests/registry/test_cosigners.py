@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import gzip
+import re
 import shutil
 import threading
 import time
@@ -14,13 +15,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fastapi.testclient import TestClient
 
 from tests.library.servers import Asked, Handler, Script, ScriptedServer, scripted_server
-from tests.registry.publishers import Publisher
+from tests.registry.publishers import Publisher, stored
 from tests.registry.test_crashes import Death, dying_at
 from tests.registry.witnesses import GrowingLog, cosigner_key, policy_text, running_witness, witness_of
 from weighbridge import tlog
 from weighbridge.errors import ConfigurationError, CosigningError
+from weighbridge_registry.api import create_api
 from weighbridge_registry.fsck import fsck
 from weighbridge_registry.log.cosigners import Cosigners, Refresher, read_witness_policy
 from weighbridge_registry.service import Service, open_service
@@ -396,6 +399,13 @@ def until(true: Callable[[], object]) -> None:
         time.sleep(0.02)
 
 
+def numbers(service: Service) -> dict[str, float]:
+    """What `/metrics` tells of the witness that the policy calls w1, by the name without its prefix."""
+    text = TestClient(create_api(service)).get("/metrics").text
+    pattern = r'^weighbridge_witness_(\w+){witness="w1"} (\S+)$'
+    return {name: float(value) for name, value in re.findall(pattern, text, re.MULTILINE)}
+
+
 def test_receipts_carry_cosignatures_and_the_log_document_names_them(witnessed: Witnessed) -> None:
     service = witnessed.open()
     until(lambda: service.queries.log().witnesses)  # the first refreshing, at the start
@@ -405,6 +415,9 @@ def test_receipts_carry_cosignatures_and_the_log_document_names_them(witnessed: 
     assert (told.name, told.vkey) == (witnessed.witness.verifier.name, witnessed.witness.verifier.vkey)
     assert abs(told.time - time.time()) < 300
     assert document.quorum == "met"
+    counted = numbers(service)
+    assert abs(counted["cosigned_seconds"] - time.time()) < 300
+    assert (counted["cosigned_entries"], "failures_total" in counted) == (3, True)
     (result,) = service.queries.submissions([(place.index, True)])
     receipt = tlog.parse_receipt(result.receipt.encode())
     policy = tlog.WitnessPolicy.parse(witnessed.settings.witness_policy or b"")
@@ -430,10 +443,14 @@ def test_refreshing_makes_the_published_checkpoint_newer_and_nothing_else(
 
 def test_without_its_witness_a_registry_goes_on_and_says_so(witnessed: Witnessed) -> None:
     policy = policy_text((witnessed.witness.verifier, "http://127.0.0.1:1"))
+    plain = witnessed.open()
+    before = numbers(plain).get("failures_total", 0.0)
+    plain.close()
     service = witnessed.open(witness_policy=policy)
     assert len(service.submit(Publisher(service.origin).start()).result(30)) == 2
     document = service.queries.log()
     assert (document.witnesses, document.quorum) == ((), "missed")
+    until(lambda: numbers(service)["failures_total"] > before)
     service.close()
 
 
@@ -461,7 +478,7 @@ def test_dead_at_a_step_it_is_cosigned_once_it_is_healed(
 
 def submissions_of(service: Service) -> list[Any]:
     """Rows of a queue that the service's own thread does not look at."""
-    names = service.prepare(Publisher(service.origin).start()).bundles
+    names = stored(service, Publisher(service.origin).start())
     return [Waiting("0" * 32, names, 0, 2**40, kept=False, number=1)]
 
 
@@ -476,6 +493,7 @@ def abandon(service: Service) -> None:
     service._lock.release()
 
 
+@pytest.mark.files
 def test_a_registry_restored_from_an_old_backup_does_not_start(witnessed: Witnessed, tmp_path: Path) -> None:
     """The operator vouches for the backup with a checkpoint as old as itself. The witness knows better."""
     backup = tmp_path / "backup"

@@ -110,6 +110,7 @@ def old_checkpoint(data: Path) -> bytes:
     return tlog.sign_checkpoint(tlog.Checkpoint(signer.name, 1, hashlib.sha256(b"x").digest()), signer)
 
 
+@pytest.mark.files
 @pytest.mark.parametrize("change", CHANGES)
 def test_what_was_changed_is_found(data: Path, change: str) -> None:
     step, tamper = CHANGES[change]
@@ -142,6 +143,7 @@ def test_a_running_registry_is_checked_from_outside(registry: Registry) -> None:
         fsck(registry.url)
 
 
+@pytest.mark.files
 def test_a_database_older_than_the_published_checkpoint_does_not_start(data: Path) -> None:
     """Restored from an old backup: signing on would make a second tree of the same size."""
     backup = (data / "registry.db").read_bytes()
@@ -153,6 +155,7 @@ def test_a_database_older_than_the_published_checkpoint_does_not_start(data: Pat
         open_service(Settings(data=data, public_sigstore=False))
 
 
+@pytest.mark.files
 def test_a_database_older_than_the_files_does_not_start(data: Path) -> None:
     """The same, by somebody who put the old checkpoint back, too: the marks of both sides differ."""
     backup = [(data / name, (data / name).read_bytes()) for name in ("registry.db", "public/checkpoint")]
@@ -165,6 +168,7 @@ def test_a_database_older_than_the_files_does_not_start(data: Path) -> None:
         open_service(Settings(data=data, public_sigstore=False))
 
 
+@pytest.mark.files
 def test_a_lost_checkpoint_file_is_published_again(data: Path) -> None:
     published = (data / "public" / "checkpoint").read_bytes()
     (data / "public" / "checkpoint").unlink()
@@ -174,6 +178,7 @@ def test_a_lost_checkpoint_file_is_published_again(data: Path) -> None:
     assert (data / "public" / "checkpoint").read_bytes() == published
 
 
+@pytest.mark.files
 def test_a_folder_older_than_the_database_does_not_start(data: Path) -> None:
     (data / "public/tile/0/000.p/9").unlink()
     with pytest.raises(ConfigurationError, match="tile"):
@@ -190,6 +195,7 @@ def test_settings_that_cannot_change_any_more(data: Path) -> None:
         open_service(Settings(data=data))
 
 
+@pytest.mark.files
 def test_a_newer_database_is_left_alone(data: Path) -> None:
     sql(data, "UPDATE meta SET value = '99' WHERE key = 'schema'")
     with pytest.raises(ConfigurationError, match="schema version 99"):

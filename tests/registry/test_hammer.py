@@ -126,6 +126,7 @@ def hammered(registry: Registry, writers: int, readers: int, **limits: Any) -> B
     return board
 
 
+@pytest.mark.everywhere
 def test_writers_and_readers_at_once(tmp_path: Path) -> None:
     with registry_here(tmp_path) as registry:
         board = hammered(registry, 2, 2, rounds=4)

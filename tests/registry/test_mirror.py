@@ -134,6 +134,7 @@ def shown(copy: Path) -> Iterator[TestClient]:
         service.close()
 
 
+@pytest.mark.everywhere
 def test_a_copy_is_whole_and_answers_as_the_registry_does(registry: Registry, copy: Path) -> None:
     done = mirror(registry, copy)
     assert (done.size, done.new_entries, done.new_attachments, done.problems) == (8, 8, 2, ())
@@ -160,6 +161,7 @@ def test_a_copy_is_whole_and_answers_as_the_registry_does(registry: Registry, co
         assert asked.json()["unknown"] == 0
 
 
+@pytest.mark.files
 def test_a_copy_takes_no_statements_and_says_where_they_go(registry: Registry, copy: Path) -> None:
     mirror(registry, copy)
     with shown(copy) as client:
@@ -185,6 +187,7 @@ def test_a_copy_follows_and_fetches_only_what_is_new(registry: Registry, copy: P
     assert mirror(registry, copy).new_entries == 0
 
 
+@pytest.mark.files
 def test_a_registrys_folder_is_shown_beside_the_process_that_writes_it(registry: Registry) -> None:
     with shown(registry.data) as client:
         assert client.get("/api/v1/log").json()["size"] == 8

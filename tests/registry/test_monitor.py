@@ -95,6 +95,7 @@ def test_a_quiet_log_says_how_far_it_was_read(watcher: Watcher) -> None:
     assert watcher.told == []
 
 
+@pytest.mark.everywhere
 def test_all_that_happens_in_my_namespace_is_told_once(registry: Registry, watcher: Watcher) -> None:
     mine = signer_id(registry.publisher)
     watcher.watch = Watch(signers=frozenset({mine}), namespaces=("Acme",))

@@ -15,7 +15,7 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy.exc import OperationalError
 
-from tests.registry.publishers import Publisher, submit
+from tests.registry.publishers import Publisher, stored, submit
 from weighbridge.errors import UnavailableError
 from weighbridge_registry import journal
 from weighbridge_registry.fsck import fsck
@@ -58,7 +58,7 @@ def test_what_is_refused_later_says_so_to_who_asks(
     """Both were right when they came; the sequencer decides that the second came too late."""
     one, two = (publisher.release("tiny", "1", {"a": content}) for content in (b"first", b"second"))
     prepared = [service.prepare([bundle]) for bundle in (one, two)]
-    tickets = [service.desk.submit(each.bundles, kept=True) for each in prepared]
+    tickets = [service.desk.submit(each.bundles, each.new, kept=True) for each in prepared]
     assert settled(client, f"/api/v1/submissions/{tickets[0].token}").status_code == 200
     refused = settled(client, f"/api/v1/submissions/{tickets[1].token}")
     assert refused.status_code == 409
@@ -92,7 +92,7 @@ def _admission_errors() -> list[Any]:
 
 def test_a_submission_that_nobody_decides_is_dropped(service: Service, publisher: Publisher) -> None:
     """It was left by a process that died long ago; it is neither decided nor kept for ever."""
-    bundle = service.prepare([publisher.oms(FILES)]).bundles
+    bundle = stored(service, [publisher.oms(FILES)])
     row = queue.Waiting("0" * 32, bundle, 1, 2, kept=False)
     with service.database.write_lightly() as connection:
         queue.add(connection, [row])
@@ -103,7 +103,7 @@ def test_a_submission_that_nobody_decides_is_dropped(service: Service, publisher
 
 
 def test_a_dead_workers_submission_is_finished(service: Service, publisher: Publisher) -> None:
-    bundle = service.prepare([publisher.oms(FILES)]).bundles
+    bundle = stored(service, [publisher.oms(FILES)])
     now = int(time.time())
     with service.database.write_lightly() as connection:
         queue.add(connection, [queue.Waiting("1" * 32, bundle, now, now + 60, kept=True)])
@@ -120,6 +120,7 @@ class Usage(NamedTuple):
     free: int
 
 
+@pytest.mark.files
 def test_readiness_names_what_is_missing(
     service: Service, client: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -148,7 +149,7 @@ def test_readiness_names_what_is_missing(
 def test_a_submission_that_is_stuck_makes_a_registry_unready(
     service: Service, client: TestClient, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    bundle = service.prepare([publisher.oms(FILES)]).bundles
+    bundle = stored(service, [publisher.oms(FILES)])
     now = int(time.time())
     with monkeypatch.context() as patch:
         patch.setattr(service.sequencer, "_turn", lambda: False)

@@ -37,6 +37,7 @@ def test_a_registry_that_nobody_touched_starts_again_and_again(tmp_path: Path) -
         use(tmp_path / "data", name)
 
 
+@pytest.mark.files
 def test_a_restored_backup_refuses_until_the_head_is_shown(tmp_path: Path) -> None:
     """The operator restores last night's backup. Somebody has published since, and holds a receipt."""
     data, backup = tmp_path / "data", tmp_path / "backup"
@@ -59,6 +60,7 @@ def test_a_restored_backup_refuses_until_the_head_is_shown(tmp_path: Path) -> No
     use(data, "dan")
 
 
+@pytest.mark.files
 def test_a_backup_that_misses_nothing_goes_on_once_it_is_shown(tmp_path: Path) -> None:
     data, moved = tmp_path / "data", tmp_path / "moved"
     head = use(data, "ann")
@@ -69,6 +71,7 @@ def test_a_backup_that_misses_nothing_goes_on_once_it_is_shown(tmp_path: Path) -
     use(moved, "cem")
 
 
+@pytest.mark.files
 def test_only_the_database_was_put_back(tmp_path: Path) -> None:
     """Keys and files stay where they are; the database is an hour older, and lies in the same inode."""
     data, copy = tmp_path / "data", tmp_path / "registry.db"
@@ -130,6 +133,7 @@ def test_what_is_shown_must_be_of_this_log_and_of_this_history(tmp_path: Path) -
     start(data, head).close()
 
 
+@pytest.mark.files
 def test_a_receipt_shows_the_head_as_well(tmp_path: Path) -> None:
     data, moved = tmp_path / "data", tmp_path / "moved"
     use(data, "ann")

@@ -36,6 +36,7 @@ def test_keys_are_for_the_operator_alone(registry: Registry) -> None:
     assert folder.stat().st_mode & 0o777 == 0o700
 
 
+@pytest.mark.files
 def test_a_second_registry_on_the_same_folder_gives_up(registry: Registry, tmp_path: Path) -> None:
     second = Registry(registry.data, registry.port + 1, knobs={"limits": {}})
     second.start(wait=False)

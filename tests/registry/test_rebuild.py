@@ -6,13 +6,12 @@ from __future__ import annotations
 import contextlib
 import shutil
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from fastapi.testclient import TestClient
 
-from tests.registry.postgres import running_postgres
 from tests.registry.publishers import Publisher, digest_of, submit
 from tests.registry.test_crashes import buried, dying_at
 from tests.registry.test_fsck import README, check, flip, some_bundle, sql
@@ -21,10 +20,14 @@ from weighbridge import tlog
 from weighbridge.errors import ConfigurationError, InputError, LogError
 from weighbridge_registry import rebuilding
 from weighbridge_registry.api import create_api
+from weighbridge_registry.copies import vkey_of
 from weighbridge_registry.fsck import fsck
-from weighbridge_registry.rebuilding import Rebuilt, rebuild
+from weighbridge_registry.log.election import election_of
+from weighbridge_registry.rebuilding import Rebuilt, elected, rebuild
 from weighbridge_registry.service import Service, open_service
 from weighbridge_registry.settings import Settings
+from weighbridge_registry.store.database import open_database
+from weighbridge_registry.store.files import DataFolder
 
 TABLES = ("fact", "entry", "signer", "owner", "model", "release", "digest", "tensor", "edge", "term", "blob")
 
@@ -89,6 +92,7 @@ DAMAGES: dict[str, Callable[[Path], None]] = {
 }
 
 
+@pytest.mark.files
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_the_database_is_made_again(data: Path, damage: str) -> None:
     before, report = content(data), check(data)
@@ -102,6 +106,7 @@ def test_the_database_is_made_again(data: Path, damage: str) -> None:
     open_service(shown(data)).close()
 
 
+@pytest.mark.files
 def test_a_running_registry_keeps_its_database(data: Path) -> None:
     service = open_service(shown(data))
     try:
@@ -111,6 +116,7 @@ def test_a_running_registry_keeps_its_database(data: Path) -> None:
         service.close()
 
 
+@pytest.mark.files
 def test_an_interrupted_rebuild_leaves_what_was_there(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = content(data)
 
@@ -136,6 +142,7 @@ TAMPERINGS: dict[str, Callable[[Path], None]] = {
 }
 
 
+@pytest.mark.files
 @pytest.mark.parametrize("what", TAMPERINGS)
 def test_files_that_are_not_the_logs_are_not_rebuilt_from(data: Path, what: str) -> None:
     before = content(data)
@@ -145,6 +152,7 @@ def test_files_that_are_not_the_logs_are_not_rebuilt_from(data: Path, what: str)
     assert content(data) == before
 
 
+@pytest.mark.files
 def test_a_changed_attachment_is_left_out_and_named(data: Path) -> None:
     path = next(p for p in (data / "blobs").glob("*/*") if p.name.startswith(digest_of(README)))
     flip(path)
@@ -155,6 +163,7 @@ def test_a_changed_attachment_is_left_out_and_named(data: Path) -> None:
     assert check(data).ok
 
 
+@pytest.mark.files
 def test_another_logs_database_is_refused(data: Path, tmp_path: Path) -> None:
     open_service(Settings(data=tmp_path / "other", public_sigstore=False)).close()
     shutil.copy(tmp_path / "other" / "registry.db", data / "registry.db")
@@ -162,6 +171,7 @@ def test_another_logs_database_is_refused(data: Path, tmp_path: Path) -> None:
         remade(data)
 
 
+@pytest.mark.files
 def test_a_database_older_than_what_was_published_moves_forwards(data: Path) -> None:
     """Its tiles and statements are all here, so nothing below the published checkpoint is signed again."""
     backup = (data / "registry.db").read_bytes()
@@ -180,6 +190,7 @@ def test_a_database_older_than_what_was_published_moves_forwards(data: Path) -> 
     assert check(data).ok
 
 
+@pytest.mark.files
 def test_a_published_checkpoint_of_another_history_is_refused(data: Path) -> None:
     """Somebody with the log's key has put a checkpoint of another tree in its place."""
     signer = tlog.Signer.from_private_key((data / "keys" / "log.key").read_text())
@@ -189,6 +200,7 @@ def test_a_published_checkpoint_of_another_history_is_refused(data: Path) -> Non
         remade(data)
 
 
+@pytest.mark.files
 def test_a_lost_database_starts_only_if_the_newest_checkpoint_is_shown(data: Path) -> None:
     """What was signed but had reached neither files nor witnesses is gone with it."""
     (data / "registry.db").unlink()
@@ -198,6 +210,7 @@ def test_a_lost_database_starts_only_if_the_newest_checkpoint_is_shown(data: Pat
     open_service(shown(data)).close()
 
 
+@pytest.mark.files
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 @pytest.mark.parametrize("lost", [False, True], ids=["kept", "lost"])
 @pytest.mark.parametrize("step", ["staged", "swapped", "tiles", "published"])
@@ -234,24 +247,38 @@ def note_of(data: Path) -> bytes:
         return bytes(connection.execute("SELECT note FROM checkpoint").fetchone()[0])
 
 
-@pytest.fixture
-def address() -> Iterator[str]:
-    with running_postgres() as found:
-        yield found
-
-
-@pytest.mark.needs("postgresql", "unprivileged")
-def test_rebuild_on_postgresql(address: str, tmp_path: Path) -> None:
-    settings = Settings(data=tmp_path / "data", database_url=address, public_sigstore=False)
+@pytest.mark.everywhere
+def test_a_rebuild_gives_what_was_there_and_waits_for_whoever_leads(tmp_path: Path) -> None:
+    """Beside PostgreSQL the one that leads may run on another machine: its own folder says nothing."""
+    settings = Settings(data=tmp_path / "data", public_sigstore=False)
     used(settings)
     service: Service = open_service(settings)
+    with pytest.raises(InputError, match=r"a registry leads|another weighbridge process"):
+        remade(settings.data)
     with service.database.write() as connection:
         connection.exec_driver_sql("DELETE FROM fact")
         connection.exec_driver_sql("DELETE FROM release")
         connection.exec_driver_sql("DELETE FROM blob")
     service.close()
-    done = rebuild(settings.data, database_url=address, public_sigstore=False)
+    done = remade(settings.data)
     assert done.attachments == 2
-    report = fsck(settings.data, database_url=address, public_sigstore=False)
+    report = fsck(settings.data, public_sigstore=False)
     assert report.ok, report.to_json()
     assert report.state_digest == done.state_digest
+    again = open_service(settings)
+    assert again.sequencer.leads
+    again.close()
+
+
+@pytest.mark.files
+def test_who_stands_for_election_during_a_rebuild_waits(data: Path) -> None:
+    folder, verifier = DataFolder(data), tlog.Verifier.from_vkey(vkey_of(DataFolder(data)))
+    database = open_database(f"sqlite:///{data / 'registry.db'}")
+    rival = election_of(database, data / "sequencer.lock", verifier.name)
+    with elected(database, folder, verifier.name):
+        assert not rival.acquire()
+    assert rival.acquire()
+    with pytest.raises(InputError, match="leads this log"), elected(database, folder, verifier.name):
+        pass
+    rival.release()
+    database.close()

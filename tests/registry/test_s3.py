@@ -34,7 +34,10 @@ from weighbridge_registry.log.writing import STEPS
 from weighbridge_registry.service import Service, open_service
 from weighbridge_registry.settings import Settings
 
-pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+pytestmark = [
+    pytest.mark.files,
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning"),
+]
 
 README = b"# Tiny\n"
 
@@ -109,12 +112,10 @@ def place(proxy: Proxy, tmp_path: Path) -> Place:
     return Place(tmp_path / "data", proxy.address(f"one/{tmp_path.name}"))
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize(
     "database",
-    [
-        pytest.param("sqlite", marks=pytest.mark.faults),
-        pytest.param("postgresql", marks=pytest.mark.needs("postgresql", "unprivileged")),
-    ],
+    ["sqlite", pytest.param("postgresql", marks=pytest.mark.needs("postgresql", "unprivileged"))],
 )
 def test_a_registry_lives_in_a_bucket(
     place: Place, s3: S3, tmp_path: Path, request: pytest.FixtureRequest, database: str
@@ -145,8 +146,11 @@ def test_a_registry_lives_in_a_bucket(
         dying = open_service(place.settings, dying_at(step, 1))
         answer = dying.submit([publisher.oms({step: b"1"})])
         buried(dying)
-        with pytest.raises(UnavailableError):
-            answer.result(0)
+        if step == "applied":  # its outcome was written with it
+            assert answer.result(0)[0].created
+        else:
+            with pytest.raises(UnavailableError):
+                answer.result(0)
         place.open().close()
     service = place.open()
     assert service.queries.log().size == 5 + len(STEPS)
@@ -258,7 +262,7 @@ FAULTS: dict[str, tuple[Fault, str, str]] = {
 }
 
 
-@pytest.mark.parametrize("name", selection(FAULTS, "503", "a checkpoint stored", "no answer to a checkpoint"))
+@pytest.mark.parametrize("name", selection(FAULTS, "503", "a checkpoint stored"))
 def test_what_a_bucket_refuses_is_answered_with_503_and_healed(place: Place, proxy: Proxy, name: str) -> None:
     service = place.open()
     vkey = service.keys.log.verifier.vkey
@@ -290,7 +294,7 @@ LIES: dict[str, tuple[Fault, str, str]] = {
 }
 
 
-@pytest.mark.parametrize("name", selection(LIES, "tiles of", "half"))
+@pytest.mark.parametrize("name", selection(LIES, "tiles of"))
 def test_a_bucket_that_lies_about_tiles_stops_the_log_and_makes_it_sign_nothing(
     place: Place, proxy: Proxy, name: str
 ) -> None:
@@ -308,7 +312,9 @@ def test_a_bucket_that_lies_about_tiles_stops_the_log_and_makes_it_sign_nothing(
     place.check_whole(vkey)
 
 
-@pytest.mark.parametrize("part", ["/tile/0/", "/tile/entries/", "/bundles/", "/checkpoint"])
+@pytest.mark.parametrize(
+    "part", selection(["/tile/0/", "/tile/entries/", "/bundles/", "/checkpoint"], "/tile/0/")
+)
 def test_a_bucket_that_acknowledges_and_forgets_is_found_out(place: Place, proxy: Proxy, part: str) -> None:
     """The only fault that nobody can prevent: said to be stored, and not."""
     service = place.open()

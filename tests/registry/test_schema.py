@@ -79,6 +79,7 @@ def test_all_revisions_together_make_the_tables_of_the_code() -> None:
     fresh.dispose()
 
 
+@pytest.mark.files
 @pytest.mark.parametrize("number", SCHEMAS)
 def test_a_released_registry_is_copied_migrated_and_goes_on(number: int, tmp_path: Path) -> None:
     data = released(number, tmp_path)

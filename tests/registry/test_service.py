@@ -23,6 +23,7 @@ def publish(client: TestClient, publisher: Publisher, version: str = "1.0") -> l
     return results
 
 
+@pytest.mark.everywhere
 def test_a_release_is_published_and_found_by_name_digest_and_word(
     client: TestClient, publisher: Publisher
 ) -> None:
@@ -225,7 +226,7 @@ def test_what_is_queued_is_finished_before_the_end(service: Service, publisher: 
     service.close()
     assert sorted(place.index for answer in answers for place in answer.result(0)) == list(range(3, 43))
     with pytest.raises(UnavailableError):
-        service.desk.submit([])
+        service.desk.submit([], [])
 
 
 def test_a_full_queue_is_told(

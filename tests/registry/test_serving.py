@@ -68,6 +68,31 @@ def test_a_head_that_drips_ends_it_too(address: tuple[str, int]) -> None:
             drip()
 
 
+@pytest.mark.parametrize("line", [b"X: %b\r\n" % (b"y" * 70_000), b"X: y\r\n" * 12_000, b"X" * 70_000])
+def test_a_head_without_measure_is_refused(address: tuple[str, int], line: bytes) -> None:
+    with socket.create_connection(address, timeout=20) as large:
+        large.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n" + line + b"\r\n")
+        assert large.recv(100).startswith(b"HTTP/1.1 400 ")
+        while large.recv(1000):
+            pass
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\nContent-Length: 5\r\n\r\n0123",
+        b"GET / HTTP/1.1\r\nHost: x\r\nX: a\nY: b\x00c\r\n\r\n",
+        b"GET / HTTP/1.1\r\n Host: x\r\n\r\n",
+    ],
+    ids=["two lengths", "two numbers", "control characters", "folded"],
+)
+def test_a_request_that_could_be_read_in_two_ways_is_refused(address: tuple[str, int], head: bytes) -> None:
+    with socket.create_connection(address, timeout=20) as smuggler:
+        smuggler.sendall(head)
+        assert smuggler.recv(100).startswith(b"HTTP/1.1 400 ")
+
+
 def test_requests_one_after_the_other_are_served_and_the_later_head_is_watched(
     address: tuple[str, int],
 ) -> None:

@@ -196,6 +196,7 @@ SHORT = [
 ]
 
 
+@pytest.mark.files
 def test_an_append_whose_disk_fails_once_is_refused_or_done_and_the_next_one_goes_on(victim: Victim) -> None:
     """A short selection: the process goes on, heals itself before its next append, and starts again well."""
     refused = 0
@@ -208,6 +209,7 @@ def test_an_append_whose_disk_fails_once_is_refused_or_done_and_the_next_one_goe
     victim.check()
 
 
+@pytest.mark.files
 @pytest.mark.faults
 def test_every_system_call_of_an_append_may_fail_and_the_process_be_killed_after_it(tmp_path: Path) -> None:
     """Each call of one append fails once, or from then on; the process is killed, and starts again."""

@@ -11,6 +11,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ from tests.registry.witnesses import GrowingLog, running_witness, witness_of
 from weighbridge import tlog
 from weighbridge.errors import ConfigurationError, CosigningError, UnavailableError
 from weighbridge_registry.witness import Witness, WitnessSettings, create_app, open_witness, read_logs
+from weighbridge_registry.witness import app as witness_app
 from weighbridge_registry.witness.register import Register
 
 LOG = GrowingLog()
@@ -259,6 +261,7 @@ def test_a_log_with_another_name_than_its_key_is_served(tmp_path: Path) -> None:
 def test_a_slow_body_is_cut_off_and_others_are_served(
     witness: Witness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(witness_app, "LIMITS", replace(witness_app.LIMITS, idle_seconds=0.5))
     with running_witness(witness) as url:
         host, port = url.removeprefix("http://").split(":")
         with socket.create_connection((host, int(port)), timeout=20) as slow:

@@ -7,6 +7,7 @@ import hashlib
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from weighbridge.openness import Evidence, describe_openness
 from weighbridge_schemas.api import (
     AdvisoryList,
     AsOf,
@@ -162,12 +163,24 @@ def card() -> Card:
                 "references": [{"name": "s2orc", "location": "https://example.org/s2orc"}, {"name": "snli"}]
             },
             "evaluations": [{"task": "sts", "dataset": "STSb", "metric": "spearman", "value": 0.82}],
-            "components": [{"name": "model_card", "present": True}],
+            "components": [
+                {"name": "model_card", "present": True, "location": "README.md"},
+                {"name": "model_parameters_final", "present": True, "location": "model.safetensors"},
+                {"name": "training_code", "present": True, "location": "https://example.org/train"},
+                {"name": "datasets", "present": False},
+            ],
             "links": [{"rel": "paper", "url": "https://example.org/paper", "title": "The paper"}],
             "contacts": [{"role": "security", "address": "security@example.org"}],
             "readme": {"sha256": hashlib.sha256(README).hexdigest(), "size": len(README)},
             "imported": {"source": "huggingface", "not_understood": ["widget"]},
         }
+    )
+
+
+def evidence() -> Evidence:
+    """Return what the small release holds."""
+    return Evidence(
+        files={file.path: file.sha256 for file in files()}, readme=hashlib.sha256(README).hexdigest()
     )
 
 
@@ -517,7 +530,7 @@ def release(**changes: Any) -> ReleaseDocument:
         "readme": f"/api/v1/blobs/{hashlib.sha256(README).hexdigest()}",
         "lineage": lineage(),
         "status": ReleaseStatus(state="released"),
-        "openness": None,
+        "openness": describe_openness(card(), evidence()),
         "signer": signer(),
         "oms_signer": signer(),
         "statement": f"sha256:{sha('release-1.0')}",
@@ -543,6 +556,7 @@ def example() -> MemoryRecords:
         name="bare-weights-with-a-rather-long-name.that-goes-on",
         version="0.0.1-alpha.20261123+build.4711",
         card=None,
+        openness=None,
         card_statement=None,
         readme=None,
         lineage=None,

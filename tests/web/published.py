@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tests.models import tiny_model, write
 from tests.web.serving import served
@@ -17,9 +18,11 @@ from weighbridge.memory import Memory
 from weighbridge.pending import PendingStore
 from weighbridge.publishing import Published, publish
 from weighbridge.releases import ReleaseName
+from weighbridge.revising import revise_card
 from weighbridge.signing import KeySigner
 from weighbridge.trust import TrustStore
 from weighbridge_registry.settings import Settings
+from weighbridge_schemas.card import Card
 from weighbridge_web.app import create_app
 
 HOSTILE_README = """---
@@ -54,6 +57,37 @@ LOCATIONS = (
     "pkg:huggingface/tinylab/encoder@c9745ed1d9f207416be6d2e6f8de32d1f16199bf",
     f"https://example.org/{'long/' * 100}encoder",
 )
+
+
+OPENED: dict[str, Any] = {
+    "identity": {"title": "Tiny, opened", "languages": ["en"], "producer": "Tiny Lab"},
+    "description": {"summary": "A model for tests, whose card was revised."},
+    "licenses": {
+        "distribution": {"spdx": "Apache-2.0"},
+        "data": {"spdx": "CDLA-Permissive-2.0"},
+        "document": {"spdx": "CC-BY-4.0"},
+    },
+    "components": [
+        {"name": "model_parameters_final", "present": True, "location": "model.safetensors"},
+        {"name": "model_card", "present": True, "location": "README.md"},
+        {"name": "evaluation_results", "present": True, "within": "model_card"},
+        {
+            "name": "model_architecture",
+            "present": True,
+            "location": f"https://example.org/{'deep/' * 40}model.py",
+        },
+        {
+            "name": "technical_report",
+            "present": True,
+            "license": {"text": f"A licence of our own {'long ' * 60}"},
+        },
+        {"name": "training_code", "present": True, "digest": f"sha256:{'7' * 64}"},
+        {"name": "inference_code", "present": True, "license": {"spdx": "NOSUCH-1.0"}},
+        {"name": "datasets", "present": False},
+    ],
+    "data": {"references": [{"name": "example/reviews"}]},
+}
+"""The card of the plain release as it was revised: some of it counts, some does not, in every way."""
 
 
 @dataclass
@@ -126,6 +160,18 @@ class Publisher:
             locations=locations,
         )
 
+    def revise(self, release: str, card: dict[str, Any]) -> None:
+        """Revise a release's card for real."""
+        revise_card(
+            ReleaseName.parse(release),
+            Card.model_validate(card),
+            registry=self._registry,
+            signer=self._signer,
+            trust=TrustStore(self._folder),
+            memory=Memory(self._folder, enabled=True),
+            pending=PendingStore(self._folder),
+        )
+
 
 @contextmanager
 def site(folder: Path) -> Iterator[Site]:
@@ -147,4 +193,5 @@ def site(folder: Path) -> Iterator[Site]:
         hostile_model = tiny_model(folder / "hostile", seed=2)
         write(hostile_model / "README.md", HOSTILE_README)
         hostile = lab.publish(hostile_model, "tinylab/hostile@1.0")
+        lab.revise("tinylab/encoder@1.0", OPENED)
         yield Site(url, folder, plain, child, hostile)

@@ -13,7 +13,15 @@ import pytest
 
 from tests.web.documents import MemoryRecords, example, files, lineage, release, sha, signer
 from tests.web.serving import Reader, pages_over, served
-from weighbridge_schemas.api import Problem, ReleaseDocument, ReleaseStatus, WitnessDocument
+from weighbridge.openness import Evidence, describe_openness
+from weighbridge_schemas.api import (
+    EntryDocument,
+    EntryRef,
+    Problem,
+    ReleaseDocument,
+    ReleaseStatus,
+    WitnessDocument,
+)
 from weighbridge_schemas.card import Card
 from weighbridge_web.headers import CONTENT_SECURITY_POLICY
 from weighbridge_web.words import GLOSSARY
@@ -32,6 +40,11 @@ def reader() -> Iterator[Reader]:
             "description": {"summary": HOSTILE * 20},
             "evaluations": [{"metric": HOSTILE, "value": HOSTILE, "task": HOSTILE}] * 200,
             "links": [{"rel": "homepage", "url": "https://example.org/?onerror=alert(1)", "title": HOSTILE}],
+            "licenses": {"distribution": {"spdx": "NOSUCH-1.0"}},
+            "components": [
+                {"name": "model_card", "present": True, "license": {"text": HOSTILE}},
+                {"name": "training_code", "present": True, "location": "x/" + HOSTILE.replace("/", "")},
+            ],
             "readme": {"sha256": hashlib.sha256(HOSTILE.encode()).hexdigest(), "size": len(HOSTILE)},
         }
     )
@@ -44,6 +57,7 @@ def reader() -> Iterator[Reader]:
         signer=signed_by,
         oms_signer=signed_by,
         card=hostile_card,
+        openness=describe_openness(hostile_card, Evidence()),
         files=many,
         files_total=len(many),
         locations=(f"https://example.org/{'y' * 1500}",),
@@ -346,3 +360,74 @@ def test_the_log_page_tells_in_words_who_co_signs_and_whether_that_was_all(
     assert "saw this very state on" in page
     assert words in page
     assert "<script>alert" not in page
+
+
+# openness and card revisions
+
+
+def test_the_openness_section_says_what_counts_why_and_what_is_missing(reader: Reader) -> None:
+    text = " ".join(reader.text(RELEASE).split())
+    assert "<strong>Unclassified</strong>" in text
+    assert '<h3>Missing for class III <span class="count">4</span></h3>' in text
+    assert "To add it: <bdi>describe the training data" in text
+    assert "Evidence seen: is the file model.safetensors of this release" in text
+    assert "Declared, nothing seen of it here" in text
+    assert "Apache-2.0 is open, but made for something else than data" in text
+    assert "Open Source AI Definition" in text
+
+
+def test_a_release_without_a_card_has_no_openness(reader: Reader) -> None:
+    bare = "/models/tiny/bare-weights-with-a-rather-long-name.that-goes-on/0.0.1-alpha.20261123+build.4711"
+    assert 'id="openness"' not in reader.text(bare)
+
+
+def test_hostile_components_stay_text(reader: Reader) -> None:
+    text = reader.text("/models/hostile/model/1")
+    assert "SPDX does not know this licence of the card" in text
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in text
+    assert "is no SPDX identifier: give spdx" in text
+
+
+def revised(predicates: list[dict[str, Any] | None]) -> MemoryRecords:
+    """A registry with one release and these statements about its card, the release's own first."""
+    records = example()
+    entries = [
+        EntryRef(
+            index=20 + number,
+            kind="card" if number else "release",
+            statement=f"sha256:{sha(f'revision-{number}')}",
+            bundle=f"sha256:{sha(f'bundle-{number}')}",
+            received=1_795_500_000 + number,
+            url=f"/log/{20 + number}",
+        )
+        for number in range(len(predicates))
+    ]
+    records.releases["tiny", "revised", "1"] = release(
+        namespace="tiny", name="revised", version="1", statement=entries[0].statement, entries=tuple(entries)
+    )
+    asked = records.entry
+
+    def entry(index: int) -> EntryDocument:
+        known = asked(4)
+        stated = predicates[index - 20] if index >= 20 else known.predicate
+        return known.model_copy(update={"index": index, "predicate": stated})
+
+    records.entry = entry  # type: ignore[method-assign]
+    return records
+
+
+def test_the_timeline_shows_what_each_card_revision_changed() -> None:
+    first = {"card": {"identity": {"title": "Old", "tags": ["a"]}}}
+    second = {"card": {"identity": {"title": HOSTILE, "tags": ["a"]}}}
+    many = {"card": {"identity": {"tags": [f"tag-{n}" for n in range(60)]}}}
+    with served(pages_over(revised([first, second, second, many, None]))) as url:
+        reader = Reader(url)
+        text = " ".join(reader.text("/models/tiny/revised/1").split())
+        reader.close()
+    assert "1 member of the card changed" in text
+    assert "<code>identity.title</code></dt><dd><del><bdi>Old</bdi></del> → <ins><bdi>&lt;script&gt;" in text
+    assert "It changes nothing in the card." in text
+    assert "62 members of the card changed" in text
+    assert "and 22 more, in the statement itself" in text
+    assert "one of the two cards is withheld, or too long" in text
+    assert "<script" not in text

@@ -223,18 +223,20 @@ def _data(card: Card) -> Iterator[Row]:
 
 
 def _evaluations(card: Card) -> Table | None:
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for result in card.evaluations:
-        parts = (result.dataset_config, result.dataset_split, result.dataset_revision)
+        parts = (result.benchmark_task, result.dataset_config, result.dataset_split, result.dataset_revision)
         detail = ", ".join(part for part in parts if part)
+        how = ", ".join(part for part in (result.measured, result.note) if part)
+        source = result.source_name or result.source or ""
         dataset = f"{result.dataset or ''} ({detail})" if detail else result.dataset or ""
         rows.append(
             (
                 result.task or "",
                 dataset,
-                result.metric,
+                result.metric or "as the benchmark defines it",
                 _value(result.value),
-                result.source_name or result.source or "",
+                f"{source} ({how})" if source and how else source or how,
             )
         )
     return Table(("Task", "Data set", "Metric", "Value", "Source"), tuple(rows)) if rows else None

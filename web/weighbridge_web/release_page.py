@@ -6,11 +6,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from weighbridge.errors import WithheldError
+from weighbridge_web.card_changes import card_changes
 from weighbridge_web.card_groups import card_groups, license_words
 from weighbridge_web.checks import release_checks
 from weighbridge_web.formats import local
 from weighbridge_web.lineages import drawing, graph_drawing, steps
 from weighbridge_web.markdown import MAX_README, render_readme, strip_front_matter
+from weighbridge_web.openness import openness_view
 from weighbridge_web.records import NotKnownError
 
 if TYPE_CHECKING:
@@ -62,6 +64,8 @@ def release_context(release: ReleaseDocument, ask: Records, *, up: int = 1, down
         "steps_up": up,
         "steps_down": down,
         "card_groups": card_groups(release.card),
+        "card_changes": card_changes(release, ask),
+        "openness": openness_view(release.openness),
         "readme": render_readme(readme) if readme is not None else None,
         "readme_cut": readme is not None and len(strip_front_matter(readme)) > MAX_README,
         "readme_missing": bound and readme is None,

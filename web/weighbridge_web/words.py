@@ -154,6 +154,18 @@ GLOSSARY: Final[dict[str, Term]] = {
         "What the publisher discloses about a model. The signature shows who said it and that it has not "
         "changed, not that it is true.",
     ),
+    "openness": Term(
+        "openness",
+        "Model Openness Framework",
+        "Which of 17 components of a model, from weights to training data, are released under open licences. "
+        "Class III is the first class, class I asks for everything.",
+    ),
+    "osaid": Term(
+        "Open Source AI Definition",
+        "OSAID 1.0",
+        "The Open Source Initiative's word for what makes an AI system open source: information about the "
+        "data, the code, and the parameters.",
+    ),
     "lineage": Term(
         "lineage",
         "lineage",

@@ -28,7 +28,8 @@ from .releases import FoundRelease, Releases
 from .request import Options, Request
 from .signatures import Authenticator, Candidate, Reading, read_found
 from .signers import judge_signer
-from .standing import judge_lineage, judge_release, judge_status
+from .standing import judge_lineage, judge_release
+from .statuses import judge_status
 from .witnesses import judge_witnesses
 
 __all__ = ["check", "verify"]

@@ -84,6 +84,8 @@ class Options(TypedDict, total=False):
     """Let files pass that nobody signed; a warning."""
     allow_subset: bool
     """Accept that signed files are missing; a warning, and the conclusion is `subset`."""
+    allow_yanked: bool
+    """Accept a release that its publisher withdrew; a warning."""
     accept_owners: bool
     """With `release`: accept owners to whom the log's operator has given the namespace; a warning."""
     all_digests: bool
@@ -155,6 +157,7 @@ class Request:
     ignore: tuple[str, ...]
     ignore_unsigned_files: bool
     allow_subset: bool
+    allow_yanked: bool
     accept_owners: bool
     all_digests: bool
     remote: bool
@@ -202,6 +205,7 @@ class Request:
             ignore=tuple(options.get("ignore", ())),
             ignore_unsigned_files=options.get("ignore_unsigned_files", False),
             allow_subset=options.get("allow_subset", False),
+            allow_yanked=options.get("allow_yanked", False),
             accept_owners=options.get("accept_owners", False),
             all_digests=all_digests,
             remote=options.get("remote", False),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Steps 6, 9 and 10: the release that was asked for, what is said of it, what it says it comes from."""
+"""Steps 6 and 10: the release that was asked for, and what it says it comes from."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from weighbridge_schemas.api import ReleaseDocument, UpstreamNote
     from weighbridge_schemas.lineage import Lineage, Parent
 
-__all__ = ["judge_lineage", "judge_release", "judge_status"]
+__all__ = ["judge_lineage", "judge_release"]
 
 _SHOWN = 5
 _ANCHORED, _MATCHED = 2, 3  # evidence levels of DESIGN section 5
@@ -68,47 +68,6 @@ def _judge_found(case: Case, found: FoundRelease) -> bool:
     readme, warned = compare_readme(found, weighed.readme)
     told = "; ".join(filter(None, (f"{found.title} names exactly these files", readme)))
     return case.put(6, Result.WARN if warned else Result.PASS, told, evidence)
-
-
-def judge_status(case: Case) -> bool:
-    """Conclude step 9: only a replay of all entries could prove that nothing was reported."""
-    word = case.word
-    if word is None:
-        return case.put(9, Result.SKIPPED, "no registry was asked")
-    if word.problem is not None or word.checkpoint is None:
-        why = word.problem.message if word.problem is not None else "its log is not trusted here"
-        return case.put(9, Result.UNKNOWN, f"{word.url} gave no word that could be reported: {why}")
-    entry = (
-        f"as of entry {max(word.checkpoint.size - 1, 0)}, says {word.url}; a replay of the log would prove it"
-    )
-    release, found = word.release, case.release
-    if release is None:
-        return case.put(9, Result.REPORTED, f"no release was named, so no status was asked for ({entry})")
-    if found is not None and release.statement != f"sha256:{found.entry.bundle.statement_digest}":
-        told = f"{word.url} spoke of version {release.version}, not of {found.title}"
-        return case.put(9, Result.UNKNOWN, f"{told}. Ask for that one: --release {found.title}.")
-    return _told_status(case, release, entry)
-
-
-def _told_status(case: Case, release: ReleaseDocument, entry: str) -> bool:
-    """Report what the registry says of a release's status."""
-    newer = f"; version {release.superseded_by} is newer" if release.superseded_by else ""
-    reason = f": {release.status.reason}" if release.status.reason else ""
-    match release.status.state:
-        case "yanked":
-            return case.put(
-                9,
-                Result.FAIL,
-                f"Its publisher withdrew this release{reason} ({entry}). Use another version{newer}.",
-            )
-        case "deprecated" | "superseded":
-            return case.put(
-                9, Result.WARN, f"{release.status.state} by its publisher{reason} ({entry}){newer}"
-            )
-        case "withheld":
-            return case.put(9, Result.UNKNOWN, f"withheld by the operator of the log ({entry}){newer}")
-        case "released":
-            return case.put(9, Result.REPORTED, f"none reported {entry}{newer}")
 
 
 def judge_lineage(case: Case) -> bool:

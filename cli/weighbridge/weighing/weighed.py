@@ -8,13 +8,16 @@ who holds a list of files or a tensor table can recompute every digest without t
 from __future__ import annotations
 
 import hashlib
+import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-from weighbridge.canonical import decode, encode
+from weighbridge.canonical import MAX_INTEGER, decode, encode
 from weighbridge.errors import BundleError, EnumerationError
 from weighbridge.tlog import leaf_hash, root_hash
 
@@ -39,9 +42,16 @@ TENSOR_LEAF: Final = "weighbridge/tensor/v1"
 MAX_TABLE_BYTES: Final = 512 * 1024 * 1024
 """Largest tensor table that is read: about two million tensors."""
 
+_WRITER: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 _MAX_LINE_BYTES: Final = 64 * 1024
 _SHA256 = _SKETCH = re.compile(r"[0-9a-f]{64}")
 _DTYPE = re.compile(r"[A-Z][A-Z0-9_]{0,31}")
+_PLAIN_LINE = re.compile(
+    rb'{"dtype":"([A-Z][A-Z0-9_]{0,31})","name":"([^"\\\x00-\x1f]{1,1024})","nbytes":([0-9]{1,15}),'
+    rb'"sha256":"([0-9a-f]{64})","shape":\[([0-9]{1,15}(?:,[0-9]{1,15}){0,31})\]'
+    rb'(?:,"sketch":"([0-9a-f]{64})")?,"v":"weighbridge/tensor/v1"}'
+)
+"""A line as most are. It takes a tenth of the time of the reader that says what is wrong with others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,10 +208,7 @@ def tensor_table(tensors: Iterable[Tensor], *, sketches: bool = True) -> bytes:
     table proves the digest. Without `sketches` the lines are the leaves alone. Its own SHA-256 is the
     `table_digest` of a release. Raises EnumerationError if two tensors have the same name.
     """
-    return b"".join(
-        encode({**leaf, "sketch": tensor.sketch} if sketches and tensor.sketch else leaf) + b"\n"
-        for tensor, leaf in _leaves(tensors)
-    )
+    return b"".join(_line(tensor, tensor.sketch if sketches else "") + b"\n" for tensor in _by_name(tensors))
 
 
 def weights_digest(tensors: Iterable[Tensor]) -> str | None:
@@ -209,32 +216,39 @@ def weights_digest(tensors: Iterable[Tensor]) -> str | None:
 
     Raises EnumerationError if two tensors have the same name.
     """
-    leaves = [leaf_hash(encode(leaf)) for _, leaf in _leaves(tensors)]
+    leaves = [leaf_hash(_line(tensor)) for tensor in _by_name(tensors)]
     return root_hash(leaves).hex() if leaves else None
 
 
-def _leaves(tensors: Iterable[Tensor]) -> Iterator[tuple[Tensor, dict[str, Any]]]:
-    """Yield each tensor with its leaf, in the order of the names."""
-    previous: Tensor | None = None
-    for tensor in sorted(tensors, key=lambda tensor: tensor.name):
-        if previous is not None and previous.name == tensor.name:
+def _by_name(tensors: Iterable[Tensor]) -> list[Tensor]:
+    """Return tensors in the order of their names, which must differ."""
+    found = sorted(tensors, key=lambda tensor: tensor.name)
+    for before, tensor in pairwise(found):
+        if before.name == tensor.name:
             raise EnumerationError(
-                f"Tensor {tensor.name!r} is there twice, in {previous.file} and in {tensor.file}.",
+                f"Tensor {tensor.name!r} is there twice, in {before.file} and in {tensor.file}.",
                 hint="Weigh one copy of the weights at a time, or leave the other out with --ignore.",
-                evidence={"tensor": tensor.name, "files": [previous.file, tensor.file]},
+                evidence={"tensor": tensor.name, "files": [before.file, tensor.file]},
             )
-        previous = tensor
-        yield (
-            tensor,
-            {
-                "dtype": tensor.dtype,
-                "name": tensor.name,
-                "nbytes": tensor.nbytes,
-                "sha256": tensor.sha256,
-                "shape": list(tensor.shape),
-                "v": TENSOR_LEAF,
-            },
-        )
+    return found
+
+
+def _line(tensor: Tensor, sketch: str = "") -> bytes:
+    """Return the canonical JSON of a tensor: its leaf, or with a sketch its line of the table."""
+    members: dict[str, Any] = {
+        "dtype": tensor.dtype,
+        "name": tensor.name,
+        "nbytes": tensor.nbytes,
+        "sha256": tensor.sha256,
+        "shape": tensor.shape,
+    }
+    if sketch:
+        members["sketch"] = sketch
+    members["v"] = TENSOR_LEAF
+    if max(tensor.nbytes, *tensor.shape, 0) > MAX_INTEGER:
+        return encode(members)  # which says what is wrong
+    # With members in this order Python's own encoder gives the canonical bytes, five times as fast.
+    return _WRITER.encode(members).encode()
 
 
 def read_tensor_table(data: bytes) -> tuple[Tensor, ...]:
@@ -258,6 +272,16 @@ def read_tensor_table(data: bytes) -> tuple[Tensor, ...]:
 
 
 def _tensor(line: bytes, number: int) -> Tensor:
+    if plain := _PLAIN_LINE.fullmatch(line):
+        with suppress(UnicodeDecodeError):
+            dtype, name, nbytes, sha256, shape, sketch = (each and each.decode() for each in plain.groups())
+            dimensions = tuple(map(int, shape.split(",")))
+            if not sketch or may_have_sketch(dtype, dimensions):
+                return Tensor(name, dtype, dimensions, int(nbytes), sha256, sketch=sketch or "")
+    return _any_tensor(line, number)
+
+
+def _any_tensor(line: bytes, number: int) -> Tensor:
     match decode(line, max_bytes=_MAX_LINE_BYTES, max_depth=3):
         case {
             "dtype": str(dtype),

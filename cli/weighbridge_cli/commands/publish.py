@@ -27,11 +27,17 @@ if TYPE_CHECKING:
 @click.argument("release", metavar="NS/NAME@VERSION")
 @registry_option
 @click.option(
-    "--card", type=EXISTING, metavar="README.md", help="The card (else: README.md of the model, if any)."
+    "--card",
+    type=EXISTING,
+    metavar="FILE",
+    help="The card: a card file (see card init) or a README.md (else: README.md of the model, if any).",
 )
 @click.option("--no-card", is_flag=True, help="Publish without a card.")
 @click.option(
-    "--lineage", type=EXISTING, metavar="FILE", help="Parents and data sets (else: the card's front matter)."
+    "--lineage",
+    type=EXISTING,
+    metavar="FILE",
+    help="Parents and data sets (else: README.md, adapter_config.json).",
 )
 @click.option(
     "--location",

@@ -75,6 +75,37 @@ from weighbridge_cli.options import EXISTING, INSTALL_REGISTRY, read_small_file
     help="Seconds after which witnesses are asked to cosign again.",
 )
 @click.option(
+    "--proxy",
+    "proxies",
+    multiple=True,
+    metavar="ADDRESS|NET",
+    help="A proxy in front, whose X-Forwarded-For names the clients that limits count. May be given again.",
+)
+@click.option(
+    "--client-rate",
+    metavar="N",
+    type=click.IntRange(0),
+    default=240,
+    show_default=True,
+    help="Statements and files that one address may send in a minute, for each worker; 0: any number.",
+)
+@click.option(
+    "--signer-rate",
+    metavar="N",
+    type=click.IntRange(0),
+    default=240,
+    show_default=True,
+    help="Statements of one signer that are taken in a minute, for each worker; 0: any number.",
+)
+@click.option(
+    "--question-rate",
+    metavar="N",
+    type=click.IntRange(0),
+    default=1200,
+    show_default=True,
+    help="Questions that one address may ask in a minute, for each worker; 0: any number.",
+)
+@click.option(
     "--workers",
     type=click.IntRange(1, 64),
     default=1,
@@ -103,6 +134,10 @@ def command(
     witness_policy: Path | None,
     witness_timeout: float,
     witness_refresh: float,
+    proxies: tuple[str, ...],
+    client_rate: int,
+    signer_rate: int,
+    question_rate: int,
     workers: int,
     log_format: Literal["text", "json"] | None,
     read_only: bool,
@@ -117,7 +152,7 @@ def command(
     try:
         from weighbridge_registry.journal import configure
         from weighbridge_registry.serving import serve
-        from weighbridge_registry.settings import Settings
+        from weighbridge_registry.settings import Limits, Settings
         from weighbridge_registry.supervision import serve_workers
         from weighbridge_web.app import create_app
     except ImportError as error:
@@ -138,6 +173,10 @@ def command(
         witness_seconds=witness_timeout,
         witness_refresh_seconds=witness_refresh,
         read_only=read_only,
+        proxies=proxies,
+        limits=Limits(
+            client_statements=client_rate, signer_statements=signer_rate, client_questions=question_rate
+        ),
     )
 
     def ready(address: str) -> None:

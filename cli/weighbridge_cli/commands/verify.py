@@ -81,6 +81,7 @@ _VKEY = re.compile(r"[^+\s]+\+[0-9a-f]{8}\+[A-Za-z0-9+/]+=*")
 @ignore_option
 @click.option("--ignore-unsigned-files", is_flag=True, help="Let files pass that nobody signed, and warn.")
 @click.option("--allow-subset", is_flag=True, help="Accept a partial copy: signed files may be missing.")
+@click.option("--allow-yanked", is_flag=True, help="Accept a release that its publisher withdrew, and warn.")
 @click.option("--all-digests", is_flag=True, help="With --release: recompute every digest that it holds.")
 @click.option(
     "--copy-to",
@@ -183,6 +184,7 @@ def _options(given: dict[str, Any], progress: Progress) -> Options:
         ignore=given["ignore"],
         ignore_unsigned_files=given["ignore_unsigned_files"],
         allow_subset=given["allow_subset"],
+        allow_yanked=given["allow_yanked"],
         accept_owners=given["accept_owners"],
         all_digests=given["all_digests"],
         remote=given["remote"],

@@ -13,6 +13,7 @@ import click
 from weighbridge_cli.options import EXISTING, ignore_option, json_option, model_argument
 
 if TYPE_CHECKING:
+    from weighbridge.resemblance import TableComparison
     from weighbridge.weighing import WeighedModel
     from weighbridge.weighing.compared import ComparedModels, Differences
 
@@ -43,10 +44,12 @@ def command(
     from weighbridge.weighing.compared import compare_models
 
     found = compare_models(weighed, _weigh(compare, ignore))
+    alike = _resemblance(found)
     if as_json:
-        terminal.print_json(found.to_json())
+        terminal.print_json({**found.to_json(), "resemblance": alike.to_json() if alike else None})
     else:
         _show_comparison(found)
+        _show_resemblance(alike)
     click.get_current_context().exit(0 if found.same else 1)
 
 
@@ -56,6 +59,14 @@ def _weigh(path: Path, ignore: tuple[str, ...]) -> WeighedModel:
 
     with terminal.Progress(f"weighing {path.name}") as progress:
         return weigh(path, ignore=ignore, progress=progress)
+
+
+def _resemblance(found: ComparedModels) -> TableComparison | None:
+    """Compare the sketches of the tensors that are not equal, if there are any."""
+    from weighbridge.resemblance import compare_tables
+
+    first, second = found.first.tensors, found.second.tensors
+    return compare_tables(first, second) if first and second and not found.same_weights else None
 
 
 def _digest(value: str | None) -> str | None:
@@ -74,6 +85,7 @@ def document(weighed: WeighedModel, *, tensors: bool) -> dict[str, Any]:
                 "nbytes": tensor.nbytes,
                 "sha256": tensor.sha256,
                 "file": tensor.file,
+                **({"sketch": tensor.sketch} if tensor.sketch else {}),
             }
             for tensor in weighed.tensors
         ]
@@ -115,6 +127,15 @@ def _remark(file: Any, weighed: WeighedModel) -> str:
     if file is weighed.readme:
         return "(bound by the card)"
     return "can run code when loaded" if file.unsafe_to_load else ""
+
+
+def _show_resemblance(alike: TableComparison | None) -> None:
+    from weighbridge_cli import terminal
+
+    if alike is not None and alike.finding != "equal":
+        terminal.put()
+        terminal.put(f"resemblance: {alike.verdict().word}", bold=True)
+        terminal.put(f"  {alike.verdict().sentence}")
 
 
 _SHOWN = 12

@@ -13,11 +13,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from weighbridge import __version__
 from weighbridge_registry.journal import Journal
+from weighbridge_registry.rates import Gate
 from weighbridge_registry.read_only import ReadOnlyService
 
 from . import blobs, lineages, lookups, models, problems, statements, system, tiles
 from .bodies import Bodies
 from .service import Registry, install
+from .throttle import Throttle
 
 __all__ = ["HeadAsGet", "create_api"]
 
@@ -43,12 +45,14 @@ def create_api(service: Registry) -> FastAPI:
         redirect_slashes=False,
         lifespan=lifespan,
     )
-    install(app, service, Bodies(service.settings.limits))
+    gate = Gate(service.settings.limits, service.settings.proxies)
+    install(app, service, Bodies(service.settings.limits), gate)
     problems.install(app)
     for module in (tiles, statements, lookups, models, lineages, blobs, system):
         app.include_router(module.router)
     if isinstance(service, ReadOnlyService):
         app.add_middleware(RefuseWrites, hint=service.where_to_publish)
+    app.add_middleware(Throttle, gate=gate)
     app.add_middleware(Journal)
     app.add_middleware(HeadAsGet)
     return app

@@ -18,6 +18,7 @@ from weighbridge.errors import (
     AdmissionError,
     CosigningError,
     InputError,
+    RateLimitedError,
     UndecidedError,
     WeighbridgeError,
     WithheldError,
@@ -49,10 +50,15 @@ _TYPES: Final[dict[int, tuple[str, str]]] = {
     413: ("too-large", "Too large"),
     415: ("unsupported-media-type", "Not a content type that is taken here"),
     422: ("unprocessable", "Well formed, but refused"),
+    429: ("too-many-requests", "Too much in a short time"),
     451: ("withheld", "Withheld by a logged decision of the operator"),
     500: ("internal", "This registry has a fault"),
     503: ("unavailable", "Not now"),
 }
+
+
+_UNDECIDED: Final[dict[type[WeighbridgeError], int]] = {RateLimitedError: 429, WithheldError: 451}
+"""Statuses of what could not be decided; else 503."""
 
 
 class NotKnownError(WeighbridgeError):
@@ -95,6 +101,8 @@ def response(document: Problem) -> Response:
     headers = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
     if document.status == 503:  # noqa: PLR2004 - RFC 9110 section 15.6.4
         headers["Retry-After"] = _RETRY_SECONDS
+    elif document.status == 429:  # noqa: PLR2004 - RFC 6585 section 4
+        headers["Retry-After"] = str(document.evidence.get("retry_after", _RETRY_SECONDS))
     if document.withheld is not None:
         headers["Link"] = blocked_by(document.withheld)
     body = json.dumps(document.to_json() | {"type": document.type}, ensure_ascii=False, default=str)
@@ -149,10 +157,8 @@ def _status(error: WeighbridgeError) -> int:
             return error.status
         case NotKnownError():
             return 404
-        case WithheldError():
-            return 451
         case UndecidedError():
-            return 503
+            return _UNDECIDED.get(type(error), 503)
         case InputError():
             return 400
         case _:

@@ -6,14 +6,17 @@ from __future__ import annotations
 import re
 from typing import Annotated, Final, TypeAlias, TypeVar, cast
 
+from anyio import CapacityLimiter
 from fastapi import Depends, FastAPI, Path, Request
 
 from weighbridge_registry.queries import Queries
+from weighbridge_registry.rates import Gate
 from weighbridge_registry.read_only import ReadOnlyService
 from weighbridge_registry.service import Service
 
 from .bodies import Bodies
 from .problems import BadRequestError, NotKnownError
+from .receipts import Receipts
 
 __all__ = [
     "Answers",
@@ -22,13 +25,18 @@ __all__ = [
     "Registry",
     "bodies_of",
     "digest",
+    "gate_of",
     "install",
+    "judges_of",
     "known",
     "number",
+    "receipts_of",
     "service_of",
 ]
 
 _T = TypeVar("_T")
+_JUDGES: Final = 4
+"""Threads that parse and verify submissions: more of them only wait for one another."""
 _DIGEST: Final = re.compile(r"(?:sha256:)?([0-9a-f]{64})")
 _NUMBER: Final = re.compile(r"0|[1-9][0-9]{0,15}")
 
@@ -37,10 +45,13 @@ Registry: TypeAlias = Service | ReadOnlyService
 """What handlers run on: a registry that is open, or a log that is only shown."""
 
 
-def install(app: FastAPI, service: Registry, bodies: Bodies) -> None:
+def install(app: FastAPI, service: Registry, bodies: Bodies, gate: Gate) -> None:
     """Keep the service where handlers find it."""
     app.state.service = service
     app.state.bodies = bodies
+    app.state.receipts = Receipts(service.queries, service.attachments.likenesses.catch_up)
+    app.state.judges = CapacityLimiter(_JUDGES)
+    app.state.gate = gate
 
 
 def service_of(request: Request) -> Registry:
@@ -51,6 +62,21 @@ def service_of(request: Request) -> Registry:
 def bodies_of(request: Request) -> Bodies:
     """Return the reader of bodies."""
     return cast("Bodies", request.app.state.bodies)
+
+
+def receipts_of(request: Request) -> Receipts:
+    """Return who answers submissions."""
+    return cast("Receipts", request.app.state.receipts)
+
+
+def judges_of(request: Request) -> CapacityLimiter:
+    """Return the threads that judge submissions."""
+    return cast("CapacityLimiter", request.app.state.judges)
+
+
+def gate_of(request: Request) -> Gate:
+    """Return the limits of this process."""
+    return cast("Gate", request.app.state.gate)
 
 
 def _queries(request: Request) -> Queries:

@@ -4,14 +4,15 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import re
 from collections.abc import Sequence
-from typing import Final
+from concurrent.futures import Future
+from typing import Final, TypeVar
 
+from anyio import to_thread
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
-from starlette.background import BackgroundTask
-from starlette.concurrency import run_in_threadpool
 
 from weighbridge.errors import MalformedError, UnavailableError
 from weighbridge_registry.log.outcomes import Placed
@@ -21,7 +22,20 @@ from weighbridge_schemas.api import SubmissionBatch, SubmissionQueued
 from .bodies import content_type
 from .documents import json_response
 from .problems import BadRequestError, NotKnownError
-from .service import Answers, Digest, Open, Registry, bodies_of, known, number, service_of
+from .service import (
+    Answers,
+    Digest,
+    Open,
+    Registry,
+    bodies_of,
+    gate_of,
+    judges_of,
+    known,
+    number,
+    receipts_of,
+    service_of,
+)
+from .throttle import client_of
 
 __all__ = ["router"]
 
@@ -30,6 +44,7 @@ router = APIRouter(prefix="/api/v1")
 _ONE: Final = ("application/json", "application/vnd.dev.sigstore.bundle.v0.3+json")
 _LINES: Final = ("application/jsonl", "application/x-ndjson")
 _PUBLISH_SECONDS: Final = 30.0
+_T = TypeVar("_T")
 _TOKEN: Final = re.compile(r"[0-9a-f]{32}")
 
 
@@ -52,27 +67,20 @@ async def submit(request: Request) -> Response:
         bundles = _lines(body, service.settings.limits) if kind in _LINES else [body]
         if not body.strip():
             raise MalformedError("the body is empty", hint="send a signed bundle")
-        kept = _may_wait(request)
-        ticket = await run_in_threadpool(service.hand_in, bundles, kept=kept)
+        gate, client = gate_of(request), client_of(request)
+        gate.send(client, len(bundles) - 1)  # the first was counted with the request
+        kept, count = _may_wait(request), gate.sign if client is not None else None
+        judge = functools.partial(service.hand_in, bundles, kept=kept, count=count)
+        ticket = await to_thread.run_sync(judge, limiter=judges_of(request))
+        await _in_time(ticket.queued)  # until then the desk holds the bodies
     if kept and not ticket.answer.done():
-        await asyncio.wrap_future(ticket.queued)
         return _queued(service, ticket.token)
-    try:
-        async with asyncio.timeout(_PUBLISH_SECONDS):
-            places = await asyncio.shield(asyncio.wrap_future(ticket.answer))
-    except TimeoutError as error:
-        raise UnavailableError(
-            "the log is slow; your statements are queued",
-            hint="send the same again in a few seconds: what is logged is answered at once",
-        ) from error
-    results = await run_in_threadpool(service.queries.submissions, _pairs(places))
+    places = await _in_time(ticket.answer)
+    results = await receipts_of(request).answer(_pairs(places))
     status = 201 if any(place.created for place in places) else 200
     if kind in _LINES:
-        answer = json_response(SubmissionBatch(results=results), status)
-    else:
-        answer = json_response(results[0], status, {"Location": results[0].url})
-    answer.background = BackgroundTask(service.attachments.likenesses.catch_up)
-    return answer
+        return json_response(SubmissionBatch(results=results), status)
+    return json_response(results[0], status, {"Location": results[0].url})
 
 
 @router.get("/submissions/{token}")
@@ -126,6 +134,17 @@ def entry(index: str, answers: Answers) -> Response:
 def events(answers: Answers, since: str | None = None, limit: str | None = None) -> Response:
     """List entries, oldest first."""
     return json_response(answers.events(number(since, "since") or 0, number(limit, "limit") or 100))
+
+
+async def _in_time(future: Future[_T]) -> _T:
+    try:
+        async with asyncio.timeout(_PUBLISH_SECONDS):
+            return await asyncio.shield(asyncio.wrap_future(future))
+    except TimeoutError as error:
+        raise UnavailableError(
+            "the log is slow; your statements may be queued",
+            hint="send the same again in a few seconds: what is logged is answered at once",
+        ) from error
 
 
 def _may_wait(request: Request) -> bool:

@@ -196,9 +196,18 @@ class Cosigners:
         *,
         seconds: float = 2.0,
         clock: Callable[[], float] = time.time,
+        on_cosigned: Callable[[str, int, float], None] = lambda _name, _size, _moment: None,
+        on_failed: Callable[[str], None] = lambda _name: None,
     ) -> None:
-        """Take the witnesses that have an address, and the log's own key. `seconds` bounds a round."""
+        """Take the witnesses that have an address, and the log's own key.
+
+        `seconds` bounds a round. `on_cosigned` is told of each cosignature (name of the witness, entries,
+        Unix seconds), `on_failed` of each failure (name).
+        """
         self._verifier = verifier
+        self._clock = clock
+        self._on_cosigned = on_cosigned
+        self._on_failed = on_failed
         self._seconds = seconds
         self._witnesses = [_Witness(one, seconds, clock) for one in witnesses if one.url]
 
@@ -220,7 +229,11 @@ class Cosigners:
             checkpoint, seen = tlog.parse_checkpoint(bare, [self._verifier]), ()
         asked = _Round(checkpoint, bare, prove, frozenset(one.verifier for one in seen))
         chosen = [one for one in self._witnesses if everybody or one.problem is None]
-        fresh = [line for _, line in self._together(chosen, lambda one: one.ask(asked)) if line is not None]
+        fresh = []
+        for witness, line in self._together(chosen, lambda one: one.ask(asked)):
+            if line is not None:
+                fresh.append(line)
+                self._on_cosigned(witness.name, checkpoint.size, self._clock())
         replaced = {(line.name, line.key_id) for line in fresh}
         kept = [line for line in checkpoint.note.signatures if (line.name, line.key_id) not in replaced]
         return tlog.format_note(checkpoint.note.text, [*kept, *fresh])
@@ -274,12 +287,16 @@ class Cosigners:
                 break
             waiting.discard(witness)
             if isinstance(answer, Exception):
-                witness.fail(str(answer) or type(answer).__name__)
+                self._fail(witness, str(answer) or type(answer).__name__)
             else:
                 witness.succeed()
                 yield witness, answer
         for witness in waiting:
-            witness.fail(f"no answer within {self._seconds:g} seconds")
+            self._fail(witness, f"no answer within {self._seconds:g} seconds")
+
+    def _fail(self, witness: _Witness, why: str) -> None:
+        witness.fail(why)
+        self._on_failed(witness.name)
 
 
 class Refresher:

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The desk: where a process hands in submissions and gets their outcomes, wherever they are decided.
 
-One thread writes what arrives into the queue (many submissions in one transaction, if many come
-at once) and looks for outcomes of what it wrote. It looks when it is rung for, and otherwise
-every few hundredths of a second while somebody waits.
+One thread makes the bundles of what arrives durable, writes it into the queue, and looks for
+outcomes of what it wrote. What arrives while it writes goes together: many submissions then cost
+hardly more syncs and transactions than one. It looks when it is rung for, and otherwise every few
+hundredths of a second while somebody waits.
 """
 
 from __future__ import annotations
@@ -13,28 +14,32 @@ import logging
 import secrets
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, InvalidStateError
 from dataclasses import dataclass, field
-from typing import Final, TypeVar
+from typing import Final, TypeAlias, TypeVar
 
 from sqlalchemy.exc import SQLAlchemyError
 
 from weighbridge.errors import WeighbridgeError
 from weighbridge_registry.settings import Limits
+from weighbridge_registry.state import Candidate
 from weighbridge_registry.store import queue
 from weighbridge_registry.store.database import Database
 
 from .bells import Crew
 from .outcomes import Placed, places_of, unavailable
 
-__all__ = ["Desk", "Ticket", "answered"]
+__all__ = ["Desk", "Store", "Ticket", "answered"]
 
 _LOG: Final = logging.getLogger("weighbridge.registry")
 _POLL_SECONDS: Final = 0.05
 _IDLE_SECONDS: Final = 5.0
 _TROUBLE_SECONDS: Final = 0.5
 _T = TypeVar("_T")
+
+Store: TypeAlias = Callable[[Sequence[Candidate]], None]
+"""Makes bundles durable in storage; raises `UnavailableError` if it cannot."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +49,9 @@ class Ticket:
     token: str
     """Names it to whoever asks for its outcome later."""
     bundles: tuple[str, ...]
+    """For each statement the SHA-256 of its bundle, or the entry that it is already."""
+    new: list[Candidate]
+    """Those of them that have to be stored first; none once they are."""
     kept: bool
     expires: float
     """Monotonic seconds: from then on nobody here waits for it."""
@@ -55,7 +63,7 @@ class Ticket:
 
 def answered(places: tuple[Placed, ...]) -> Ticket:
     """Return the ticket of a submission that needs no deciding."""
-    ticket = Ticket("", (), kept=False, expires=0)
+    ticket = Ticket("", (), [], kept=False, expires=0)
     ticket.queued.set_result(None)
     ticket.answer.set_result(places)
     return ticket
@@ -64,8 +72,9 @@ def answered(places: tuple[Placed, ...]) -> Ticket:
 class Desk:
     """Hands in submissions of one process. `submit` may be called by any thread."""
 
-    def __init__(self, database: Database, crew: Crew, limits: Limits) -> None:
+    def __init__(self, database: Database, store: Store, crew: Crew, limits: Limits) -> None:
         self._database = database
+        self._store = store
         self._crew = crew
         self._limits = limits
         self._lock = threading.Lock()
@@ -79,14 +88,14 @@ class Desk:
         """Start the thread."""
         self._thread.start()
 
-    def submit(self, bundles: Sequence[str], *, kept: bool = False) -> Ticket:
-        """Hand in bundles that are durable in storage, by SHA-256, as one submission.
+    def submit(self, bundles: Sequence[str], new: Sequence[Candidate], *, kept: bool = False) -> Ticket:
+        """Hand in bundles by SHA-256, with those that are not in storage yet, as one submission.
 
         `kept` keeps the outcome for an hour for whoever has the token. Raises `UnavailableError`
         if too many wait, or this process is stopping.
         """
         until = time.monotonic() + self._limits.waiting_seconds
-        ticket = Ticket(secrets.token_hex(16), tuple(bundles), kept, until)
+        ticket = Ticket(secrets.token_hex(16), tuple(bundles), list(new), kept, until)
         with self._lock:
             if self._refusing:
                 raise unavailable("this registry is stopping")
@@ -136,6 +145,14 @@ class Desk:
             self._waiting.update((ticket.token, ticket) for ticket in arrived)
         if not arrived:
             return
+        try:
+            self._store([one for ticket in arrived for one in ticket.new])
+        except WeighbridgeError as error:
+            for ticket in arrived:
+                self._fail(ticket, error)
+            return
+        for ticket in arrived:
+            ticket.new.clear()
         try:
             with self._database.write_lightly() as connection:
                 room = max(0, self._limits.queue_submissions - queue.count(connection))

@@ -30,6 +30,7 @@ from .writing import LostRaceError
 __all__ = ["Election", "Fenced", "FileElection", "PostgresElection", "begin_term", "election_of"]
 
 _TERM: Final = select(col(Meta.value)).where(col(Meta.key) == "term")
+_TERM_SHARED: Final = _TERM.with_for_update(read=True)
 
 
 class Election(Protocol):
@@ -175,7 +176,7 @@ class Fenced(Database):
         """
         with super().write() as connection:
             try:
-                found = connection.execute(_TERM.with_for_update(read=True)).scalar()
+                found = connection.execute(_TERM_SHARED).scalar()
             except DBAPIError as error:
                 if self.is_sqlite or error.connection_invalidated:
                     raise

@@ -54,6 +54,8 @@ _CAMPAIGN_SECONDS: Final = 0.25
 _POLL_SECONDS: Final = 0.05
 _TROUBLE_SECONDS: Final = 0.5
 _SWEEP_SECONDS: Final = 10.0
+_PACE_SECONDS: Final = 0.03
+"""From the beginning of a batch to that of the next, at least: what comes in between goes together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,8 +168,11 @@ class Sequencer:
                     self._trouble = None
                     bell.wait(_CAMPAIGN_SECONDS)
                     continue
+                began = time.monotonic()
                 worked = self._turn()
                 self._trouble = None
+                if worked:
+                    self._closing.wait(began + _PACE_SECONDS - time.monotonic())
             except LostRaceError as error:
                 _LOG.warning("%s", error.message)
                 self._step_down()
@@ -229,8 +234,9 @@ class Sequencer:
                 self._place(batch, row, head["size"], received)
         if batch.entries:
             self._write(self._log, batch, head["size"])
-        with self._database.write_lightly() as connection:
-            queue.settle(connection, batch.outcomes)
+        else:
+            with self._database.write_lightly() as connection:
+                queue.settle(connection, batch.outcomes)
         self._crew.ring_done()
         self._course.observe(len(batch.entries), time.monotonic() - began)
 
@@ -270,6 +276,7 @@ class Sequencer:
         def write(connection: Connection, _start: int, _leaves: Sequence[bytes]) -> None:
             write_facts(connection, batch.overlay.facts)
             project(connection, batch.entries)
+            queue.settle(connection, batch.outcomes)
 
         leaves = [encode_leaf(entry.leaf.bundle_sha256, entry.leaf.received) for entry in batch.entries]
         log.append(start, leaves, write)

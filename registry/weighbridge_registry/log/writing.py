@@ -5,7 +5,7 @@
     2 swap     the signed checkpoint replaces the one before, if that is still the current one
     3 tiles    tiles and bundles of entries are durable on disk
     4 publish  the witnesses are asked to cosign, and the checkpoint file names the new tree
-    5 apply    facts and views are written and the staged row goes, in one transaction
+    5 apply    facts, views and outcomes are written and the staged row goes, in one transaction
     6 answer
 
 Nothing is signed before its batch is staged, and a staged batch is always finished, never
@@ -20,7 +20,7 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Final, TypeAlias
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlmodel import col
 
@@ -37,6 +37,19 @@ __all__ = ["STEPS", "ApplyBatch", "Log", "LostRaceError"]
 
 STEPS: Final = ("staged", "swapped", "tiles", "published", "applied")
 """After each of these the hook of a `Log` is called: tests crash the process there."""
+
+# Statements are made once: to make one costs SQLAlchemy as much as to run it.
+_CURRENT: Final = select(col(Checkpoint.size), col(Checkpoint.root)).where(col(Checkpoint.id) == 1)
+_CURRENT_LOCKED: Final = _CURRENT.with_for_update()
+_STAGE: Final = insert(Staged)
+_UNSTAGE: Final = delete(Staged).where(col(Staged.start) == bindparam("batch"))
+_SWAP: Final = (
+    update(Checkpoint)
+    .where(col(Checkpoint.id) == 1, col(Checkpoint.size) == bindparam("before"))
+    .values(size=bindparam("after"), root=bindparam("tree"), note=bindparam("signed"))
+)
+_APPLIED: Final = select(col(Meta.value)).where(col(Meta.key) == "applied")
+_SET_APPLIED: Final = update(Meta).where(col(Meta.key) == "applied").values(value=bindparam("entries"))
 
 ApplyBatch: TypeAlias = Callable[[Connection, int, Sequence[bytes]], None]
 """Writes facts and views of a batch, given its start and leaves, within a transaction."""
@@ -90,7 +103,7 @@ class Log:
                 size, root = _current(connection, lock=True)
                 if size != start:
                     raise _lost(start)
-                connection.execute(insert(Staged).values(start=start, leaves=tlog.entry_bundle(leaves)))
+                connection.execute(_STAGE, {"start": start, "leaves": tlog.entry_bundle(leaves)})
         except IntegrityError as error:
             raise _lost(start) from error
         self._hook("staged")
@@ -117,7 +130,7 @@ class Log:
                 growth = self._edge_of(start, None).grow(leaves)
                 if growth.after.root.hex() != root:
                     raise _disagree(f"the tiles stored are not those of the tree of {size} entries")
-                self._write(growth, leaves, apply)
+                self._write(growth, leaves, self._note(), apply)
             else:
                 raise _disagree(f"a batch is staged at {start}, but the log has {size} entries")
         self._check_tree()
@@ -130,9 +143,7 @@ class Log:
         try:
             with self._database.write() as connection:
                 swapped = connection.execute(
-                    update(Checkpoint)
-                    .where(col(Checkpoint.id) == 1, col(Checkpoint.size) == start)
-                    .values(size=size, root=new_root.hex(), note=note)
+                    _SWAP, {"before": start, "after": size, "tree": new_root.hex(), "signed": note}
                 )
                 if swapped.rowcount != 1:
                     raise _lost(start)
@@ -141,23 +152,27 @@ class Log:
                 raise
             raise _lost(start) from error  # PostgreSQL: could not serialize access
         self._hook("swapped")
-        self._write(growth, leaves, apply)
+        self._write(growth, leaves, note, apply)
 
-    def _write(self, growth: Growth, leaves: list[bytes], apply: ApplyBatch) -> None:
-        """Tiles, checkpoint file, views: what the current checkpoint promises."""
+    def _write(self, growth: Growth, leaves: list[bytes], note: bytes, apply: ApplyBatch) -> None:
+        """Tiles, checkpoint file, views: what the current checkpoint, `note`, promises."""
         start = growth.before.size
         self._files.append(start, leaves, growth.tiles, growth.before.entries)
         self._hook("tiles")
-        with self._database.read() as connection:
-            note = connection.execute(select(col(Checkpoint.note))).scalar_one()
         self._publish(note)
         self._hook("published")
         with self._database.write() as connection:
             apply(connection, start, leaves)
-            connection.execute(delete(Staged).where(col(Staged.start) == start))
+            connection.execute(_UNSTAGE, {"batch": start})
             set_applied(connection, growth.after.size)
         self._edge = growth.after
         self._hook("applied")
+
+    def _note(self) -> bytes:
+        """Return the current checkpoint as it was signed."""
+        with self._database.read() as connection:
+            note: bytes = connection.execute(select(col(Checkpoint.note))).scalar_one()
+        return note
 
     def _edge_of(self, size: int, root: str | None) -> Edge:
         """Return the edge of the tree of `size` entries: as this process left it, or read and proved."""
@@ -242,29 +257,26 @@ class Log:
         data = self._files.published()
         shown = tlog.parse_checkpoint(data, [self._signer.verifier]) if data is not None else None
         if shown is None or shown.size < size:
-            with self._database.read() as connection:
-                note = connection.execute(select(col(Checkpoint.note))).scalar_one()
-            self._publish(note)
+            self._publish(self._note())
         elif shown.root.hex() != root:
             raise _disagree("the published checkpoint is not the one in the database")
 
 
 def get_applied(connection: Connection) -> int:
     """Return how many entries the facts and views hold."""
-    value = connection.execute(select(col(Meta.value)).where(col(Meta.key) == "applied")).scalar()
+    value = connection.execute(_APPLIED).scalar()
     return int(value or 0)
 
 
 def set_applied(connection: Connection, size: int) -> None:
     """Write how many entries the facts and views hold."""
-    changed = connection.execute(update(Meta).where(col(Meta.key) == "applied").values(value=str(size)))
+    changed = connection.execute(_SET_APPLIED, {"entries": str(size)})
     if changed.rowcount == 0:
         connection.execute(insert(Meta).values(key="applied", value=str(size)))
 
 
 def _current(connection: Connection, *, lock: bool = False) -> tuple[int, str]:
-    query = select(col(Checkpoint.size), col(Checkpoint.root)).where(col(Checkpoint.id) == 1)
-    row = connection.execute(query.with_for_update() if lock else query).one()
+    row = connection.execute(_CURRENT_LOCKED if lock else _CURRENT).one()
     return row[0], row[1]
 
 

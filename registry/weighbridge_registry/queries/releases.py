@@ -9,10 +9,16 @@ from typing import Any, Final, cast
 from sqlalchemy import Row, or_, select
 from sqlmodel import col
 
+from weighbridge.openness import Evidence, describe_openness
 from weighbridge_registry.state import required
 from weighbridge_registry.store import tables
 from weighbridge_registry.store.summaries import release_path
-from weighbridge_schemas.api import ProvenanceDocument, RecordLineDocument, ReleaseDocument
+from weighbridge_schemas.api import (
+    Openness,
+    ProvenanceDocument,
+    RecordLineDocument,
+    ReleaseDocument,
+)
 from weighbridge_schemas.base import Reference, fold_name
 from weighbridge_schemas.card import Card, CardRevision
 from weighbridge_schemas.release import Release
@@ -69,7 +75,7 @@ def release(reader: Reader, namespace: str, name: str, version: str | None) -> R
         lineage=lineage(reader, row, document),
         upstream=upstream(reader, row),
         status=status(reader, row),
-        openness=None,
+        openness=_openness(reader, document, card),
         signer=reader.signer(row.signer),
         oms_signer=reader.signer(oms.signer) if oms else None,
         statement=f"sha256:{row.statement}",
@@ -180,6 +186,19 @@ def _card(reader: Reader, row: Row[Any], document: Release) -> tuple[Card | None
     if document.card is None:
         return None, None
     return document.card, Reference(kind="release", sha256=row.statement)
+
+
+def _openness(reader: Reader, document: Release, card: Card | None) -> Openness | None:
+    """Assess the card as it now stands against what this release holds; None without a card."""
+    if card is None:
+        return None
+    named = {one.digest.removeprefix("sha256:") for one in card.components if one.digest is not None}
+    evidence = Evidence(
+        files={file.path: file.sha256 for file in document.model.files},
+        attachments=frozenset(sha256 for sha256 in named if reader.has_blob(sha256)),
+        readme=card.readme.sha256 if card.readme is not None else None,
+    )
+    return describe_openness(card, evidence)
 
 
 def _entries(reader: Reader, row: Row[Any], document: Release) -> list[Row[Any]]:

@@ -11,9 +11,9 @@ log lock the checkpoint's row.
 from __future__ import annotations
 
 import sqlite3
-import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
 from typing import Any, Final
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
@@ -23,6 +23,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from weighbridge.errors import ConfigurationError
 
 from . import schema
+from .locks import Turn
 from .tables import SCHEMA_VERSION
 
 __all__ = ["Database", "open_database", "open_for_reading", "sqlite_engine"]
@@ -45,8 +46,8 @@ class Database:
     ) -> None:
         self.engine = engine
         self.light = light or engine
-        self.turn = turn or (threading.Lock() if self.is_sqlite else nullcontext())
-        """Held while this process writes to SQLite, whose own way to wait is to look again ever later."""
+        self.turn = turn or (Turn() if self.is_sqlite else nullcontext())
+        """Held while somebody writes to SQLite."""
         self.found: int | None = None
         """Schema version that it had when it was opened."""
         self._writer = engine.execution_options(weighbridge_write=True)
@@ -79,6 +80,8 @@ class Database:
         """Close every connection."""
         self.engine.dispose()
         self.light.dispose()
+        if isinstance(self.turn, Turn):
+            self.turn.close()
 
 
 def open_database(url: str, *, upgrade: bool | None = False) -> Database:
@@ -87,7 +90,7 @@ def open_database(url: str, *, upgrade: bool | None = False) -> Database:
     `upgrade` tells whether an older one is migrated (`store.schema`); None means: SQLite only.
     Raises `ConfigurationError` if it cannot be reached or has another schema version.
     """
-    database = Database(_engine(url), _engine(url, light=True))
+    database = Database(_engine(url), _engine(url, light=True), _turn(url))
     try:
         database.found = schema.prepare(database, upgrade=database.is_sqlite if upgrade is None else upgrade)
     except SQLAlchemyError as error:
@@ -186,6 +189,12 @@ def sqlite_engine(url: URL | str, *, light: bool = False) -> Engine:
     event.listen(engine, "connect", configure)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
+
+
+def _turn(url: str) -> Turn | None:
+    """Return the turn that all processes take which write a SQLite file."""
+    parsed = make_url(url)
+    return Turn(Path(f"{parsed.database}.turn")) if parsed.get_backend_name() == "sqlite" else None
 
 
 def _postgresql(url: URL, *, light: bool) -> Engine:

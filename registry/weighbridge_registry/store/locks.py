@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import fcntl
 import os
+import threading
 from pathlib import Path
+from typing import Self
 
-__all__ = ["FileLock"]
+__all__ = ["FileLock", "Turn"]
 
 
 class FileLock:
@@ -55,3 +57,48 @@ class FileLock:
         free = probe.acquire()
         probe.release()
         return not free
+
+
+class Turn:
+    """Whose turn it is: one thread of one process at a time has it, the others wait in a row.
+
+    For writers of a SQLite file, whose own way to wait is to look again ever later. It makes waiting
+    short, and nothing safe: SQLite's lock does that. Not to be taken twice by one thread.
+    """
+
+    def __init__(self, path: Path | None = None) -> None:
+        """Take turns by the lock on a file, or without one only within this process."""
+        self._path = path
+        self._lock = threading.Lock()
+        self._descriptor: int | None = None
+        self._process: int | None = None
+
+    def __enter__(self) -> Self:
+        self._lock.acquire()
+        try:
+            if self._path is not None:
+                fcntl.flock(self._opened(self._path), fcntl.LOCK_EX)
+        except BaseException:
+            self._lock.release()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        try:
+            if self._descriptor is not None:
+                fcntl.flock(self._descriptor, fcntl.LOCK_UN)
+        finally:
+            self._lock.release()
+
+    def close(self) -> None:
+        """Let go of the file."""
+        with self._lock:
+            if self._descriptor is not None:
+                os.close(self._descriptor)
+                self._descriptor = None
+
+    def _opened(self, path: Path) -> int:
+        if self._descriptor is None or self._process != os.getpid():  # a fork shares its parent's lock
+            self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            self._process = os.getpid()
+        return self._descriptor

@@ -35,6 +35,31 @@ __all__ = [
 _TABLE: Final = SQLModel.metadata.tables["submission"]
 _UNDECIDED: Final = _TABLE.c.outcome.is_(None)
 
+# Statements are made once: to make one costs SQLAlchemy as much as to run it.
+_ADD: Final = insert(_TABLE)
+_COUNT: Final = select(func.count()).select_from(_TABLE).where(_UNDECIDED)
+_WAITING: Final = (
+    select(
+        _TABLE.c.number,
+        _TABLE.c.token,
+        _TABLE.c.bundles,
+        _TABLE.c.submitted,
+        _TABLE.c.expires,
+        _TABLE.c.kept,
+    )
+    .where(_UNDECIDED, _TABLE.c.expires > bindparam("at"))
+    .order_by(_TABLE.c.number)
+    .limit(bindparam("most"))
+)
+_SETTLE: Final = (
+    update(_TABLE)
+    .where(_TABLE.c.number == bindparam("row"), _UNDECIDED)
+    .values(outcome=bindparam("decided"), expires=bindparam("until"))
+)
+_OUTCOMES: Final = select(_TABLE.c.token, _TABLE.c.outcome).where(
+    _TABLE.c.token.in_(bindparam("tokens", expanding=True))
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
@@ -71,7 +96,7 @@ def now(connection: Connection) -> int:
 def add(connection: Connection, rows: Sequence[Waiting]) -> None:
     """Put submissions at the end."""
     connection.execute(
-        insert(_TABLE),
+        _ADD,
         [
             {
                 "token": row.token,
@@ -88,7 +113,7 @@ def add(connection: Connection, rows: Sequence[Waiting]) -> None:
 
 def count(connection: Connection) -> int:
     """Return how many wait."""
-    found: int = connection.execute(select(func.count()).select_from(_TABLE).where(_UNDECIDED)).scalar_one()
+    found: int = connection.execute(_COUNT).scalar_one()
     return found
 
 
@@ -100,15 +125,6 @@ def oldest(connection: Connection) -> int | None:
 
 def waiting(connection: Connection, at: int, limit: int) -> list[Waiting]:
     """Return the first `limit` that wait and that somebody still waits for, in order."""
-    columns = (
-        _TABLE.c.number,
-        _TABLE.c.token,
-        _TABLE.c.bundles,
-        _TABLE.c.submitted,
-        _TABLE.c.expires,
-        _TABLE.c.kept,
-    )
-    query = select(*columns).where(_UNDECIDED, _TABLE.c.expires > at).order_by(_TABLE.c.number).limit(limit)
     return [
         Waiting(
             token=row.token,
@@ -118,7 +134,7 @@ def waiting(connection: Connection, at: int, limit: int) -> list[Waiting]:
             kept=row.kept,
             number=row.number,
         )
-        for row in connection.execute(query)
+        for row in connection.execute(_WAITING, {"at": at, "most": limit})
     ]
 
 
@@ -128,9 +144,7 @@ def settle(connection: Connection, outcomes: Mapping[int, tuple[str, int]]) -> N
         return
     at = now(connection)
     connection.execute(
-        update(_TABLE)
-        .where(_TABLE.c.number == bindparam("row"), _UNDECIDED)
-        .values(outcome=bindparam("decided"), expires=bindparam("until")),
+        _SETTLE,
         [
             {"row": number, "decided": outcome, "until": at + seconds}
             for number, (outcome, seconds) in outcomes.items()
@@ -140,8 +154,8 @@ def settle(connection: Connection, outcomes: Mapping[int, tuple[str, int]]) -> N
 
 def outcomes(connection: Connection, tokens: Sequence[str]) -> dict[str, str | None]:
     """Return outcomes by token; None while it waits. One that is gone is not in the answer."""
-    query = select(_TABLE.c.token, _TABLE.c.outcome).where(_TABLE.c.token.in_(tokens))
-    return {row.token: row.outcome for row in connection.execute(query)}
+    found = connection.execute(_OUTCOMES, {"tokens": list(tokens)})
+    return {token: outcome for token, outcome in found}  # noqa: C416 - rows, not pairs
 
 
 def drop_expired(connection: Connection, at: int) -> int:

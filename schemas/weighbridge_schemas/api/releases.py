@@ -11,6 +11,7 @@ from weighbridge_schemas.base import (
     Count,
     Digest,
     Document,
+    Flag,
     Line,
     Location,
     ModelName,
@@ -19,7 +20,7 @@ from weighbridge_schemas.base import (
     Timestamp,
     Version,
 )
-from weighbridge_schemas.card import Card
+from weighbridge_schemas.card import Card, ComponentName
 from weighbridge_schemas.release import ChatTemplate, ReleaseFile, RootDigest, TensorSummary
 
 from .lineages import LineageDocument, UpstreamNote
@@ -31,6 +32,8 @@ __all__ = [
     "ModelList",
     "ModelSummary",
     "Openness",
+    "OpennessAnswer",
+    "OpennessComponent",
     "ProvenanceDocument",
     "RecordLineDocument",
     "ReleaseDocument",
@@ -69,15 +72,69 @@ class ReleaseStatus(Document):
     """The release that takes its place, as its owners say."""
 
 
+class OpennessComponent(Document):
+    """One component of the Model Openness Framework, as the card has it."""
+
+    name: ComponentName
+    """Which component."""
+    needed_by: Literal[1, 2, 3]
+    """Class that first needs it; 3 is the first class."""
+    required: Flag
+    """False if no class asks for it."""
+    content: Literal["code", "data", "document"]
+    """What it is made of, which decides whose licence it falls back to."""
+    present: Flag | None
+    """Whether the card says that it is released; null if the card does not mention it."""
+    license: Line | None
+    """Licence that was used: an SPDX expression, or the text that was given."""
+    license_from: Literal["own", "content type", "distribution"] | None
+    """Where in the card that licence was found."""
+    open: Flag
+    """It is released under an open licence."""
+    appropriate: Flag
+    """That licence is made for this sort of content."""
+    counts: Flag
+    """It counts for the class."""
+    basis: Literal["evidence seen", "declared", "not said"]
+    """What its presence rests on: something in this very release, or the publisher's word."""
+    evidence: Line | None = None
+    """What was seen."""
+    warnings: tuple[Line, ...] = ()
+    """What is doubtful about it."""
+    fix: Line | None = None
+    """What to do so that it counts; null if it does."""
+
+
+class OpennessAnswer(Document):
+    """One row of the Open Source AI Definition's checklist."""
+
+    name: Literal["data information", "code", "parameters"]
+    """Which row."""
+    asks: Line
+    """What it asks for."""
+    answer: Literal["yes", "no", "not said"]
+    """What the card answers."""
+    reasons: tuple[Line, ...]
+    """Why."""
+
+
 class Openness(Document):
-    """Openness class by a named ruleset."""
+    """Openness by named rules, computed from the signed card as it now stands."""
 
     class_: Annotated[Literal[1, 2, 3] | None, Field(alias="class")]
     """1, 2, 3, or null for unclassified."""
     ruleset: Line
-    """Name and version of the ruleset."""
+    """Name and version of the ruleset, and of the licence list that it reads."""
     missing: tuple[Line, ...] = ()
-    """Components that the next class needs."""
+    """Components that the next class needs, by name."""
+    components: tuple[OpennessComponent, ...] = ()
+    """All 17, class III first."""
+    definition: Line | None = None
+    """Definition that `osaid` answers."""
+    osaid: tuple[OpennessAnswer, ...] = ()
+    """Its three rows."""
+    unknown_licenses: tuple[Line, ...] = ()
+    """Licence identifiers of the card that SPDX does not know."""
 
 
 class VersionSummary(Document):

@@ -9,6 +9,14 @@ hold its real output against the schema.
 
 from __future__ import annotations
 
+from .cards import (
+    CardCheckReport,
+    CardDiffReport,
+    CardExportReport,
+    CardInitReport,
+    CardReviseReport,
+    CardShowReport,
+)
 from .forms import ErrorReport
 from .logs import (
     AllowReport,
@@ -30,7 +38,11 @@ from .logs import (
 from .models import (
     CachedReport,
     CompareReport,
+    DeclareReport,
     IdentifyReport,
+    LineageCheckReport,
+    LineageReviseReport,
+    LineageShowReport,
     PublishReport,
     SignReport,
     VerifyReport,
@@ -40,12 +52,22 @@ from .models import (
 __all__ = [
     "AllowReport",
     "CachedReport",
+    "CardCheckReport",
+    "CardDiffReport",
+    "CardExportReport",
+    "CardInitReport",
+    "CardReviseReport",
+    "CardShowReport",
     "CompareReport",
+    "DeclareReport",
     "ErrorReport",
     "ExportReport",
     "FsckReport",
     "IdentifyReport",
     "KeyReport",
+    "LineageCheckReport",
+    "LineageReviseReport",
+    "LineageShowReport",
     "LogReport",
     "LogsReport",
     "MirrorReport",

@@ -7,15 +7,21 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from weighbridge_schemas.api.lineages import LineageGraph
 from weighbridge_schemas.api.lookups import DigestAnswer
 from weighbridge_schemas.base import Count, Digest, Flag, Hex256
+from weighbridge_schemas.lineage import Relation
 
 from .forms import Report, Text, VersionOne
 
 __all__ = [
     "CachedReport",
     "CompareReport",
+    "DeclareReport",
     "IdentifyReport",
+    "LineageCheckReport",
+    "LineageReviseReport",
+    "LineageShowReport",
     "PublishReport",
     "SignReport",
     "VerifyReport",
@@ -53,6 +59,8 @@ class TensorReport(Report):
     """Dimensions, outermost first."""
     nbytes: Count
     """Bytes."""
+    sketch: Hex256 | None = None
+    """Its sketch (docs/spec/resemblance.md), if it has one."""
 
 
 class TensorsReport(Report):
@@ -145,6 +153,54 @@ class DifferencesReport(Report):
     """Bytes of both."""
 
 
+class AdapterReport(Report):
+    """Low-rank matrices of an adapter, held against the layers that they are for."""
+
+    matrices: Count
+    """How many there are."""
+    known: Count
+    """Those whose layer the other model has."""
+    fitting: Count
+    """Those of them that have its shape."""
+
+
+class TableReport(Report):
+    """What one model's tensor table says about another's. Resemblance is never proof."""
+
+    verdict: Literal["equal", "shares", "resembles", "fits", "no sign", "contradicts"]
+    """In one word (docs/spec/resemblance.md)."""
+    words: Text
+    """In a sentence."""
+    tensors: Count
+    """Tensors of the first model, the child."""
+    tensors_parent: Count
+    """Tensors of the second, the supposed parent."""
+    equal: Count
+    """Tensors with name and bytes in common."""
+    renamed: Count
+    """Those with the same bytes under another name."""
+    telling: Count
+    """Those of both that say something of their origin: large, and neither constant nor sparse."""
+    bytes: Count
+    """Bytes of the first model's tensors."""
+    bytes_equal: Count
+    """Bytes of those that the second has too."""
+    percent_equal: Annotated[float, Field(ge=0, le=100)]
+    """The same as a share."""
+    compared: Count
+    """Other tensors that were compared by their sketches."""
+    near: Count
+    """Those of them that are nearer to one of the second model than chance allows."""
+    percent_differing: Annotated[float, Field(ge=0, le=100)] | None
+    """Median share of compared pairs that differ, of those that are near, or of all; chance gives 50."""
+    error: Annotated[float, Field(ge=0)] | None
+    """Half the width of its 95 % interval."""
+    complete: Flag
+    """Each tensor was compared with all of its shape."""
+    adapter: AdapterReport | None
+    """Null if the first model has no low-rank matrices."""
+
+
 class CompareReport(Report):
     """`weigh --compare --json`."""
 
@@ -162,6 +218,66 @@ class CompareReport(Report):
     """Files by path."""
     tensors: DifferencesReport
     """Tensors by name."""
+    resemblance: TableReport | None = None
+    """How alike the tensors are that are not equal; null if all are, or one model has none."""
+
+
+class WeighedReport(Report):
+    """One of two models that were weighed for a comparison."""
+
+    path: str
+    """Where it lies."""
+    model_digest: Digest
+    """Fingerprint of all files."""
+    weights_digest: Digest
+    """Fingerprint of the weights."""
+
+
+class LineageCheckReport(Report):
+    """`lineage check --json`: two models recomputed here and compared."""
+
+    v: VersionOne
+    """Version of this form."""
+    child: WeighedReport
+    """What was made from the other, as is claimed."""
+    parent: WeighedReport
+    """What it was made from."""
+    relation: Relation | None
+    """The claimed relation."""
+    table: TableReport
+    """What the tensors say of that."""
+
+
+class LineageShowReport(Report):
+    """`lineage show --json`."""
+
+    v: VersionOne
+    """Version of this form."""
+    graph: LineageGraph
+    """The registry's answer as it is."""
+
+
+class LineageReviseReport(Report):
+    """`lineage revise --json`."""
+
+    v: VersionOne
+    """Version of this form."""
+    release: str
+    """NS/NAME@VERSION."""
+    statement: Digest | None
+    """Statement digest of the lineage that now holds; null with `--dry-run`, unless it held already."""
+    previous: Digest | None
+    """Revision that it replaces, or replaced; null for the first."""
+    index: Count | None
+    """Its entry; null if nothing was recorded by this run."""
+    log: str
+    """Origin of the log."""
+    already: Flag
+    """It was the lineage already, so nothing was signed."""
+    dry_run: Flag
+    """Nothing was to be signed."""
+    statement_json: dict[str, Any] | None
+    """With `--dry-run`, what would be signed."""
 
 
 class SignReport(Report):
@@ -345,6 +461,64 @@ class AskedReport(Report):
     """The digest."""
     file: str | None
     """The file that has it; null for a digest of a whole model, or one that was given."""
+
+
+class SpokenOfReport(Report):
+    """What a statement is about."""
+
+    name: str
+    """Its name, informational."""
+    sha256: Hex256
+    """Its digest."""
+
+
+class DeclaredInReport(Report):
+    """The log that a statement is recorded in."""
+
+    origin: Text
+    """Its name."""
+    fingerprint: Hex256
+    """SHA-256 of its key's text."""
+    pinned_now: Flag
+    """True if this run pinned it."""
+
+
+class DeclareReport(Report):
+    """What was said and recorded: `attest --json`, `status yank --json` and its sisters.
+
+    `status restore --json`, `status deprecate --json` and `status supersede --json` print the same.
+    """
+
+    v: VersionOne
+    """Version of this form."""
+    recorded: Flag
+    """True if it is in the log; false of a dry run."""
+    already: Flag
+    """True if the same was recorded before: nothing was signed."""
+    kind: Text
+    """Kind of the statement; `attestation` for types of others."""
+    predicate_type: Text
+    """Its predicate type."""
+    subjects: tuple[SpokenOfReport, ...]
+    """What it is about."""
+    statement: Digest | None
+    """Statement digest; null of a dry run."""
+    replaced: Digest | None
+    """The statement in whose place it stands; null if it is the first."""
+    payload: dict[str, Any]
+    """The statement that was, or would be, signed."""
+    signer: Text
+    """Who signs, in words."""
+    introduced: Flag
+    """True if the signer's key was introduced, too."""
+    log: DeclaredInReport
+    """Where it is recorded."""
+    index: Count | None
+    """Its entry; null of a dry run."""
+    received: Count | None
+    """When the operator took it, Unix seconds; null of a dry run."""
+    url: Text | None
+    """Its page; null of a dry run."""
 
 
 class IdentifyReport(Report):

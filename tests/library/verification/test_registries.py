@@ -19,20 +19,21 @@ from tests.library.verification.expectations import (
 )
 from tests.models import tiny_model
 from tests.records import Elsewhere, Published, Publisher, TinyLog
-from tests.registries import Registry, running_registry
+from tests.registries import Registry, registry_here
 from weighbridge import keys
 from weighbridge.bundles import PublicKeyHint, parse_bundle
 from weighbridge.client import RegistryClient
 from weighbridge.memory import Memory
 from weighbridge.records import format_record
+from weighbridge.statements import encode_statement, parse_statement
 from weighbridge.tlog import SignedCheckpoint, TileReader, entry_bundle, leaf_hash
 from weighbridge.verdict import Result
 from weighbridge_schemas.api import AsOf, DigestAnswer, DigestMatch
 
 
 @pytest.fixture(scope="module")
-def registry() -> Iterator[Registry]:
-    with running_registry() as one:
+def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
+    with registry_here(tmp_path_factory.mktemp("registry")) as one:
         yield one
 
 
@@ -234,6 +235,40 @@ def test_a_decoy_cannot_turn_the_status_question_to_another_version(
     (one / "provenance.jsonl").write_bytes(format_record([*decoys, *record]))
     verdict = verify_it(one, release="decoy/tiny", registry=client, log_keys=[client.log().vkey])
     assert_undecided(verdict, 9, "spoke of version 2.0, not of decoy/tiny@1.0", "--release decoy/tiny@1.0")
+
+
+def test_a_yank_in_the_registry_fails_and_a_strangers_warning_is_only_told(
+    client: RegistryClient, verify_it: Check, tmp_path: Path
+) -> None:
+    publisher, stranger, model = Publisher(), Publisher(), tiny_model(tmp_path / "m", seed=21)
+    submitted(client, publisher, model, "gone/tiny@1.0", claim=True)
+    log, asked = Elsewhere(client.log().origin), {"registry": client, "log_keys": [client.log().vkey]}
+    [release] = [
+        line.bundle
+        for line in client.provenance("gone", "tiny", "1.0")
+        if parse_statement(parse_bundle(line.bundle).payload).kind == "release"
+    ]
+    warning = {"id": "W-1", "subject_kind": "release", "severity": "high", "summary": "it bites"}
+    subject = parse_bundle(release).statement_digest
+    predicate = warning | {"logs": [log.origin], "previous": None}
+    said = stranger.signer.sign(encode_statement("advisory", "gone/tiny@1.0", subject, predicate))
+    client.submit([stranger.introduction(log), said])
+    verdict = verify_it(model, release="gone/tiny@1.0", **asked)
+    assert_verified(verdict)
+    assert "1 warning of others is listed there, which change nothing here" in verdict.step(9).reason
+    assert "Warned (W-1, high): it bites" in verdict.step(9).reason
+    assert len(verdict.step(9).evidence["warnings"]) == 1
+    yank = publisher.status(log, release, "yanked", reason="poisoned")
+    client.submit([yank])
+    assert_refused(verify_it(model, release="gone/tiny@1.0", **asked), 9, "withdrew this release: poisoned")
+    assert verify_it(model, release="gone/tiny@1.0", allow_yanked=True, **asked).exit_code == 0
+    (model / "provenance.jsonl").write_bytes(format_record(client.provenance("gone", "tiny", "1.0")))
+    offline = verify_it(model, release="gone/tiny@1.0", log_keys=asked["log_keys"])
+    assert_refused(offline, 9, "poisoned")
+    client.submit([publisher.status(log, release, "restored", previous=yank)])
+    verdict = verify_it(model, release="gone/tiny@1.0", **asked)
+    assert_verified(verdict)
+    assert "restored by its publisher" in verdict.step(9).reason
 
 
 def _hint_of(publisher: Publisher) -> PublicKeyHint:

@@ -3,8 +3,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -17,13 +20,13 @@ from tests.library.verification.expectations import (
     assert_warned,
     told,
 )
-from tests.models import tiny_model
+from tests.models import safetensors, tiny_model
 from tests.records import Published, Publisher, TinyLog, published
 from weighbridge.bundles import parse_bundle
 from weighbridge.releases import ALGORITHMS, ReleaseName, release_predicate
 from weighbridge.statements import parse_statement
 from weighbridge.verdict import Result
-from weighbridge.weighing import weigh
+from weighbridge.weighing import tensor_table, weigh
 
 
 @pytest.mark.parametrize(
@@ -355,3 +358,32 @@ def test_owners_of_a_log_that_nobody_trusts_are_undecided_not_believed(
     assert verdict.step(7).result is Result.UNKNOWN
     assert verdict.step(1).result is Result.SKIPPED
     assert any("log trust add" in each for each in verdict.next_commands)
+
+
+def test_the_sketches_of_a_table_are_checked_against_the_weights(tmp_path: Path, by_release: Check) -> None:
+    """Signed false, they would make a stranger look like a relative: whoever has the weights tells.
+
+    A table without any, as other tools write it, is as good as one with all.
+    """
+    model = tiny_model(tmp_path / "m")
+    matrix = Random(5).randbytes(240 * 230)  # noqa: S311 - the same model in every run
+    (model / "model.safetensors").write_bytes(safetensors({"a": ("I8", (240, 230), matrix)}))
+    release = published(model)
+    weighed = weigh(model, algorithms=ALGORITHMS)
+    assert weighed.tensors[0].sketch
+    forged = [replace(weighed.tensors[0], sketch="0" * 64)]
+    tables = {
+        "1": tensor_table(weighed.tensors),
+        "2": tensor_table(weighed.tensors, sketches=False),
+        "3": tensor_table(forged),
+    }
+    for version, table in tables.items():
+        title, told_of = f"acme/tiny@2.{version}", _model(release)
+        told_of["tensors"]["table_digest"] = f"sha256:{hashlib.sha256(table).hexdigest()}"
+        signed = release.publisher.release_of(release.log, weighed, title, model=told_of)
+        release.record.write_bytes(release.log.record([0, 1, 2, release.log.add(signed)[0]]))
+        verdict = by_release(release, release=title)
+        if version == "3":
+            assert_refused(verdict, 6, "tensor table")
+        else:
+            assert verdict.step(6).result is Result.PASS, told(verdict)

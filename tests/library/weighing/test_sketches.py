@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from tests.models import safetensors, write
 from weighbridge.errors import BundleError
-from weighbridge.weighing import Tensor, read_tensor_table, tensor_table, weigh, weights_digest
+from weighbridge.weighing import Tensor, read_tensor_table, tensor_table, weigh, weighed, weights_digest
 from weighbridge.weighing.elements import ELEMENTS, Places
 from weighbridge.weighing.sketches import SketchTaker, may_have_sketch, positions, sketch_of
 from weighbridge.weighing.spans import Span
@@ -281,6 +281,24 @@ def test_a_table_with_sketches_reads_back_and_proves_the_same_weights(some: list
         == weights_digest(read_tensor_table(table))
     )
     assert (table == leaves) == (not any(tensor.sketch for tensor in some))
+
+
+@given(tensors().filter(bool), st.data())
+def test_the_fast_and_the_careful_reader_of_a_line_agree(some: list[Tensor], data: st.DataObject) -> None:
+    """Where the fast one takes a line at all, it takes what the other takes, and as the same."""
+    lines = tensor_table(some).splitlines() if all(tensor.name.isprintable() for tensor in some) else []
+    for line in lines:
+        spoilt = bytearray(line)
+        spoilt[data.draw(st.integers(0, len(line) - 1))] ^= 1 << data.draw(st.integers(0, 7))
+        for each in (line, bytes(spoilt)):
+            if plain := weighed._PLAIN_LINE.fullmatch(each):
+                try:
+                    careful = weighed._any_tensor(each, 1)
+                except BundleError:
+                    with pytest.raises(BundleError):
+                        read_tensor_table(each + b"\n")
+                    continue
+                assert weighed._tensor(each, 1) == careful, plain
 
 
 def test_two_tensors_of_one_name_are_refused_with_sketches_too() -> None:

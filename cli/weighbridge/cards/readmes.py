@@ -15,10 +15,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from .errors import InputError
-from .licenses import spdx_id
-from .strict_yaml import read_yaml
-from .validation import first_fault
+from weighbridge.errors import InputError
+from weighbridge.licenses import spdx_id
+from weighbridge.openness import read_terms
+from weighbridge.strict_yaml import read_yaml
+
+from .members import Members, keep
 
 if TYPE_CHECKING:
     from weighbridge_schemas.card import Card, Data, Description, EvaluationResult, Identity, TrainingStage
@@ -34,8 +36,6 @@ LINEAGE_MEMBERS: Final = frozenset({"base_model", "base_model_relation"})
 
 # The hub's own rule (huggingface_hub.repocard.REGEX_YAML_BLOCK): the block opens the file.
 _FRONT_MATTER: Final = re.compile(r"\A(\s*---(?:\r\n|\r|\n))([\S\s]*?)(?:\r\n|\r|\n)---[ \t]*(?:\r\n|\n|\Z)")
-_MOST_NOTES: Final = 255
-_MOST_ITEMS: Final = 256
 _MOST_EVALUATIONS: Final = 4096
 _SUMMARY_LENGTH: Final = 600
 _STAGES: Final = {"pre-training": "pretraining", "pretraining": "pretraining", "fine-tuning": "finetuning"}
@@ -103,7 +103,7 @@ def card_from_readme(readme: bytes) -> Card:
     from weighbridge_schemas.card import Card, Imported, ReadmeReference
 
     parts = split_readme(readme)
-    reader = _Reader(parts.members)
+    reader = Members(parts.members)
     card = Card(
         identity=_identity(reader, parts.body),
         description=_description(parts.body),
@@ -114,65 +114,12 @@ def card_from_readme(readme: bytes) -> Card:
         evaluations=_evaluations(reader),
         readme=ReadmeReference(sha256=hashlib.sha256(readme).hexdigest(), size=len(readme)),
     )
-    notes = reader.notes()
+    notes = reader.notes(known=LINEAGE_MEMBERS)
     imported = Imported(source="huggingface", not_understood=notes) if parts.members else None
     return card.model_copy(update={"imported": imported})
 
 
-class _Reader:
-    """Hands out front-matter members one by one and notes what could not be placed."""
-
-    def __init__(self, members: Mapping[str, Any]) -> None:
-        self._left = {name: value for name, value in members.items() if value is not None}
-        self._notes: list[str] = []
-
-    def take(self, name: str) -> Any:
-        """Return a member as it is, or None; it then counts as read."""
-        return self._left.pop(name, None)
-
-    def note(self, name: str, reason: str) -> None:
-        """Say that a member, or a part of it, found no place in the card."""
-        self._notes.append(f"{_shown(name, 80)}: {_shown(reason, 300)}")
-
-    def fit(self, name: str, value: Any, kind: Any) -> Any:
-        """Return the value if it is of an annotated type of the card; note it and return None if not."""
-        from pydantic import TypeAdapter, ValidationError
-
-        if value is None:
-            return None
-        try:
-            return TypeAdapter(kind).validate_python(value)
-        except ValidationError as error:
-            self.note(name, first_fault(error))
-            return None
-
-    def names(self, name: str) -> tuple[str, ...]:
-        """Return a member that is one name or a list of names; each bad one is noted."""
-        from weighbridge_schemas.base import Name
-
-        value = self.take(name)
-        items = value if isinstance(value, list) else [] if value is None else [value]
-        if len(items) > _MOST_ITEMS:
-            self.note(name, f"only the first {_MOST_ITEMS} of {len(items)} were kept")
-        fitting = (self.fit(name, item, Name) for item in items[:_MOST_ITEMS])
-        return tuple(dict.fromkeys(item for item in fitting if item is not None))
-
-    def notes(self) -> tuple[str, ...]:
-        """Return all notes, members that nobody asked for included."""
-        unread = [_shown(name, 80) for name in self._left if name not in LINEAGE_MEMBERS]
-        notes = [*self._notes, *unread]
-        if len(notes) > _MOST_NOTES:
-            notes = [*notes[:_MOST_NOTES], f"and {len(notes) - _MOST_NOTES} more"]
-        return tuple(notes)
-
-
-def _shown(text: str, length: int) -> str:
-    """Return text that is one safe line of at most about `length` characters."""
-    safe = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text[:length])
-    return safe[: 2 * length] + ("…" if len(text) > length else "")
-
-
-def _identity(reader: _Reader, body: str) -> Identity | None:
+def _identity(reader: Members, body: str) -> Identity | None:
     from weighbridge_schemas.base import Line, Name
     from weighbridge_schemas.card import Identity
 
@@ -188,7 +135,7 @@ def _identity(reader: _Reader, body: str) -> Identity | None:
     return identity if identity != Identity() else None
 
 
-def _languages(reader: _Reader) -> tuple[str, ...]:
+def _languages(reader: Members) -> tuple[str, ...]:
     from weighbridge_schemas.card import LanguageTag
 
     # ISO 639-2 says `mul` where the hub says `multilingual`.
@@ -204,7 +151,7 @@ def _description(body: str) -> Description | None:
     return Description(summary=summary) if summary else None
 
 
-def _licenses(reader: _Reader) -> Any:
+def _licenses(reader: Members) -> Any:
     from weighbridge_schemas.base import FilePath, HttpsUrl, Line
     from weighbridge_schemas.card import License, Licenses
 
@@ -218,7 +165,7 @@ def _licenses(reader: _Reader) -> Any:
             reader.note("license_link", "there is no license or license_name beside it")
         return None
     is_address = isinstance(link, str) and "://" in link
-    spdx = spdx_id(given or "") or (spdx_id(name) if name else None)
+    spdx = _spdx(given) or _spdx(name)
     license_: LicenseModel = License(
         spdx=spdx,
         text=None if spdx else (name or given),
@@ -228,14 +175,23 @@ def _licenses(reader: _Reader) -> Any:
     return Licenses(distribution=license_)
 
 
-def _data(reader: _Reader) -> Data | None:
+def _spdx(name: str | None) -> str | None:
+    """Return what a hub's name means in SPDX: a name of its list, or an expression that SPDX knows all of."""
+    if name is None:
+        return None
+    terms = read_terms(name)
+    readable = not (terms.problem or terms.unknown or terms.deprecated)
+    return spdx_id(name) or (terms.expression if readable else None)
+
+
+def _data(reader: Members) -> Data | None:
     from weighbridge_schemas.card import Data, DataReference
 
     references = tuple(DataReference(name=name) for name in reader.names("datasets"))
     return Data(references=references) if references else None
 
 
-def _training(reader: _Reader) -> tuple[TrainingStage, ...]:
+def _training(reader: Members) -> tuple[TrainingStage, ...]:
     """Read `co2_eq_emissions`: grams alone, or a mapping that also says how and where."""
     from weighbridge_schemas.base import Line
     from weighbridge_schemas.card import Energy, Quantity, TrainingStage
@@ -260,7 +216,7 @@ def _training(reader: _Reader) -> tuple[TrainingStage, ...]:
     return (TrainingStage.model_validate({"stage": stage, "hardware": hardware, "energy": energy}),)
 
 
-def _evaluations(reader: _Reader) -> tuple[EvaluationResult, ...]:
+def _evaluations(reader: Members) -> tuple[EvaluationResult, ...]:
     """Read `model-index` with the hub's own classes, one card result for each metric."""
     from huggingface_hub import ModelCardData
 
@@ -281,7 +237,7 @@ def _evaluations(reader: _Reader) -> tuple[EvaluationResult, ...]:
     return tuple(result for result in read if result is not None)
 
 
-def _evaluation(reader: _Reader, number: int, result: Any) -> EvaluationResult | None:
+def _evaluation(reader: Members, number: int, result: Any) -> EvaluationResult | None:
     from weighbridge_schemas.card import EvaluationResult
 
     stated = {ours: getattr(result, theirs) for ours, theirs in _RESULT_MEMBERS}
@@ -310,18 +266,7 @@ def _plain(text: str) -> str:
     return " ".join("".join(c if c.isprintable() else " " for c in words).split())
 
 
-def _safe(text: str, kind: Any) -> str | None:
-    """Return text if a card takes it: what cannot be shown safely is left to the README itself."""
-    from pydantic import TypeAdapter, ValidationError
-
-    try:
-        checked: str = TypeAdapter(kind).validate_python(text)
-    except ValidationError:
-        return None
-    return checked
-
-
-def _title(body: str) -> str | None:
+def _title(body: str) -> Any:
     """Return the first level-1 heading outside code, as text."""
     from weighbridge_schemas.base import Line
 
@@ -330,11 +275,11 @@ def _title(body: str) -> str | None:
         if _FENCE.match(line):
             in_code = not in_code
         elif not in_code and (match := _HEADING.match(line)):
-            return _safe(_plain(match["text"]), Line)
+            return keep(_plain(match["text"]), Line)
     return None
 
 
-def _summary(body: str) -> str | None:
+def _summary(body: str) -> Any:
     """Return the first paragraph that is plain prose, cut at a word after 600 characters."""
     from weighbridge_schemas.base import Paragraph
 
@@ -349,7 +294,7 @@ def _summary(body: str) -> str | None:
             continue
         text = _plain("\n".join(lines))
         if text:
-            return _safe(_cut(text), Paragraph)
+            return keep(_cut(text), Paragraph)
     return None
 
 

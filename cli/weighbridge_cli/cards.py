@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where the card of a command is: a file, a model's folder, a release; and how openness is shown."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from weighbridge.errors import InputError
+
+if TYPE_CHECKING:
+    from weighbridge.cards import ExportSubject
+    from weighbridge.openness import Evidence
+    from weighbridge_schemas.api import Openness
+    from weighbridge_schemas.card import Card
+
+__all__ = ["FoundCard", "find_card", "json_text", "show_openness"]
+
+_RELEASE: Final = re.compile(r"(?P<release>[^/@#\s]+/[^/@#\s]+@[^/@#\s]+)(?:#(?P<number>[0-9]{1,6}))?")
+_CLASSES: Final = {
+    1: "class I, open science model",
+    2: "class II, open tooling model",
+    3: "class III, open model",
+}
+_MARKS: Final = {"yes": "✓", "no": "✗", "not said": "?"}
+
+
+@dataclass(frozen=True, slots=True)
+class FoundCard:
+    """A card and what is known of the release that it is of.
+
+    `evidence` is None where the model is not at hand. `names` the numbers of a release's cards.
+    """
+
+    name: str
+    card: Card
+    evidence: Evidence | None = None
+    subject: ExportSubject | None = None
+    not_understood: tuple[str, ...] = field(default=())
+
+
+def find_card(what: str, registry: str | None, *, model: Path | None = None) -> FoundCard:
+    """Return the card that an argument means: FILE, a model's folder, or NS/NAME@VERSION[#N].
+
+    `#N` is a revision's number; 0 is the release's own card. `model` is the folder that a file is about.
+    """
+    path = Path(what)
+    if path.is_dir():
+        return _of_folder(path)
+    if path.exists():
+        return _of_file(path, model)
+    match = _RELEASE.fullmatch(what)
+    if match is None:
+        raise InputError(f"there is no file {what}", hint="give a card file, a folder, or NS/NAME@VERSION")
+    return _of_release(match["release"], match["number"], registry)
+
+
+def _of_folder(path: Path) -> FoundCard:
+    from weighbridge.model_folders import ModelFolder
+
+    folder = ModelFolder.open(path)
+    card = folder.card()
+    if card is None:
+        raise InputError(
+            f"{path} has no README.md, so nothing is said of the model",
+            hint=f"write a card file: weighbridge card init {path}",
+        )
+    return FoundCard(str(path), card, folder.evidence(card), not_understood=_not_understood(card))
+
+
+def _of_file(path: Path, model: Path | None) -> FoundCard:
+    from weighbridge.model_folders import ModelFolder
+    from weighbridge.publishing import card_from_file
+
+    card = card_from_file(path)
+    evidence = ModelFolder.open(model).evidence(card) if model is not None else None
+    return FoundCard(str(path), card, evidence, not_understood=_not_understood(card))
+
+
+def _not_understood(card: Card) -> tuple[str, ...]:
+    return card.imported.not_understood if card.imported is not None else ()
+
+
+def _of_release(release: str, number: str | None, registry: str | None) -> FoundCard:
+    from weighbridge.cards import ExportSubject
+    from weighbridge.openness import Evidence
+    from weighbridge.releases import ReleaseName
+    from weighbridge.revising import card_history
+    from weighbridge_cli.registries import open_registry
+    from weighbridge_schemas.card import Card
+
+    name = ReleaseName.parse(release)
+    history = card_history(open_registry(registry), name)
+    last = len(history.cards) - 1
+    chosen = last if number is None else int(number)
+    if chosen > last:
+        raise InputError(f"{name} has no card revision {chosen}", hint=f"the newest is number {last}")
+    card = history.cards[chosen] or Card()
+    document = history.release
+    evidence = Evidence(
+        files={file.path: file.sha256 for file in document.model.files},
+        readme=card.readme.sha256 if card.readme is not None else None,
+    )
+    subject = ExportSubject(
+        name=name.name,
+        namespace=name.namespace,
+        version=name.version,
+        released_at=document.released_at,
+        model_digest=document.model.model_digest,
+        weights_digest=document.model.weights_digest or "",
+        statement=f"sha256:{history.statements[chosen]}",
+        files=document.model.files,
+        lineage=document.lineage,
+        locations=document.locations,
+    )
+    return FoundCard(f"{name}#{chosen}", card, evidence, subject)
+
+
+def show_openness(openness: Openness) -> None:
+    """Print class, components, what to do, and the OSAID rows."""
+    from weighbridge.openness import BY_NAME
+    from weighbridge_cli import terminal
+
+    found = _CLASSES.get(openness.class_ or 0, "unclassified")
+    terminal.put(f"Openness: {found}", bold=True)
+    terminal.put(f"  by {openness.ruleset}, from what the card declares")
+    for one in openness.components:
+        title = BY_NAME[one.name].title
+        words = one.basis if one.present else ("not released" if one.present is False else "not said")
+        license_ = f", {one.license} ({one.license_from})" if one.license else ""
+        terminal.put(
+            f"  {'✓' if one.counts else '·'} {title}: {words}{license_}",
+            colour="green" if one.counts else None,
+        )
+        for warning in one.warnings:
+            terminal.put(f"      ! {warning}", colour="yellow")
+        if one.name in openness.missing and one.fix:
+            terminal.put(f"      → {one.fix}")
+    if openness.missing:
+        count = len(openness.missing)
+        goal = {None: "III", 3: "II", 2: "I"}[openness.class_ if openness.class_ != 1 else 2]
+        terminal.put(f"  {count} component{'s' if count > 1 else ''} missing for class {goal}: those with →")
+    terminal.put(f"Open Source AI Definition 1.0 ({openness.definition})", bold=True)
+    for row in openness.osaid:
+        terminal.put(f"  {_MARKS[row.answer]} {row.name}: {row.answer}")
+        for reason in row.reasons:
+            terminal.put(f"      {reason}")
+
+
+def json_text(value: Any) -> str:
+    """Return a member's value as one line."""
+    import json
+
+    return "—" if value is None else json.dumps(value, ensure_ascii=False, sort_keys=True)

@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`weighbridge lineage show`: the releases around one, as a registry gives them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import click
+
+from weighbridge_cli.options import json_option, registry_option
+
+if TYPE_CHECKING:
+    from weighbridge.client import RegistryClient
+    from weighbridge_schemas.api import GraphEdge, LineageGraph, LineageNode
+
+LEVELS = (
+    "says so",
+    "names the exact parent",
+    "parent is registered here",
+    "tables match",
+    "re-checked",
+)
+"""Evidence levels 0 to 4 in words (DESIGN section 5)."""
+
+_DIGEST = re.compile(r"(?:sha256:)?([0-9a-f]{64})")
+_MOST_STEPS = 10
+
+
+@click.command("show")
+@click.argument("what", metavar="NS/NAME[@VERSION]|DIGEST")
+@click.option(
+    "--up", type=click.IntRange(0, _MOST_STEPS), default=1, help="Steps to parents (1).", metavar="N"
+)
+@click.option(
+    "--down", type=click.IntRange(0, _MOST_STEPS), default=1, help="Steps to children (1).", metavar="N"
+)
+@registry_option
+@json_option
+def command(what: str, *, up: int, down: int, registry: str | None, as_json: bool) -> None:
+    """Show what a release was made from and what was made from it, with the evidence for each step.
+
+    Also what nobody declared and the registry noticed in the tensors. Exit code 1 if it is unknown there.
+    """
+    from weighbridge_cli import terminal
+    from weighbridge_cli.registries import open_registry
+
+    client = open_registry(registry)
+    graph = client.lineage(_digest(what, client), up=up, down=down)
+    if as_json:
+        terminal.print_json({"v": 1, "graph": graph.model_dump(mode="json", by_alias=True)})
+    elif not graph.nodes:
+        terminal.put(f"Unknown to {client.url}: {what}")
+    else:
+        for line in tree(graph):
+            terminal.put(line)
+        if graph.truncated:
+            terminal.note("There is more than is shown here.")
+        terminal.note(
+            f"This is the word of {client.url}; the tensors you can compare yourself: lineage check"
+        )
+    click.get_current_context().exit(0 if graph.nodes else 1)
+
+
+def _digest(what: str, client: RegistryClient) -> str:
+    """Return the digest that is asked for: as given, or of the named release's statement."""
+    from weighbridge.errors import InputError
+    from weighbridge.releases import ReleaseName
+
+    if found := _DIGEST.fullmatch(what):
+        return found[1]
+    namespace, slash, name = what.partition("/")
+    if slash and "@" not in what:
+        release = client.release(namespace, name)
+    else:
+        wanted = ReleaseName.parse(what)
+        release = client.release(wanted.namespace, wanted.name, wanted.version)
+    if release is None:
+        raise InputError(f"{client.url} has no release {what}")
+    return release.statement.removeprefix("sha256:")
+
+
+def tree(graph: LineageGraph) -> Iterator[str]:
+    """Yield the lines of a graph as a text: each release asked for, its parents and children indented.
+
+    A release that was shown is not followed again, so that a graph of many ways stays short and one that
+    runs in a circle ends.
+    """
+    nodes = {node.statement: node for node in graph.nodes if node.statement}
+    for root in (node for node in graph.nodes if node.generation == 0):
+        yield _title(root)
+        for up in (True, False):
+            yield from _branch(graph, nodes, root, up=up)
+            yield from _more(root, "  ", up=up)
+
+
+def _branch(
+    graph: LineageGraph, nodes: dict[str, LineageNode], root: LineageNode, *, up: bool
+) -> Iterator[str]:
+    seen = {root.statement}
+    waiting = list(reversed(_steps(graph, root, up=up, depth=1)))
+    while waiting:
+        depth, edge = waiting.pop()
+        reached = edge.parent_statement if up else edge.child_statement
+        node = nodes.get(reached or "")
+        name = _title(node) if node else edge.name or edge.parent or "somebody's model"
+        indent = "  " * depth
+        yield f"{indent}{'made from' if up else 'source of'} {name}{_remark(edge)}"
+        for words in edge.evidence:
+            yield f"{indent}  {words}"
+        if node is None or node.statement in seen:
+            continue
+        seen.add(node.statement)
+        waiting += reversed(_steps(graph, node, up=up, depth=depth + 1))
+        yield from _more(node, f"{indent}  ", up=up)
+
+
+def _more(node: LineageNode, indent: str, *, up: bool) -> Iterator[str]:
+    """Say how many declared steps from a release are not in the answer."""
+    if count := node.more_up if up else node.more_down:
+        yield f"{indent}and {count} more, with {'--up' if up else '--down'}"
+
+
+def _steps(graph: LineageGraph, node: LineageNode, *, up: bool, depth: int) -> list[tuple[int, GraphEdge]]:
+    """Return the edges that leave a release in one direction, declared ones first."""
+    found = [
+        edge
+        for edge in graph.edges
+        if node.statement is not None
+        and (edge.child_statement if up else edge.parent_statement) == node.statement
+    ]
+    return [(depth, edge) for edge in sorted(found, key=lambda edge: not edge.declared)]
+
+
+def _title(node: LineageNode) -> str:
+    if node.namespace is None:
+        return node.name or node.digest or "unknown"
+    from weighbridge_cli.terminal import short
+
+    signed = f", signed by {short(node.signer.label)}" if node.signer else ""
+    state = f", {node.state}" if node.state and node.state != "released" else ""
+    return f"{node.namespace}/{node.model}@{node.version}{state}{signed}"
+
+
+def _remark(edge: GraphEdge) -> str:
+    """Say how, on what evidence, and whether anybody declared it."""
+    how = f" ({edge.relation})" if edge.relation else ""
+    if not edge.declared:
+        return f"{how}: nobody declared that, the registry noticed it"
+    against = ", CONTRADICTED by the tensors" if edge.contradicted else ""
+    from weighbridge_cli.terminal import short
+
+    said = "".join(f", {one.stance} by {short(one.signer.label)}" for one in edge.positions)
+    return f"{how}: {LEVELS[edge.level]}{against}{said}"
