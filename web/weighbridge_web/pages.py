@@ -185,8 +185,8 @@ def compare_releases(
     asked = (a.strip(), b.strip())
     if not all(asked):
         return page("compare.html", asked=asked, found=None)
-    releases = [ask.release(*_release_named(name)) for name in asked]
-    found = compare(*releases, ask)
+    releases = tuple(ask.release(*_release_named(name)) for name in asked)
+    found = compare(releases[0], releases[1], ask)
     return page("compare.html", asked=asked, found=found, releases=releases)
 
 
