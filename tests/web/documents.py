@@ -21,7 +21,10 @@ from weighbridge_schemas.api import (
     EntryRef,
     Event,
     EventList,
+    ImpactDocument,
+    ImpactItem,
     LineageDocument,
+    LineageGraph,
     LogDocument,
     ModelDocument,
     ModelList,
@@ -254,6 +257,8 @@ class MemoryRecords:
     attachments: dict[str, bytes] = field(default_factory=dict)
     datasets: dict[str, DatasetDocument] = field(default_factory=dict)
     warnings: dict[str, AdvisoryDocument] = field(default_factory=dict)
+    graphs: dict[str, LineageGraph] = field(default_factory=dict)
+    impacts: dict[str, tuple[ImpactItem, ...]] = field(default_factory=dict)
     witnesses: tuple[WitnessDocument, ...] = ()
     quorum: Literal["met", "missed"] | None = None
 
@@ -435,6 +440,24 @@ class MemoryRecords:
         if statement not in self.warnings:
             raise NotKnownError("That advisory is not recorded here.")
         return self.warnings[statement]
+
+    def lineage(self, sha256: str, up: int, down: int) -> LineageGraph:
+        graph = self.graphs.get(
+            sha256,
+            LineageGraph(digest=f"sha256:{sha256}", up=0, down=0, nodes=(), edges=(), as_of=self.as_of),
+        )
+        return graph.model_copy(update={"up": up, "down": down})
+
+    def impact(self, sha256: str, after: tuple[int, int]) -> ImpactDocument:
+        items = tuple(one for one in self.impacts.get(sha256, ()) if (one.distance, one.index) > after)
+        return ImpactDocument(
+            digest=f"sha256:{sha256}",
+            total=len(self.impacts.get(sha256, ())),
+            truncated=False,
+            items=items[:2],
+            next=f"{items[1].distance}.{items[1].index}" if len(items) > 2 else None,
+            as_of=self.as_of,
+        )
 
     def entry(self, index: int) -> EntryDocument:
         if index >= self.size:

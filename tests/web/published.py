@@ -122,6 +122,10 @@ class Site:
             "entry": f"/log/{self.plain.index}",
             "digest": f"/digests/{self.plain.model_digest}",
             "unknown digest": f"/digests/{'0' * 64}",
+            "impact": f"/impact/{self.plain.model_digest}",
+            "deep lineage": f"/models/{LONG}/{LONG}/0.1?up=3&down=3",
+            "compare": f"/compare?a=tinylab/encoder@1.0&b={LONG}/{LONG}@0.1",
+            "compare what": "/compare",
             "trust": "/about/trust",
             "missing": "/models/tinylab/absent",
         }

@@ -36,6 +36,10 @@ PAGES = [
     "entry",
     "digest",
     "unknown digest",
+    "impact",
+    "deep lineage",
+    "compare",
+    "compare what",
     "trust",
     "missing",
 ]

@@ -18,6 +18,8 @@ from weighbridge_schemas.api import (
     DigestAnswer,
     EntryDocument,
     EventList,
+    ImpactDocument,
+    LineageGraph,
     LogDocument,
     ModelDocument,
     ModelList,
@@ -80,6 +82,14 @@ class Records(Protocol):
 
     def advisory(self, statement: str) -> AdvisoryDocument:
         """Return one statement of an advisory."""
+        ...
+
+    def lineage(self, sha256: str, up: int, down: int) -> LineageGraph:
+        """Return the releases around a digest, so many steps up and down."""
+        ...
+
+    def impact(self, sha256: str, after: tuple[int, int]) -> ImpactDocument:
+        """Return what stands on a digest, behind a place (distance, entry)."""
         ...
 
     def entry(self, index: int) -> EntryDocument:
@@ -147,6 +157,14 @@ class RegistryRecords:
     def advisory(self, statement: str) -> AdvisoryDocument:
         """Return one statement of an advisory."""
         return _known(self._queries.advisory(statement), "that advisory")
+
+    def lineage(self, sha256: str, up: int, down: int) -> LineageGraph:
+        """Return the releases around a digest, so many steps up and down."""
+        return self._queries.lineage(sha256, up, down)
+
+    def impact(self, sha256: str, after: tuple[int, int]) -> ImpactDocument:
+        """Return what stands on a digest, behind a place (distance, entry)."""
+        return self._queries.impact(sha256, after)
 
     def entry(self, index: int) -> EntryDocument:
         """Return one line of the log."""

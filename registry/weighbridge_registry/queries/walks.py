@@ -15,6 +15,7 @@ from sqlalchemy import Connection, Row
 
 from weighbridge_registry.store import descent
 from weighbridge_registry.store.descent import Link
+from weighbridge_schemas.lineage import Relation
 
 __all__ = [
     "MAX_IMPACT",
@@ -142,7 +143,7 @@ class Descendant:
 
     number: int
     distance: int
-    relation: str | None
+    relation: Relation | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +171,7 @@ def descendants(
     begin = frozenset(but)
     seen: dict[int, Descendant] = {}
     own = set(digests)
-    direct: dict[int, str | None] = dict.fromkeys(users)
+    direct: dict[int, Relation | None] = dict.fromkeys(users)
     for distance in range(1, MAX_STEPS + 1):
         children = descent.named_by(connection, own, limit + 1)
         followed = {one: how for one, how in children.items() if along is None or how in along}
