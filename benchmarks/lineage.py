@@ -143,13 +143,13 @@ def _fill_sqlite(path: Path, releases: int) -> Filling:
 
 
 def asked(one: Registry, path: str) -> tuple[float, Any]:
-    """Ask the registry; return milliseconds and the answer."""
+    """Ask the registry; return seconds and the answer."""
     started = time.perf_counter()
     answer = one.pool.request("GET", one.url + path)
     seconds = time.perf_counter() - started
     if answer.status != 200:  # noqa: PLR2004 - found
         raise SystemExit(f"{path}: {answer.status} {answer.data[:300]!r}")
-    return 1000 * seconds, answer.json()
+    return seconds, answer.json()
 
 
 def measure(one: Registry, filling: Filling, options: argparse.Namespace) -> Iterator[str]:
@@ -165,11 +165,11 @@ def measure(one: Registry, filling: Filling, options: argparse.Namespace) -> Ite
                 asked(one, f"/api/v1/lineage/{digest('m', number)}?up={up}&down={down}") for number in numbers
             ]
             nodes = sum(len(answer["nodes"]) for _, answer in answers) / len(answers)
-            yield _line(f"graph, {up} up and {down} down, {name}", nodes, [ms for ms, _ in answers])
+            yield _line(f"graph, {up} up and {down} down, {name}", nodes, [seconds for seconds, _ in answers])
     for name, number in (("10,000 descendants", filling.family), ("more than 10,000 (cut)", 0)):
         path = f"/api/v1/impact/{digest('m', number)}?limit="
         first = [asked(one, f"{path}100") for _ in range(20)]
-        yield _line(f"impact of {name}, first 100", first[0][1]["total"], [ms for ms, _ in first])
+        yield _line(f"impact of {name}, first 100", first[0][1]["total"], [seconds for seconds, _ in first])
         whole = [_all_pages(one, f"{path}1000") for _ in range(3)]
         yield _line(f"impact of {name}, all ten pages", first[0][1]["total"], whole)
 
@@ -177,15 +177,15 @@ def measure(one: Registry, filling: Filling, options: argparse.Namespace) -> Ite
 def _all_pages(one: Registry, path: str) -> float:
     spent, cursor, seen = 0.0, "", 0
     while cursor is not None:
-        ms, page = asked(one, f"{path}&cursor={cursor}")
-        spent, cursor, seen = spent + ms, page["next"], seen + len(page["items"])
+        seconds, page = asked(one, f"{path}&cursor={cursor}")
+        spent, cursor, seen = spent + seconds, page["next"], seen + len(page["items"])
     if seen != FAMILY:
         raise SystemExit(f"{seen} descendants were listed")
     return spent
 
 
 def _line(name: str, size: float, times: Sequence[float]) -> str:
-    figures = (quantile(times, 0.5), quantile(times, 0.99), max(times))
+    figures = (quantile(times, 0.5), quantile(times, 0.99), 1000 * max(times))
     return f"| {name} | {size:,.0f} | " + " | ".join(f"{figure:,.1f}" for figure in figures) + " |"
 
 

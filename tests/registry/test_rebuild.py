@@ -29,7 +29,10 @@ from weighbridge_registry.settings import Settings
 from weighbridge_registry.store.database import open_database
 from weighbridge_registry.store.files import DataFolder
 
-TABLES = ("fact", "entry", "signer", "owner", "model", "release", "digest", "tensor", "edge", "term", "blob")
+TABLES = (
+    *("fact", "entry", "signer", "owner", "model", "release", "digest", "edge", "datause", "term"),
+    *("blob", "tensor", "band", "likeness"),
+)
 
 
 def used(settings: Settings) -> Publisher:

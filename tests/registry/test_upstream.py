@@ -164,3 +164,40 @@ def test_positions_stand_beside_an_edge_and_raise_nothing(
     ]
     (shown,) = graph(client, "child")["edges"]
     assert shown["positions"] == found["positions"]
+
+
+def test_advisories_are_given_in_the_shape_of_osv(
+    client: TestClient, publisher: Publisher, stranger: Publisher, family: dict[str, str]
+) -> None:
+    base = bare(model_digest("base"))
+    more: dict[str, Any] = {
+        "cvss": "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:N/A:N",
+        "aliases": ["CVE-2026-1"],
+        "details": "It leaks.",
+        "workaround": "Do not use it.",
+        "affects": [{"name": "org/copy", "versions": ["2", "3"]}],
+        "fixed_by": [{"name": "acme/base@2"}],
+        "references": ["https://example.org/leak"],
+    }
+    first = submit(client, publisher.say("advisory", base, **warning("W-1", "finetune", **more)))
+    submit(client, stranger.say("advisory", digest_of("unknown"), **warning("S-1")))
+    newer, older = client.get("/api/v1/advisories.osv").json()["vulns"]
+    assert older["id"].startswith("WEIGHBRIDGE-")
+    assert older["id"].endswith("-W-1")
+    assert older["severity"] == [{"type": "CVSS_V3", "score": more["cvss"]}]
+    assert older["details"] == "It leaks.\n\nWorkaround: Do not use it."
+    assert [(one["package"]["name"], one["versions"]) for one in older["affected"]] == [
+        ("acme/base", ["1"]),
+        ("org/copy", ["2", "3"]),
+    ]
+    impact = older["affected"][0]["database_specific"]["impact"]
+    assert client.get(impact).json()["total"] == 2
+    assert older["database_specific"]["fixed_by"] == ["acme/base@2"]
+    assert "withdrawn" not in older
+    assert newer["affected"][0]["package"]["name"] == "release"  # the name that its signer gave
+    previous = bare(first["results"][0]["statement"])
+    taken_back = warning("W-1", withdrawn={"reason": "It does not"})
+    submit(client, publisher.say("advisory", base, previous, **taken_back))
+    (only,) = client.get(f"/api/v1/advisories.osv?about={base}").json()["vulns"]
+    assert only["withdrawn"] >= only["published"]
+    assert client.get("/api/v1/advisories.osv?about=x").status_code == 400

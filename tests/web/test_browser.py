@@ -28,6 +28,7 @@ PAGES = [
     "release",
     "child",
     "hostile",
+    "revised",
     "signer",
     "namespace",
     "log",
@@ -35,6 +36,10 @@ PAGES = [
     "entry",
     "digest",
     "unknown digest",
+    "impact",
+    "deep lineage",
+    "compare",
+    "compare what",
     "trust",
     "missing",
 ]

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One level of lineage as a small SVG: what a release comes from above it, what comes from it below.
+"""Lineage as a small SVG: what a release comes from above it, what comes from it below.
 
-A layered drawing in pure Python: each relative has its own lane, and all lanes meet in the release's mark, as
-in the history of a source tree. It stays readable on a telephone, prints, and needs no script. The page
-always writes the same as a list beside it; the drawing adds nothing that the list lacks.
+A layered drawing in pure Python: each relative has its own lane, which leads down or up to the mark of what
+it is a relative of, as in the history of a source tree. It stays readable on a telephone, prints, and needs
+no script. The page always writes the same as a list beside it; the drawing adds nothing that the list lacks.
 """
 
 from __future__ import annotations
@@ -38,7 +38,9 @@ class Relative:
     """A release or data set next to the one being shown.
 
     `level` is the evidence of DESIGN section 5 (0 is a claim, drawn dashed); `url` is empty if there is
-    no page here.
+    no page here. `manner` is how its line is drawn: a claim, contradicted by the tables, or proposed by
+    the registry; by the level alone if it is empty. `toward` are the places, in the list that it is in, of
+    the relatives that its line leads to: nearer ones; None is the release itself.
     """
 
     name: str
@@ -47,6 +49,13 @@ class Relative:
     registered: bool = False
     url: str = ""
     dataset: bool = False
+    manner: str = ""
+    toward: tuple[int | None, ...] = (None,)
+
+    @property
+    def line(self) -> str:
+        """Class of its lines."""
+        return self.manner or ("" if self.level else "claim")
 
 
 def draw_lineage(name: str, above: Sequence[Relative], below: Sequence[Relative] = ()) -> Markup:
@@ -64,11 +73,13 @@ def draw_lineage(name: str, above: Sequence[Relative], below: Sequence[Relative]
         f'viewBox="0 0 {width} {height}" width="{width}" height="{height}" role="img" aria-label="{label}"'
     )
     parts = [f'<svg xmlns="http://www.w3.org/2000/svg" {opening}>']
-    for number, relative in enumerate(upper):
-        parts += _lane(relative, _LEFT + number * _LANE, number * _ROW + _ROW // 2, centre_y)
-    for number, relative in enumerate(lower):
-        lane = len(lower) - 1 - number
-        parts += _lane(relative, _LEFT + lane * _LANE, centre_y + (number + 1) * _ROW, centre_y)
+    marks = [(_LEFT + number * _LANE, number * _ROW + _ROW // 2) for number in range(len(upper))]
+    parts += _lanes(upper, marks, (_LEFT, centre_y))
+    marks = [
+        (_LEFT + (len(lower) - 1 - number) * _LANE, centre_y + (number + 1) * _ROW)
+        for number in range(len(lower))
+    ]
+    parts += _lanes(lower, marks, (_LEFT, centre_y))
     for number, relative in enumerate(upper):
         parts += _label(relative, _LEFT + number * _LANE, text_x, number * _ROW + _ROW // 2)
     for number, relative in enumerate(lower):
@@ -96,13 +107,28 @@ def _capped(relatives: Sequence[Relative]) -> list[Relative]:
     return [*relatives[: MAX_DRAWN - 1], Relative(f"+ {rest} more", "listed below", 0, url="#lineage-list")]
 
 
-def _lane(relative: Relative, x: int, y: int, centre_y: int) -> list[str]:
-    """Draw the line from a relative to the centre: straight down its lane, then a curve into the mark."""
-    bend = 26 if y < centre_y else -26
-    turn = centre_y - bend // 2
-    route = f"M{x} {y}V{centre_y - bend}C{x} {turn} {_LEFT} {turn} {_LEFT} {centre_y}"
-    dashed = "" if relative.level else ' class="claim"'
-    return [f'<path{dashed} d="{route}"/>']
+def _lanes(
+    relatives: Sequence[Relative], marks: Sequence[tuple[int, int]], centre: tuple[int, int]
+) -> list[str]:
+    """Draw the lines of relatives to what they lead to."""
+    parts = []
+    for relative, mark in zip(relatives, marks, strict=True):
+        for place in relative.toward:
+            if place is None:
+                parts.append(_lane(relative, mark, centre))
+            elif place < len(marks):
+                parts.append(_lane(relative, mark, marks[place]))
+    return parts
+
+
+def _lane(relative: Relative, mark: tuple[int, int], target: tuple[int, int]) -> str:
+    """Draw one line: straight along the relative's lane, then a curve into the target's mark."""
+    (x, y), (target_x, target_y) = mark, target
+    bend = 26 if y < target_y else -26
+    turn = target_y - bend // 2
+    route = f"M{x} {y}V{target_y - bend}C{x} {turn} {target_x} {turn} {target_x} {target_y}"
+    manner = f' class="{relative.line}"' if relative.line else ""
+    return f'<path{manner} d="{route}"/>'
 
 
 def _label(relative: Relative, x: int, text_x: int, y: int) -> list[str]:

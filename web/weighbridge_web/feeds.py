@@ -14,9 +14,9 @@ from weighbridge_web.rendering import render
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from weighbridge_schemas.api import EventList, NamespaceDocument
+    from weighbridge_schemas.api import AdvisoryList, EventList, NamespaceDocument
 
-__all__ = ["Item", "namespace_feed", "release_feed"]
+__all__ = ["Item", "advisory_feed", "namespace_feed", "release_feed"]
 
 MAX_ITEMS = 50
 _WATCHED = {"release", "namespace", "status", "operator"}
@@ -76,6 +76,22 @@ def namespace_feed(namespace: NamespaceDocument, base_url: str) -> Response:
     ]
     path = f"/namespaces/{name}"
     return _atom(f"Namespace {name}", path, f"{path}/feed.atom", namespace.as_of.origin, items, base_url)
+
+
+def advisory_feed(advisories: AdvisoryList, base_url: str) -> Response:
+    """Return the newest advisories, each with who warns: anyone may."""
+    items = [
+        Item(
+            one.index,
+            f"{'Taken back: ' if one.withdrawn else ''}{one.id} ({one.severity}): {one.summary}",
+            local(one.url),
+            one.signer.label,
+            one.received,
+        )
+        for one in advisories.advisories
+    ]
+    path = "/advisories"
+    return _atom("Advisories", path, f"{path}/feed.atom", advisories.as_of.origin, items, base_url)
 
 
 def _atom(title: str, path: str, feed: str, origin: str, items: Iterable[Item], base_url: str) -> Response:

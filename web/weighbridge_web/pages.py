@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Annotated
 from fastapi import APIRouter, HTTPException, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
+from weighbridge_registry.queries.graphs import place_of
 from weighbridge_web.badges import badge
-from weighbridge_web.feeds import namespace_feed, release_feed
+from weighbridge_web.comparing import compare
+from weighbridge_web.feeds import advisory_feed, namespace_feed, release_feed
 from weighbridge_web.records import Ask, NotKnownError
 from weighbridge_web.release_page import release_context
 from weighbridge_web.rendering import page
@@ -26,21 +28,27 @@ if TYPE_CHECKING:
 
     from weighbridge_schemas.base import Document
 
-__all__ = ["base_url", "router"]
+__all__ = ["Cursor", "bare_hex", "base_url", "router", "twin"]
 
 PAGE_ENTRIES = 50
 """Entries on one page of the log."""
 MAX_QUERY = 200
 """Characters of a search."""
+MAX_NAMES = 300
+"""Characters of namespace, name and version together."""
 
 _DIGEST = re.compile(r"(?:sha256:)?([0-9a-fA-F]{64})\Z")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,100}\Z")
+_RELEASE = re.compile(
+    r"([A-Za-z0-9][A-Za-z0-9._-]*)/([A-Za-z0-9][A-Za-z0-9._-]*)[@/]([A-Za-z0-9][A-Za-z0-9._+-]*)\Z"
+)
 _INDEX = re.compile(r"(?:0|[1-9][0-9]{0,15})\Z")
 _HOST = re.compile(r"[A-Za-z0-9.-]{1,253}(?::[0-9]{1,5})?\Z|\[[0-9A-Fa-f:.]{2,45}\](?::[0-9]{1,5})?\Z")
 _JSON = ".json"
 
 router = APIRouter(include_in_schema=False)
 Cursor = Annotated[int | None, Query(ge=0, lt=2**53)]
+Steps = Annotated[int, Query(ge=0, le=10)]
 
 
 def base_url(request: Request) -> str:
@@ -99,7 +107,9 @@ def model(namespace: str, name: str, ask: Ask) -> Response:
 
 
 @router.get("/models/{namespace}/{name}/{version}")
-def release(namespace: str, name: str, version: str, request: Request, ask: Ask) -> Response:
+def release(
+    namespace: str, name: str, version: str, request: Request, ask: Ask, up: Steps = 1, down: Steps = 1
+) -> Response:
     """Show one release: the page that all others lead to."""
     if version.endswith(_JSON):  # no version ends so
         return twin(ask.release(*_names(namespace, name, version.removesuffix(_JSON))))
@@ -107,7 +117,7 @@ def release(namespace: str, name: str, version: str, request: Request, ask: Ask)
     if (document.namespace, document.name) != (namespace, name):
         address = f"/models/{document.namespace}/{document.name}/{document.version}"
         return RedirectResponse(address, status_code=308)
-    context = release_context(document, ask)
+    context = release_context(document, ask, up=up, down=down)
     return page("release.html", **context, base_url=base_url(request), section="models")
 
 
@@ -126,7 +136,7 @@ def record_file(namespace: str, name: str, version: str, ask: Ask) -> Response:
 @router.get("/signers/{signer}")
 def signer(signer: str, ask: Ask, cursor: Cursor = None) -> Response:
     """Show what one signer did here."""
-    document = ask.signer(_hex(signer.removesuffix(_JSON)), cursor)
+    document = ask.signer(bare_hex(signer.removesuffix(_JSON)), cursor)
     if signer.endswith(_JSON):
         return twin(document)
     return page("signer.html", signer=document, identity_rows=identity_rows(document.identity))
@@ -148,10 +158,36 @@ def namespace(namespace: str, ask: Ask) -> Response:
 @router.get("/digests/{sha256}")
 def digest(sha256: str, request: Request, ask: Ask) -> Response:
     """Show what is known of a digest; unknown is an answer too."""
-    document = ask.digest(_hex(sha256.removesuffix(_JSON)))
+    document = ask.digest(bare_hex(sha256.removesuffix(_JSON)))
     if sha256.endswith(_JSON):
         return twin(document)
-    return page("digest.html", answer=document, base_url=base_url(request))
+    impact = ask.impact(bare_hex(sha256), (0, 0))
+    return page("digest.html", answer=document, impact=impact, base_url=base_url(request))
+
+
+@router.get("/impact/{sha256}")
+def impact(sha256: str, ask: Ask, cursor: Annotated[str | None, Query(max_length=32)] = None) -> Response:
+    """Show what stands on a model, its weights, or a data set."""
+    after = place_of(cursor)
+    if after is None:
+        raise HTTPException(400, "That is no place in such a list.")
+    document = ask.impact(bare_hex(sha256.removesuffix(_JSON)), after)
+    return twin(document) if sha256.endswith(_JSON) else page("impact.html", found=document)
+
+
+@router.get("/compare")
+def compare_releases(
+    ask: Ask,
+    a: Annotated[str, Query(max_length=MAX_NAMES)] = "",
+    b: Annotated[str, Query(max_length=MAX_NAMES)] = "",
+) -> Response:
+    """Show two releases side by side; without them, ask for which."""
+    asked = (a.strip(), b.strip())
+    if not all(asked):
+        return page("compare.html", asked=asked, found=None)
+    releases = tuple(ask.release(*_release_named(name)) for name in asked)
+    found = compare(releases[0], releases[1], ask)
+    return page("compare.html", asked=asked, found=found, releases=releases)
 
 
 @router.get("/log")
@@ -206,6 +242,12 @@ def feed(request: Request, ask: Ask) -> Response:
     return release_feed(ask.events(start, size - start), base_url(request))
 
 
+@router.get("/advisories/feed.atom")
+def feed_of_advisories(request: Request, ask: Ask) -> Response:
+    """Feed of the newest advisories."""
+    return advisory_feed(ask.advisories(None, None), base_url(request))
+
+
 @router.get("/namespaces/{namespace}/feed.atom")
 def feed_of_namespace(namespace: str, request: Request, ask: Ask) -> Response:
     """Feed of a namespace: its releases and every change of its owners."""
@@ -257,7 +299,16 @@ def _names(namespace: str, name: str, version: str) -> tuple[str, str, str]:
     return _name(namespace), _name(name), _name(version)
 
 
-def _hex(text: str) -> str:
+def _release_named(text: str) -> tuple[str, str, str]:
+    """Read `namespace/name@version`, or the end of a release page's address."""
+    found = _RELEASE.match(text)
+    if found is None:
+        raise HTTPException(400, f"{text[:100]} is no release; write namespace/name@version")
+    return found.group(1), found.group(2), found.group(3)
+
+
+def bare_hex(text: str) -> str:
+    """Return a SHA-256 in an address as bare lowercase hex; 400 if it is none."""
     found = _DIGEST.match(text)
     if not found:
         raise HTTPException(400, "A SHA-256 has 64 hexadecimal digits.")

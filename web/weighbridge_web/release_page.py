@@ -10,7 +10,7 @@ from weighbridge_web.card_changes import card_changes
 from weighbridge_web.card_groups import card_groups, license_words
 from weighbridge_web.checks import release_checks
 from weighbridge_web.formats import local
-from weighbridge_web.lineages import drawing
+from weighbridge_web.lineages import drawing, graph_drawing, steps
 from weighbridge_web.markdown import MAX_README, render_readme, strip_front_matter
 from weighbridge_web.openness import openness_view
 from weighbridge_web.records import NotKnownError
@@ -36,12 +36,16 @@ MAX_README_BYTES: Final = 4 * 1024 * 1024
 _RAW_KINDS = {"oms", "release", "card", "lineage", "status"}
 
 
-def release_context(release: ReleaseDocument, ask: Records) -> dict[str, Any]:
-    """Return the template's variables for one release."""
+def release_context(release: ReleaseDocument, ask: Records, *, up: int = 1, down: int = 1) -> dict[str, Any]:
+    """Return the template's variables for one release, with so many steps of lineage."""
     log = ask.log()
     own = next(entry for entry in release.entries if entry.statement == release.statement)
     unsafe = [file for file in release.files if file.unsafe_to_load]
     readme = _readme(release, ask)
+    graph = None
+    if (up, down) != (1, 1):
+        graph = ask.lineage(release.statement.removeprefix("sha256:"), up, down)
+    name = f"{release.namespace}/{release.name} {release.version}"
     bound = release.card is not None and release.card.readme is not None
     return {
         "release": release,
@@ -54,7 +58,11 @@ def release_context(release: ReleaseDocument, ask: Records) -> dict[str, Any]:
         "file_rows": FILE_ROWS,
         "row_items": ROW_ITEMS,
         "edge_rows": EDGE_ROWS,
-        "drawing": drawing(release),
+        "drawing": graph_drawing(graph, name) if graph is not None else drawing(release),
+        "graph": graph,
+        "graph_steps": steps(graph) if graph is not None else (),
+        "steps_up": up,
+        "steps_down": down,
         "card_groups": card_groups(release.card),
         "card_changes": card_changes(release, ask),
         "openness": openness_view(release.openness),

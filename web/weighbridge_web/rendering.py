@@ -62,6 +62,8 @@ def _environment() -> Environment:
     }
     environment.globals |= {
         "asset": asset_url,
+        "child_relations": words.CHILD_RELATIONS,
+        "generations": words.generation,
         "glossary": words.GLOSSARY,
         "kinds": words.KINDS,
         "levels": words.LEVELS,

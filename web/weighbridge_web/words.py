@@ -14,14 +14,18 @@ __all__ = [
     "CHILD_LEVELS",
     "CHILD_RELATIONS",
     "COMPONENTS",
+    "CONTRADICTED",
     "DATASET_LEVELS",
     "GLOSSARY",
     "KINDS",
     "LEVELS",
     "MATCHES",
+    "NOTICED",
     "RELATIONS",
     "STAGES",
+    "STANCES",
     "Term",
+    "generation",
 ]
 
 
@@ -208,6 +212,19 @@ CHILD_LEVELS: Final[dict[int, str]] = {
 }
 """The same evidence, read from the parent."""
 
+CONTRADICTED: Final = "the tables contradict it"
+"""Evidence of an edge that the tensor tables of both ends refute."""
+
+NOTICED: Final = "the registry noticed; nobody declared it"
+"""Evidence of an edge that nobody stated."""
+
+STANCES: Final[dict[str, str]] = {
+    "acknowledges": "acknowledged by",
+    "disputes": "disputed by",
+    "rechecked": "re-checked by",
+}
+"""What somebody signed about an edge."""
+
 RELATIONS: Final[dict[str | None, str]] = {
     "finetune": "fine-tuned from",
     "adapter": "adapter for",
@@ -298,3 +315,9 @@ COMPONENTS: Final[dict[str, str]] = {
     "model_metadata": "Model metadata",
 }
 """Components of the Model Openness Framework."""
+
+
+def generation(steps: int) -> str:
+    """Return what an ancestor so many steps up is called."""
+    names = ("own release", "parent", "grandparent", "great-grandparent")
+    return names[steps] if steps < len(names) else f"ancestor {steps} steps up"

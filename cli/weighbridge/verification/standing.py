@@ -13,14 +13,18 @@ from .case import Case
 from .contents import compare_readme, compare_with_files, compare_with_manifest
 from .ownership import read_ownership
 from .releases import FoundRelease, names_of
+from .revisions import card_in_force
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from weighbridge_schemas.api import ReleaseDocument, UpstreamNote
     from weighbridge_schemas.lineage import Lineage, Parent
 
 __all__ = ["judge_lineage", "judge_release"]
 
 _SHOWN = 5
-_ANCHORED = 2  # evidence level of DESIGN section 5
+_ANCHORED, _MATCHED = 2, 3  # evidence levels of DESIGN section 5
 
 
 def judge_release(case: Case) -> bool:
@@ -62,7 +66,7 @@ def _judge_found(case: Case, found: FoundRelease) -> bool:
         )
         return case.put(6, Result.UNKNOWN, agrees, evidence)
     compare_with_files(found, weighed, subset=bool(case.comparison.missing))
-    readme, warned = compare_readme(found, weighed.readme)
+    readme, warned = compare_readme(card_in_force(case, found), weighed.readme)
     told = "; ".join(filter(None, (f"{found.title} names exactly these files", readme)))
     return case.put(6, Result.WARN if warned else Result.PASS, told, evidence)
 
@@ -77,13 +81,36 @@ def judge_lineage(case: Case) -> bool:
     lineage = found.document.lineage
     if lineage is None or not (lineage.parents or lineage.datasets):
         return case.put(10, Result.REPORTED, "its publisher says nothing of where it comes from")
-    levels = _registered(case)
-    told = [_edge(parent, levels) for parent in lineage.parents[:_SHOWN]]
+    spoken = case.word.release if case.word is not None else None
+    if spoken is not None and spoken.statement != f"sha256:{found.entry.bundle.statement_digest}":
+        spoken = None  # of another version: step 9 says so
+    words = _words(spoken)
+    told = [_edge(parent, words) for parent in lineage.parents[:_SHOWN]]
     if len(lineage.parents) > _SHOWN:
         told.append(f"and {len(lineage.parents) - _SHOWN} more parents")
     if lineage.datasets:
         told.append(_datasets(lineage))
-    return case.put(10, Result.REPORTED, "; ".join(told), {"lineage": lineage.to_json()})
+    notes = spoken.upstream if spoken is not None else ()
+    told += [_note(note) for note in notes[:_SHOWN]]
+    if len(notes) > _SHOWN:
+        told.append(f"and {len(notes) - _SHOWN} more about its ancestors and data")
+    evidence = {"lineage": lineage.to_json(), "upstream": [note.to_json() for note in notes]}
+    concerned = any(note.by_owner for note in notes) or any("contradict" in text for text in words.values())
+    return case.put(10, Result.WARN if concerned else Result.REPORTED, "; ".join(told), evidence)
+
+
+def _note(note: UpstreamNote) -> str:
+    """Say what the registry reports of an ancestor or a data set, and whose word that is."""
+    up = {0: "", 1: "its parent ", 2: "its grandparent "}.get(note.generation, "its ancestor ")
+    who = "" if note.by_owner else f" (says {note.signer.label}, a third party)"
+    match note.kind:
+        case "yanked":
+            return f"{up}{note.name} was withdrawn by its owners, says the registry: {note.text}"
+        case "advisory":
+            return f"an advisory about {up}{note.name}, says the registry: {note.text}{who}"
+        case "data_withdrawn":
+            of = f" of {up.strip()}" if up else ""
+            return f"the data set {note.name}{of} was withdrawn, says the registry: {note.text}{who}"
 
 
 def _authorised(case: Case, found: FoundRelease) -> str:
@@ -122,26 +149,32 @@ def _no_such_release(case: Case) -> bool:
     )
 
 
-def _registered(case: Case) -> set[str]:
-    """Return which parents the registry says are registered there (level 2, its word)."""
-    document = case.word.release if case.word is not None and case.passed(6) else None
+def _words(document: ReleaseDocument | None) -> dict[str, str]:
+    """Return what the registry says of each parent that has a digest: its evidence, in plain words."""
     edges = document.lineage.parents if document is not None and document.lineage is not None else ()
-    return {edge.parent for edge in edges if edge.parent is not None and edge.level >= _ANCHORED}
+    found: dict[str, str] = {}
+    for edge in edges:
+        if edge.parent is None:
+            continue
+        if edge.contradicted:
+            found[edge.parent] = "the tensor tables contradict it, says the registry"
+        elif edge.level >= _MATCHED:
+            found[edge.parent] = "tables match, says the registry"
+        elif edge.level >= _ANCHORED:
+            found[edge.parent] = "parent is registered here, says the registry"
+    return found
 
 
-def _edge(parent: Parent, registered: set[str]) -> str:
+def _edge(parent: Parent, words: Mapping[str, str]) -> str:
     """Say one edge in the plain words of DESIGN section 5."""
     if parent.relation == "from_scratch":
         return "made from scratch (says so)"
     name = parent.name or parent.location or parent.digest or "an unnamed model"
     relation = (parent.relation or "made").replace("_", " ")
-    if parent.digest is not None and parent.digest in registered:
-        words = "parent is registered here, says the registry"
-    elif parent.digest is not None or parent.statement is not None:
-        words = "names the exact parent"
-    else:
-        words = "says so"
-    return f"{relation} from {name} ({words})"
+    said = "says so"
+    if parent.digest is not None or parent.statement is not None:
+        said = words.get(parent.digest or "", "names the exact parent")
+    return f"{relation} from {name} ({said})"
 
 
 def _datasets(lineage: Lineage) -> str:

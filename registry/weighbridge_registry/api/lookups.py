@@ -83,6 +83,18 @@ def advisories(
     return json_response(found)
 
 
+@router.get("/advisories.osv")
+def advisories_osv(
+    answers: Answers, about: str | None = None, cursor: str | None = None, limit: str | None = None
+) -> Response:
+    """List advisories in the shape of OSV, for tools that read it: without members that are null."""
+    found = answers.advisories_osv(
+        digest_of(about) if about else None, number(cursor, "cursor"), number(limit, "limit") or 50
+    )
+    headers = {"Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff"}
+    return Response(found.model_dump_json(exclude_none=True), 200, headers, "application/json")
+
+
 @router.get("/advisories/{sha256}")
 def advisory(sha256: Digest, answers: Answers) -> Response:
     """Describe one statement of an advisory."""

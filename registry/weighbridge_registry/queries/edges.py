@@ -24,6 +24,7 @@ from sqlalchemy import Row
 from weighbridge_registry.store import descent
 from weighbridge_registry.store.descent import Link
 from weighbridge_schemas.api import EdgePosition, TensorMatch
+from weighbridge_schemas.api.parts import Edge as EdgeLevel
 
 from .positions import Positions
 from .reader import Reader
@@ -39,7 +40,7 @@ _MATCHED: Final = ("equal", "shares")
 class Grounds:
     """What an edge is worth, and why."""
 
-    level: int
+    level: EdgeLevel
     evidence: tuple[str, ...]
     match: TensorMatch | None = None
     contradicted: bool = False
@@ -72,7 +73,7 @@ class Evidence:
         if parent is None:
             return Grounds(1, (*told, "No release with that digest is registered here."))
         told.append(f"That parent is registered here, as entry {parent.number}.")
-        level = 2
+        level: EdgeLevel = 2
         if is_withdrawn(parent):
             told.append("Its owners withdrew it.")
             level = 1

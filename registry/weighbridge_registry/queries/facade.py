@@ -25,6 +25,7 @@ from weighbridge_schemas.api import (
     ModelDocument,
     ModelList,
     NamespaceDocument,
+    OsvList,
     ProvenanceDocument,
     ReleaseDocument,
     SignerDocument,
@@ -32,7 +33,7 @@ from weighbridge_schemas.api import (
     SubmissionResult,
 )
 
-from . import graphs, logs, lookups, models, releases, signers, testimonies
+from . import graphs, logs, lookups, models, osv, releases, signers, testimonies
 from .reader import Published, Reader, Statements
 from .refusals import check_served
 
@@ -170,6 +171,13 @@ class Queries:
         """Describe a namespace, its owners and their changes."""
         with self._reader() as reader:
             return signers.namespace(reader, name) if _are_names(name) else None
+
+    def advisories_osv(
+        self, about: str | None = None, cursor: int | None = None, limit: int = _PAGE
+    ) -> OsvList:
+        """List advisories in the shape of OSV, newest first; with `about` those that affect that digest."""
+        with self._reader() as reader:
+            return osv.vulns(reader, about, cursor, _bounded(limit))
 
     def lineage(self, sha256: str, up: int, down: int) -> LineageGraph:
         """Give the releases around a digest, at most 10 steps up and down."""

@@ -60,7 +60,8 @@ class Positions:
         self._digests: dict[int, tuple[str, ...]] = {}
         if not subjects or not self._any(subjects):
             return
-        ends = {number for link in links for number in (link.child, link.parent) if number in rows}
+        every = (number for link in links for number in (link.child, link.parent))
+        ends = {number for number in every if number is not None and number in rows}
         self._owned = _owners(reader, {fold_name(rows[number].namespace) for number in ends})
         signers = {rows[number].signer for number in ends}.union(*self._owned.values())
         for query in (_OF_PARTIES, _OF_OTHERS):
@@ -94,9 +95,9 @@ class Positions:
         if document.edge is None or document.edge.relation not in (None, link.relation):
             return None
         checked = document.stance == "acknowledges" and document.basis != "knowledge"
-        stance = "rechecked" if checked else cast("Literal['acknowledges', 'disputes']", document.stance)
+        told = cast("Literal['acknowledges', 'disputes']", document.stance)
         return EdgePosition(
-            stance=cast("Literal['acknowledges', 'disputes', 'rechecked']", stance),
+            stance="rechecked" if checked else told,
             signer=self._reader.signer(row.signer),
             party=party_of(row.signer, child, parent, self._owned),
             reason=document.reason,

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, cast
 
-from sqlalchemy import Row, Select, bindparam, select
+from sqlalchemy import BindParameter, Row, Select, bindparam, select
 
 from weighbridge_registry.store import descent, tables
 from weighbridge_registry.store.rows import plain
@@ -44,7 +44,7 @@ _DESCRIPTION: Final = plain(tables.Description)
 _OWNER: Final = plain(tables.Owner)
 _USE: Final = plain(tables.DataUse)
 
-_MANY: Final = bindparam("many", expanding=True)
+_MANY: Final[BindParameter[Any]] = bindparam("many", expanding=True)
 _WARNINGS: Final = (
     select(_ADVISORY.c.subject.label("of"), _ADVISORY.c.severity, _ADVISORY.c.propagates, _ENTRY)
     .join(_ENTRY, _ENTRY.c.number == _ADVISORY.c.number)

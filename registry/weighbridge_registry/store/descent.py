@@ -12,7 +12,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
-from sqlalchemy import Connection, Row, Select, bindparam, select, tuple_
+from sqlalchemy import BindParameter, Connection, Row, Select, bindparam, select, tuple_
+
+from weighbridge_schemas.lineage import Relation
 
 from . import tables
 from .rows import plain
@@ -44,9 +46,9 @@ _DIGEST: Final = plain(tables.Digest)
 _USE: Final = plain(tables.DataUse)
 _LIKENESS: Final = plain(tables.Likeness)
 
-_MANY: Final = bindparam("many", expanding=True)
-_ONE: Final = bindparam("one")
-_MOST: Final = bindparam("most")
+_MANY: Final[BindParameter[Any]] = bindparam("many", expanding=True)
+_ONE: Final[BindParameter[Any]] = bindparam("one")
+_MOST: Final[BindParameter[Any]] = bindparam("most")
 
 _RELEASES: Final = select(_RELEASE).where(_RELEASE.c.number.in_(_MANY))
 _NAMES: Final = select(
@@ -108,7 +110,7 @@ class Link:
 
     child: int
     position: int
-    relation: str | None
+    relation: Relation | None
     pins: tuple[str, ...]
     """Digests that name the exact parent, bare hex; empty if it only has a name."""
     name: str | None
@@ -181,9 +183,9 @@ def below(connection: Connection, digests: Iterable[str], each: int) -> Below:
     return Below(tuple(kept), truncated)
 
 
-def named_by(connection: Connection, digests: Iterable[str], limit: int) -> dict[int, str | None]:
+def named_by(connection: Connection, digests: Iterable[str], limit: int) -> dict[int, Relation | None]:
     """Return the releases that name some digests as parent, with the relation; at most `limit` of them."""
-    found: dict[int, str | None] = {}
+    found: dict[int, Relation | None] = {}
     for part in _chunks(digests):
         rows = connection.execute(_NAMED_BY, {"many": part, "most": limit - len(found)})
         found.update((number, relation) for number, relation in rows)
@@ -234,7 +236,7 @@ def _meant(connection: Connection, pins: set[str]) -> dict[str, list[int]]:
 
 def _bounded(
     connection: Connection, all_: Select[Any], one: Select[Any], digests: Iterable[str], each: int
-) -> Iterator[Row[Any]]:
+) -> Iterator[Any]:
     """Yield the rows of many digests; if those are too many, the first `each` of every one."""
     for part in _chunks(digests):
         rows = connection.execute(all_, {"many": part, "most": _ROWS_AT_ONCE + 1}).all()

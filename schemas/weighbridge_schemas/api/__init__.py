@@ -25,6 +25,16 @@ from .lineages import (
 )
 from .logs import EntryDocument, LogDocument, PredecessorDocument, StatementDocument, WitnessDocument
 from .lookups import DigestAnswer, DigestMatch, DigestsAnswer, DigestsQuery, MatchKind
+from .osv import (
+    OsvAffected,
+    OsvList,
+    OsvPackage,
+    OsvReference,
+    OsvSeverity,
+    OsvSource,
+    OsvTarget,
+    OsvVuln,
+)
 from .parts import AsOf, EntryRef, SignerSummary, StatementSubject
 from .releases import (
     ModelDocument,
@@ -84,6 +94,14 @@ __all__ = [
     "Openness",
     "OpennessAnswer",
     "OpennessComponent",
+    "OsvAffected",
+    "OsvList",
+    "OsvPackage",
+    "OsvReference",
+    "OsvSeverity",
+    "OsvSource",
+    "OsvTarget",
+    "OsvVuln",
     "ParentEdge",
     "PredecessorDocument",
     "Problem",
