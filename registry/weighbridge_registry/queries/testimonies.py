@@ -83,7 +83,7 @@ def about(
         .limit(limit)
         .subquery()
     )
-    rows = reader.connection.execute(
+    rows: Sequence[Any] = reader.connection.execute(
         select(page.c.role, _ENTRY)
         .join(_ENTRY, _ENTRY.c.number == page.c.number)
         .order_by(_ENTRY.c.number.desc())
@@ -251,7 +251,7 @@ def _summary(reader: Reader, row: Row[Any]) -> AdvisorySummary:
 
 def _history(reader: Reader, row: Row[Any], document: Advisory) -> list[Row[Any]]:
     """Return the statements of an advisory, newest first: from the newest that leads back to this one."""
-    rows = reader.connection.execute(
+    rows: Sequence[Any] = reader.connection.execute(
         select(col(tables.Advisory.chain), _ENTRY)
         .join(_ENTRY, _ENTRY.c.number == col(tables.Advisory.number))
         .where(col(tables.Advisory.subject) == row.subject, col(tables.Advisory.number) > row.number)

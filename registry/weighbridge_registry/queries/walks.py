@@ -174,8 +174,7 @@ def descendants(
     direct: dict[int, Relation | None] = dict.fromkeys(users)
     for distance in range(1, MAX_STEPS + 1):
         children = descent.named_by(connection, own, limit + 1)
-        followed = {one: how for one, how in children.items() if along is None or how in along}
-        reached = {**followed, **direct}
+        reached = {one: how for one, how in children.items() if along is None or how in along} | direct
         new = sorted(number for number in reached if number not in seen and number not in begin)
         room = limit - len(seen)
         for one in new[:room]:
