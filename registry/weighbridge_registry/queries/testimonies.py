@@ -198,7 +198,7 @@ def _newest(reader: Reader, numbers: Sequence[int]) -> set[int]:
     return found
 
 
-def _about(reader: Reader, row: Row[Any], newest: set[int]) -> StatementAbout:
+def _about(reader: Reader, row: Any, newest: set[int]) -> StatementAbout:
     page = f"/advisories/{row.statement}" if row.kind == "advisory" else None
     return StatementAbout(
         index=row.number,
@@ -266,9 +266,9 @@ def _history(reader: Reader, row: Row[Any], document: Advisory) -> list[Row[Any]
     return list(_back(reader, row))
 
 
-def _back(reader: Reader, row: Row[Any]) -> Iterable[Row[Any]]:
+def _back(reader: Reader, row: Any) -> Iterable[Row[Any]]:
     """Yield a statement of an advisory and those that it replaced, as far as they are served."""
-    one: Row[Any] | None = row
+    one: Any = row
     for _ in range(_HISTORY):
         if one is None or reader.withheld("bundle", one.bundle) is not None:
             return
