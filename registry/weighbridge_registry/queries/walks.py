@@ -160,7 +160,7 @@ def descendants(
     *,
     users: Iterable[int] = (),
     but: Iterable[int] = (),
-    along: Collection[str] | None = None,
+    along: Collection[Relation] | None = None,
     limit: int = MAX_IMPACT,
 ) -> Descendants:
     """Find what names some digests as parent, what names that, and so on.
