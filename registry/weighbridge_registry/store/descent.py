@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
-from sqlalchemy import BindParameter, Connection, Row, Select, bindparam, select, tuple_
+from sqlalchemy import BindParameter, Connection, Executable, Row, bindparam, select, tuple_
 
 from weighbridge_schemas.lineage import Relation
 
@@ -235,7 +235,7 @@ def _meant(connection: Connection, pins: set[str]) -> dict[str, list[int]]:
 
 
 def _bounded(
-    connection: Connection, all_: Select[Any], one: Select[Any], digests: Iterable[str], each: int
+    connection: Connection, all_: Executable, one: Executable, digests: Iterable[str], each: int
 ) -> Iterator[Any]:
     """Yield the rows of many digests; if those are too many, the first `each` of every one."""
     for part in _chunks(digests):

@@ -263,7 +263,6 @@ class Edge(SQLModel, table=True):
 class DataUse(SQLModel, table=True):
     """One data set that a release says it was made with, from the lineage that holds now."""
 
-    __tablename__ = "datause"
     __table_args__ = (Index("datause_digest", "digest", "number"), Index("datause_name", "name", "number"))
     number: int = Field(primary_key=True, sa_type=BigInteger, sa_column_kwargs={"autoincrement": False})
     """Entry of the release."""
