@@ -48,6 +48,7 @@ PROGRAMS = {
     "peers": Program((), "make peers"),
     "postgresql": Program(("initdb",), "apt-get install postgresql"),
     "small-disk": Program(("unshare",), "apt-get install util-linux, and allow mounts in user namespaces"),
+    "systemd": Program(("systemd-analyze",), "apt-get install systemd"),
     "strace": Program(("strace",), "apt-get install strace, and allow ptrace"),
 }
 GO_SOURCES = Path("/usr/share/gocode")

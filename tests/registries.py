@@ -41,7 +41,7 @@ __all__ = ["Registry", "free_port", "registry", "registry_here", "running_regist
 
 _ROOT = Path(__file__).parent.parent
 _PACKAGES = ("schemas", "cli", "registry", "web", ".")
-_READY_SECONDS = 60.0
+_READY_SECONDS = 110.0
 
 
 @dataclass

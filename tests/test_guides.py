@@ -47,7 +47,7 @@ def test_a_page_names_only_commands_and_flags_that_exist(page: str) -> None:
 @pytest.mark.parametrize(
     ("text", "fault"),
     [
-        ("```console\n$ weighbridge attest x\n```\n", "no command attest"),
+        ("```console\n$ weighbridge testify x\n```\n", "no command testify"),
         ("Say `weighbridge log mend` then.", "no command mend"),
         ("```sh\nweighbridge verify x \\\n  --policy p\n```\n", "no flag --policy"),
         ("`weighbridge sign x --hash=blake3 --shards=1`", "no flag --shards"),

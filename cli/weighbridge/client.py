@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from weighbridge_schemas.api import (
         DigestAnswer,
         DigestsAnswer,
+        ImpactDocument,
         LineageGraph,
         LogDocument,
         ModelDocument,
@@ -74,6 +75,8 @@ MAX_BATCH = 32
 """Most bundles of one submission."""
 MAX_DIGESTS = 10_000
 """Most digests of one question."""
+_PAGE = 100
+_MAX_IMPACT = 10_000
 _MAX_DOCUMENT = 16 << 20
 _MAX_RELEASE = 64 << 20
 _MAX_BUNDLE = 16 << 20
@@ -180,6 +183,21 @@ class RegistryClient:
 
         path = f"/api/v1/lineage/{_hex(digest)}?up={up}&down={down}"
         return self._require(path, LineageGraph, limit=_MAX_RELEASE)
+
+    def impact(self, digest: str | None, *, dataset: str | None = None) -> ImpactDocument:
+        """Ask what stands on a digest, or on a data set by name; the whole list, at most 10,000 releases."""
+        from weighbridge_schemas.api import ImpactDocument
+
+        path = (
+            f"/api/v1/impact/{_hex(digest)}?" if digest else f"/api/v1/impact?dataset={_part(dataset or '')}&"
+        )
+        first = page = self._require(f"{path}limit={_PAGE}", ImpactDocument, limit=_MAX_RELEASE)
+        items = list(first.items)
+        while page.next is not None and len(items) < _MAX_IMPACT:
+            cursor = _part(page.next)
+            page = self._require(f"{path}limit={_PAGE}&cursor={cursor}", ImpactDocument, limit=_MAX_RELEASE)
+            items += page.items
+        return first.model_copy(update={"items": tuple(items), "next": page.next})
 
     def digest(self, digest: str) -> DigestAnswer:
         """Ask what is known of one digest; no matches means unknown here."""

@@ -140,6 +140,13 @@ def _positioned(
 
 def _data(target: Target, predicate: Mapping[str, Any]) -> tuple[Subject, dict[str, Any]]:
     """Describe a data set by its digest, its files as weighed, or its Croissant description."""
+    if target.weighed is not None and predicate.get("identity") == "croissant":
+        if not target.weighed.is_file:
+            raise InputError("a Croissant description is one file", hint="name it in place of the folder")
+        [file] = target.weighed.files
+        told = predicate.get("croissant")
+        croissant = {**(told if isinstance(told, dict) else {}), "sha256": file.sha256, "size": file.size}
+        return Subject(target.weighed.name, file.sha256), {"croissant": croissant}
     if target.weighed is not None and predicate.get("identity", "files") == "files":
         files = sorted(target.weighed.files, key=lambda file: file.path.encode())
         more: dict[str, Any] = {"identity": "files", "bytes": sum(file.size for file in files)}

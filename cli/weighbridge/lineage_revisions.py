@@ -145,7 +145,8 @@ def revise_lineage(
     history = lineage_history(name, lines)
     payload = _payload(name, lineage, history, recorder.origin)
     already = history.lineages[-1] == lineage
-    statement, index = (history.statements[-1], None) if already else (None, None)
+    statement: str | None = history.statements[-1] if already else None
+    index: int | None = None
     if not already and not dry_run:
         revision = _Revision(name, history, signer, recorder, pending, retry_for, report)
         statement, index = revision.record(payload)

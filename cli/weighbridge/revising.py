@@ -27,6 +27,7 @@ from weighbridge.pending import PendingKey, PendingStore
 from weighbridge.publishing import owner_pem, require_owner
 from weighbridge.recording import Recorder, open_recorder
 from weighbridge.releases import ReleaseName
+from weighbridge.signing import require_valid
 from weighbridge.statements import encode_statement, parse_statement
 
 if TYPE_CHECKING:
@@ -122,7 +123,8 @@ def history_of(name: ReleaseName, lines: tuple[RecordLine, ...]) -> CardHistory:
             expected = statements[-1] if len(statements) > 1 else None
             if (document.previous.sha256 if document.previous else None) != expected:
                 raise LogError(
-                    f"the record of {name} lacks a card revision: one does not follow the one before"
+                    f"the record of {name} lacks a card revision: it is withheld, or hidden",
+                    hint="see the log's entries about this release, or ask the operator or a mirror",
                 )
             cards.append(document.card)
             statements.append(bundle.statement_digest)
@@ -154,10 +156,11 @@ def revise_card(
     A card that binds no README.md keeps the binding of the card that it replaces. `readme` is uploaded if the
     card binds it. With `dry_run` everything is checked and nothing signed or sent.
 
-    Raises `ForbiddenError` if the signer is no owner, `ConflictError` if somebody revised the card meanwhile,
-    `LogError` if the registry does not prove what the card is now, `UnavailableError` if it stays away (the
-    signed bundle is kept: run again).
+    Raises `ForbiddenError` if the signer is no owner, `InputError` for a certificate that is not valid now,
+    `ConflictError` if somebody revised the card meanwhile, `LogError` if the registry does not prove what the
+    card is now, `UnavailableError` if it stays away (the signed bundle is kept: run again).
     """
+    require_valid(signer)
     recorder = open_recorder(registry, trust, memory)
     require_owner(registry.namespace(name.namespace), name, signer.identity)
     _require_known(registry, name)

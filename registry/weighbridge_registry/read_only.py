@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A log that is only shown: a mirror's copy, or a registry's data folder beside its writer.
+"""A log that is only shown: a mirror's copy, or a registry's folder or bucket beside its writer.
 
 No key is read, no lock taken, nothing written or signed. Pages and questions are answered as the
 registry would; whoever sends something is told where to send it.
@@ -72,7 +72,7 @@ def open_read_only(settings: Settings) -> ReadOnlyService:
     Raises `InputError` if nothing was published there, `ConfigurationError` if its database cannot be
     read or is of another log.
     """
-    folder = DataFolder(settings.data)
+    folder = DataFolder.open(settings.data, settings.storage, write=False)
     shown = folder.log.published()
     if shown is None:
         raise InputError(

@@ -190,6 +190,13 @@ def test_a_data_set_is_weighed_and_described(place: Place) -> None:
     assert [file["path"] for file in told["dataset"]["files"]] == ["a/train.txt"]
     gone = {"name": "org/corpus", "namespace": "acme", "withdrawn": {"reason": "no consent"}}
     assert place.attested(data, "dataset", gone, key="owner")["replaced"] == said["statement"]
+    croissant = write(place.folder / "croissant.json", '{"@type": "sc:Dataset"}')
+    content = {"name": "org/described", "identity": "croissant"}
+    described = place.attested(croissant, "dataset", content)
+    sha256 = weighing.weigh(croissant).files[0].sha256
+    assert described["subjects"][0]["sha256"] == sha256
+    assert described["payload"]["predicate"]["croissant"] == {"sha256": sha256, "size": 23}
+    assert place.attest(data, "dataset", content).exit_code == 2
     forged = place.attest(data, "dataset", gone | {"withdrawn": {"reason": "mine"}}, key="other")
     assert forged.exit_code == 1
 

@@ -44,7 +44,7 @@ def test_the_whole_way_is_gone_and_the_demo_ends_under_ci(tmp_path: Path, config
 def test_a_second_run_on_the_same_folder_works_too(tmp_path: Path) -> None:
     model = models.tiny_model(tmp_path / "tiny")
     for _ in range(2):
-        played = weighbridge("demo", "--model", model, "--data", tmp_path / "kept", CI="true")
+        played = weighbridge("demo", "--model", model, "--data", tmp_path / "kept", CI="true", timeout=600)
         assert played.exit_code == 0, played.stdout + played.stderr
     assert "recorded already, with these very files" in played.stderr
 
@@ -52,7 +52,7 @@ def test_a_second_run_on_the_same_folder_works_too(tmp_path: Path) -> None:
 @pytest.mark.faults
 def test_a_single_file_can_be_shown_too(tmp_path: Path) -> None:
     model = models.tiny_model(tmp_path / "tiny") / "model.safetensors"
-    played = weighbridge("demo", "--model", model, CI="true")
+    played = weighbridge("demo", "--model", model, CI="true", timeout=600)
     assert played.exit_code == 0, played.stdout + played.stderr
 
 

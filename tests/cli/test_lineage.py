@@ -107,7 +107,7 @@ def test_a_finding_is_written_as_a_position_that_can_be_signed(
     told = weighbridge_here(
         "lineage", "check", family[child], family["base"], *options, "--position", file, "--json"
     )
-    assert "nothing is signed yet" in told.stderr
+    assert f"weighbridge attest {family[child]} --type position --predicate {file}" in told.stderr
     position = Position.model_validate(
         {**json.loads(file.read_bytes()), "logs": ["log.example/0123456789abcdef"], "previous": None}
     )
@@ -188,6 +188,9 @@ class Site:
     def show(self, what: str, *options: str) -> Outcome:
         return weighbridge_here("lineage", "show", what, "--registry", self.registry.url, *options)
 
+    def check(self, *arguments: str | Path) -> Outcome:
+        return weighbridge_here("lineage", "check", *arguments)
+
     def lineage(self, text: str) -> Path:
         return models.write(self.folder / "lineage.yaml", text)
 
@@ -237,6 +240,54 @@ def test_show_gives_parents_children_and_the_evidence_for_them(site: Site) -> No
     assert (unknown.exit_code, unknown.stdout[:10]) == (1, "Unknown to")
     assert site.show("acme/none@1").exit_code == 2
     assert site.show("nonsense").exit_code == 2
+
+
+def test_what_stands_on_a_model_a_data_set_or_a_bug(site: Site) -> None:
+    base = site.publish("base", "acme/base@1")
+    data = "datasets:\n- {stage: sft, name: Org/Mails}\n"
+    pinned = f"parents:\n- {{relation: quantized, digest: {base}}}\n"
+    site.publish("coarse", "acme/small@1", pinned + data)
+    ask = ("lineage", "impact", "--registry", site.registry.url)
+    for what in ("acme/base@1", "acme/base", base):
+        told = weighbridge_here(*ask, what)
+        assert told.exit_code == 0, told.stderr
+        assert told.stdout.startswith("  1 step  acme/small@1 (quantized), signed by ")
+        assert "keeps silent" in told.stderr
+    assert "acme/small@1" in weighbridge_here(*ask, "--dataset", "org/mails").stdout
+    assert "Nothing that is recorded" in weighbridge_here(*ask, "acme/small@1").stdout
+    bug = models.write(
+        site.folder / "bug.yaml",
+        "id: X-1\nsubject_kind: digest\nseverity: high\nsummary: It leaks.\npropagates: [quantized]\n",
+    )
+    said = site.run("attest", base, "--type", "advisory", "--predicate", bug, "--json")
+    assert said.exit_code == 0, said.stderr
+    for name, words in (("base", "warning, by "), ("coarse", "its parent, acme/base@1, is warned of by ")):
+        identified = weighbridge_here("identify", site.family[name], "--registry", site.registry.url)
+        assert words in identified.stdout
+        assert "It leaks." in identified.stdout
+    report = weighbridge_here("identify", base, "--registry", site.registry.url, "--json").json()
+    check("IdentifyReport", report)
+    assert [len(one["advisories"]) for one in report["standings"]] == [1]
+    document = weighbridge_here(*ask, said.json()["statement"], "--json").json()
+    check("LineageImpactReport", document)
+    found = [(one["model"], one["distance"]) for one in document["impact"]["items"]]
+    assert found == [("base", 0), ("small", 1)]
+    assert weighbridge_here(*ask).exit_code == 2
+    assert weighbridge_here(*ask, base, "--dataset", "x").exit_code == 2
+
+
+def test_a_re_check_is_signed_recorded_and_shown_with_who_signed_it(site: Site) -> None:
+    digest = site.publish("base", "acme/base@1")
+    site.publish("coarse", "acme/small@1", f"parents:\n- relation: quantized\n  digest: {digest}\n")
+    file, other = site.folder / "position.json", new_key(site.folder / "other.pem")
+    both = (site.family["coarse"], site.family["base"])
+    assert site.check(*both, "--relation", "quantized", "--position", file).exit_code == 0
+    signed = site.run("attest", both[0], "--type", "position", "--predicate", file, key=other)
+    assert signed.exit_code == 0, signed.stderr
+    told = site.show("acme/small@1").stdout
+    assert "made from acme/base@1" in told
+    assert ", rechecked by the holder of the key" in told
+    assert "re-checked" not in told, "a stranger's word raises no level"
 
 
 def test_what_nobody_declared_is_shown_as_that(site: Site) -> None:

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from weighbridge.errors import InputError
-from weighbridge.strict_yaml import read_yaml
+from weighbridge.strict_yaml import read_yaml, write_yaml
 
 NAMES = "abcdefghijklmnopqrstu"
 BOMB = "a: &a [x, x]\n" + "".join(f"{b}: &{b} [*{a}, *{a}]\n" for a, b in pairwise(NAMES))
@@ -85,3 +85,29 @@ def test_what_a_yaml_writer_writes_is_read_back(value: Any) -> None:
 class _NoAliases(yaml.SafeDumper):
     def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 - PyYAML's signature
         return True
+
+
+_VALUES: st.SearchStrategy[Any] = st.recursive(
+    st.one_of(
+        st.none(),
+        st.booleans(),
+        st.integers(-(2**53), 2**53),
+        st.floats(allow_nan=False, allow_infinity=False),
+        st.text(max_size=20),
+        st.sampled_from(
+            ["no", "1e5", "0o17", "1_0", "~", "", " x ", "<<", "=", "12:30:45", "2026-01-01", "- a", "#"]
+        ),
+    ),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=4), st.dictionaries(st.text(max_size=8), inner, max_size=4)
+    ),
+    max_leaves=12,
+)
+
+
+@given(_VALUES)
+def test_what_is_written_is_read_back_by_us_and_by_others(value: Any) -> None:
+    text = write_yaml({"value": value})
+    assert read_yaml(text, "x")["value"] == value
+    assert yaml.safe_load(text)["value"] == value
+    assert "&id" not in write_yaml({"a": [value], "b": [value]})

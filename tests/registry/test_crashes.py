@@ -74,7 +74,7 @@ def check_whole(registry: Registry, vkey: str, acknowledged: list[dict[str, obje
         assert registry.get(f"/api/v1/entries/{result['index']}")["leaf"] == result["leaf"]
     report = fsck(registry.data, public_sigstore=False)
     assert report.ok, report.to_json()
-    assert report.size == checkpoint.size
+    assert report.size >= checkpoint.size, "what was queued when it died may have been logged meanwhile"
     folder.close()
 
 

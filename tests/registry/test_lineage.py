@@ -112,6 +112,32 @@ def test_what_stands_on_a_model_is_found_by_any_of_its_digests(family: TestClien
     assert family.get(f"/api/v1/impact/{release['statement']}").json()["items"] == found["items"]
 
 
+@pytest.mark.parametrize(
+    ("propagates", "reached"),
+    [
+        ([], [("base", 0)]),
+        (["finetune"], [("base", 0), ("tuned", 1)]),
+        (["finetune", "quantized"], [("base", 0), ("tuned", 1), ("small", 2)]),
+        (["quantized"], [("base", 0)]),
+    ],
+)
+def test_an_advisory_reaches_as_far_as_it_says(
+    family: TestClient, publisher: Publisher, propagates: list[str], reached: list[tuple[str, int]]
+) -> None:
+    said = {"id": "X-1", "subject_kind": "digest", "severity": "low", "summary": "It leaks."}
+    subject = model_digest("base").removeprefix("sha256:")
+    advisory = publisher.say("advisory", subject, **said, propagates=propagates)
+    (statement,) = (one["statement"] for one in submit(family, advisory)["results"])
+    answer = family.get(f"/api/v1/impact/{statement}?limit=1").json()
+    assert answer["total"] == len(reached)
+    seen, cursor = [(one["model"], one["distance"]) for one in answer["items"]], answer["next"]
+    while cursor:
+        page = family.get(f"/api/v1/impact/{statement}?limit=1&cursor={cursor}").json()
+        seen += [(one["model"], one["distance"]) for one in page["items"]]
+        cursor = page["next"]
+    assert seen == reached
+
+
 def test_a_parent_that_nobody_registered_has_descendants(client: TestClient, publisher: Publisher) -> None:
     publish(client, publisher, "child", of("elsewhere"))
     assert [one["model"] for one in impact(client, "elsewhere")["items"]] == ["child"]
@@ -132,7 +158,7 @@ def test_an_impact_list_is_paged(client: TestClient, publisher: Publisher) -> No
         seen += [one["model"] for one in page["items"]]
         query = f"?limit=2&cursor={page['next']}" if page["next"] else ""
     assert seen == [f"child{number}" for number in range(5)]
-    for nonsense in ("x", "1", "0.5", "1.5.2", "99999.1"):
+    for nonsense in ("x", "1", "00.5", "1.5.2", "99999.1"):
         assert client.get(f"/api/v1/impact/{model_digest('base')}?cursor={nonsense}").status_code == 400
 
 

@@ -78,3 +78,26 @@ def test_a_namespace_has_a_quota(service: Service, publisher: Publisher, client:
     assert answer.status_code == 413
     assert "quota" in answer.json()["detail"]
     assert client.get(f"/api/v1/blobs/{digest_of(TABLE)}").status_code == 404
+
+
+def test_a_table_with_sketches_is_taken_for_the_same_weights_and_a_malformed_one_is_not(
+    service: Service, client: TestClient, publisher: Publisher
+) -> None:
+    """A registry cannot check a sketch, as it never has the weights, but it checks what has one at all."""
+    large = Tensor("z.weight", "F32", (250, 250), 250_000, digest_of(b"large"), sketch="5" * 64)
+    tensors = (*TENSORS, large)
+    weights = {"weights_digest": f"sha256:{weighing.weights_digest(tensors)}"}
+    count = {"count": len(tensors), "bytes": sum(tensor.nbytes for tensor in tensors)}
+    good = weighing.tensor_table(tensors)
+    tables = {
+        "1": good,
+        "2": good.replace(b"5" * 64, b"5" * 63),
+        "3": good.replace(b'"shape":[250,250]', b'"shape":[62500]'),
+    }
+    for version, table in tables.items():
+        summary = {"tensors": model_with(table, **count)["tensors"]}
+        submit(client, publisher.release("tiny", version, FILES, model=model_with(table) | weights | summary))
+        assert put(client, table).status_code == (201 if version == "1" else 422)
+    matches = client.get(f"/api/v1/digests/{large.sha256}").json()["matches"]
+    assert [(match["kind"], match["version"]) for match in matches] == [("tensor", "1")]
+    assert fsck(service.folder.path, public_sigstore=False).ok

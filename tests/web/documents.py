@@ -9,8 +9,11 @@ from typing import Any, Literal
 
 from weighbridge.openness import Evidence, describe_openness
 from weighbridge_schemas.api import (
+    AdvisoryDocument,
     AdvisoryList,
+    AdvisorySummary,
     AsOf,
+    DatasetDocument,
     DatasetEdge,
     DigestAnswer,
     DigestMatch,
@@ -252,6 +255,8 @@ class MemoryRecords:
     size: int = 9
     releases: dict[tuple[str, str, str], ReleaseDocument] = field(default_factory=dict)
     attachments: dict[str, bytes] = field(default_factory=dict)
+    datasets: dict[str, DatasetDocument] = field(default_factory=dict)
+    warnings: dict[str, AdvisoryDocument] = field(default_factory=dict)
     graphs: dict[str, LineageGraph] = field(default_factory=dict)
     impacts: dict[str, tuple[ImpactItem, ...]] = field(default_factory=dict)
     witnesses: tuple[WitnessDocument, ...] = ()
@@ -405,8 +410,36 @@ class MemoryRecords:
         ]
         return DigestAnswer(digest=f"sha256:{sha256}", matches=tuple(matches), as_of=self.as_of)
 
-    def advisories(self, about: str | None, cursor: int | None) -> AdvisoryList:  # noqa: ARG002 - one page
-        return AdvisoryList(about=about, advisories=(), next=None, as_of=self.as_of)
+    def dataset(self, sha256: str) -> DatasetDocument:
+        if sha256 not in self.datasets:
+            raise NotKnownError("No description of that data set is recorded here.")
+        return self.datasets[sha256]
+
+    def advisories(self, about: str | None, cursor: int | None) -> AdvisoryList:  # noqa: ARG002 - one page holds all
+        summaries = [
+            AdvisorySummary(
+                index=one.index,
+                statement=one.statement,
+                id=one.advisory.id,
+                severity=one.advisory.severity,
+                summary=one.advisory.summary,
+                subject=one.subject,
+                subject_name=one.subject_name,
+                withdrawn=one.advisory.withdrawn is not None,
+                signer=one.signer,
+                received=one.received,
+                url=one.url,
+            )
+            for one in self.warnings.values()
+            if about in (None, one.subject.removeprefix("sha256:"))
+        ]
+        tagged = f"sha256:{about}" if about else None
+        return AdvisoryList(about=tagged, advisories=tuple(summaries), next=None, as_of=self.as_of)
+
+    def advisory(self, statement: str) -> AdvisoryDocument:
+        if statement not in self.warnings:
+            raise NotKnownError("That advisory is not recorded here.")
+        return self.warnings[statement]
 
     def lineage(self, sha256: str, up: int, down: int) -> LineageGraph:
         graph = self.graphs.get(

@@ -87,7 +87,7 @@ OPENED: dict[str, Any] = {
     ],
     "data": {"references": [{"name": "example/reviews"}]},
 }
-"""The card of the plain release as it was revised: some of it counts, some does not, in every way."""
+"""A card as it was revised: some of it counts, some does not, in every way."""
 
 
 @dataclass
@@ -114,6 +114,7 @@ class Site:
             "release": "/models/tinylab/encoder/1.0",
             "child": f"/models/{LONG}/{LONG}/0.1",
             "hostile": "/models/tinylab/hostile/1.0",
+            "revised": "/models/tinylab/opened/1.0",
             "signer": f"/signers/{release.signer.id}",
             "namespace": "/namespaces/tinylab",
             "log": "/log",
@@ -175,7 +176,7 @@ class Publisher:
 
 @contextmanager
 def site(folder: Path) -> Iterator[Site]:
-    """Serve a registry with a plain release, one made from it under the longest name, and a hostile one."""
+    """Serve a registry: a plain release, a child of it under the longest name, a hostile, a revised one."""
     with served(create_app(Settings(data=folder / "data", public_sigstore=False))) as url:
         lab = Publisher(folder / "lab", url, "Tiny Lab")
         plain = lab.publish(tiny_model(folder / "encoder"), "tinylab/encoder@1.0", locations=LOCATIONS)
@@ -193,5 +194,6 @@ def site(folder: Path) -> Iterator[Site]:
         hostile_model = tiny_model(folder / "hostile", seed=2)
         write(hostile_model / "README.md", HOSTILE_README)
         hostile = lab.publish(hostile_model, "tinylab/hostile@1.0")
-        lab.revise("tinylab/encoder@1.0", OPENED)
+        lab.publish(tiny_model(folder / "opened", seed=4), "tinylab/opened@1.0")
+        lab.revise("tinylab/opened@1.0", OPENED)
         yield Site(url, folder, plain, child, hostile)

@@ -28,6 +28,7 @@ PAGES = [
     "release",
     "child",
     "hostile",
+    "revised",
     "signer",
     "namespace",
     "log",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from weighbridge_registry.api import create_api
 from weighbridge_registry.read_only import open_read_only
 from weighbridge_registry.service import open_service
-from weighbridge_web import assets, pages, problems
+from weighbridge_web import assets, pages, problems, testimony_pages
 from weighbridge_web.headers import SecurityHeaders
 from weighbridge_web.records import Records, RegistryRecords
 
@@ -45,6 +45,7 @@ def add_pages(app: FastAPI, records: Records, *, base_url: str = "") -> FastAPI:
     app.state.base_url = base_url
     app.include_router(assets.router)
     app.include_router(pages.router)
+    app.include_router(testimony_pages.router)
     problems.install(app)
     app.add_middleware(SecurityHeaders)
     return app

@@ -164,11 +164,25 @@ def _status(release: ReleaseDocument) -> Check:
         return Check(
             9, "Status", "warn", release.status.state, f"Its owners call it {release.status.state}{reason}"
         )
+    warnings = _warnings(release)
+    others = f"; {plural(warnings, 'warning')} of others, below" if warnings else ""
     absence = (
-        f"No withdrawal or warning is recorded {head}. Absence cannot be proved by a receipt: this is the "
-        "registry's word, until you replay the log."
+        f"Its owners have recorded no withdrawal {head}{others}. Absence cannot be proved by a receipt: "
+        "this is the registry's word, until you replay the log."
     )
     return Check(9, "Status", "reported", "none reported", absence)
+
+
+def _warnings(release: ReleaseDocument) -> int:
+    """Count what others say against a release, as far as it is listed."""
+    taken_back = ("Withdrew", "Acknowledged", "Took back")
+    return sum(
+        one.kind in ("advisory", "position")
+        and one.role in ("subject", "affects")
+        and not one.replaced
+        and not one.summary.startswith(taken_back)
+        for one in release.statements
+    )
 
 
 def _lineage(lineage: LineageDocument | None) -> Check:

@@ -84,10 +84,10 @@ def openness_view(openness: Openness | None) -> OpennessView | None:
 
 def _class(number: int, openness: Openness, *, paper: bool) -> ClassRows:
     own = [one for one in openness.components if one.needed_by == number]
-    needed = [one for one in own if one.required and not (paper and one.name == "technical_report")]
+    needed = [one for one in own if one.required]
     return ClassRows(
         title=CLASSES[number],
-        counted=sum(one.counts for one in needed),
+        counted=sum(one.counts or (paper and one.name == "technical_report") for one in needed),
         needed=len(needed),
         rows=tuple(_row(one, paper=paper) for one in own),
     )

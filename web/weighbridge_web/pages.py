@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from weighbridge_schemas.base import Document
 
-__all__ = ["base_url", "router"]
+__all__ = ["Cursor", "bare_hex", "base_url", "router", "twin"]
 
 PAGE_ENTRIES = 50
 """Entries on one page of the log."""
@@ -136,7 +136,7 @@ def record_file(namespace: str, name: str, version: str, ask: Ask) -> Response:
 @router.get("/signers/{signer}")
 def signer(signer: str, ask: Ask, cursor: Cursor = None) -> Response:
     """Show what one signer did here."""
-    document = ask.signer(_hex(signer.removesuffix(_JSON)), cursor)
+    document = ask.signer(bare_hex(signer.removesuffix(_JSON)), cursor)
     if signer.endswith(_JSON):
         return twin(document)
     return page("signer.html", signer=document, identity_rows=identity_rows(document.identity))
@@ -158,10 +158,10 @@ def namespace(namespace: str, ask: Ask) -> Response:
 @router.get("/digests/{sha256}")
 def digest(sha256: str, request: Request, ask: Ask) -> Response:
     """Show what is known of a digest; unknown is an answer too."""
-    document = ask.digest(_hex(sha256.removesuffix(_JSON)))
+    document = ask.digest(bare_hex(sha256.removesuffix(_JSON)))
     if sha256.endswith(_JSON):
         return twin(document)
-    impact = ask.impact(_hex(sha256), (0, 0))
+    impact = ask.impact(bare_hex(sha256), (0, 0))
     return page("digest.html", answer=document, impact=impact, base_url=base_url(request))
 
 
@@ -171,7 +171,7 @@ def impact(sha256: str, ask: Ask, cursor: Annotated[str | None, Query(max_length
     after = place_of(cursor)
     if after is None:
         raise HTTPException(400, "That is no place in such a list.")
-    document = ask.impact(_hex(sha256.removesuffix(_JSON)), after)
+    document = ask.impact(bare_hex(sha256.removesuffix(_JSON)), after)
     return twin(document) if sha256.endswith(_JSON) else page("impact.html", found=document)
 
 
@@ -307,7 +307,8 @@ def _release_named(text: str) -> tuple[str, str, str]:
     return found.group(1), found.group(2), found.group(3)
 
 
-def _hex(text: str) -> str:
+def bare_hex(text: str) -> str:
+    """Return a SHA-256 in an address as bare lowercase hex; 400 if it is none."""
     found = _DIGEST.match(text)
     if not found:
         raise HTTPException(400, "A SHA-256 has 64 hexadecimal digits.")

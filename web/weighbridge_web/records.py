@@ -12,7 +12,9 @@ from weighbridge_registry.api.problems import NotKnownError
 from weighbridge_registry.attachments import Attachments, decompress
 from weighbridge_registry.queries import Queries
 from weighbridge_schemas.api import (
+    AdvisoryDocument,
     AdvisoryList,
+    DatasetDocument,
     DigestAnswer,
     EntryDocument,
     EventList,
@@ -70,8 +72,16 @@ class Records(Protocol):
         """Return what is known of a digest."""
         ...
 
+    def dataset(self, sha256: str) -> DatasetDocument:
+        """Return what is said of a data set."""
+        ...
+
     def advisories(self, about: str | None, cursor: int | None) -> AdvisoryList:
         """List advisories, newest first; with `about` those that affect that digest."""
+        ...
+
+    def advisory(self, statement: str) -> AdvisoryDocument:
+        """Return one statement of an advisory."""
         ...
 
     def lineage(self, sha256: str, up: int, down: int) -> LineageGraph:
@@ -136,9 +146,17 @@ class RegistryRecords:
         """Return what is known of a digest."""
         return self._queries.digest(sha256)
 
+    def dataset(self, sha256: str) -> DatasetDocument:
+        """Return what is said of a data set."""
+        return _known(self._queries.dataset(sha256), "a description of that data set")
+
     def advisories(self, about: str | None, cursor: int | None) -> AdvisoryList:
         """List advisories, newest first; with `about` those that affect that digest."""
         return self._queries.advisories(about, cursor)
+
+    def advisory(self, statement: str) -> AdvisoryDocument:
+        """Return one statement of an advisory."""
+        return _known(self._queries.advisory(statement), "that advisory")
 
     def lineage(self, sha256: str, up: int, down: int) -> LineageGraph:
         """Return the releases around a digest, so many steps up and down."""

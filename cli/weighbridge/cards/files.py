@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterator
-from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Final, get_args, get_origin
 
 from weighbridge import canonical
@@ -47,7 +46,7 @@ _MADE_BY_TOOLS: Final = ("readme", "imported")
 
 def is_readme(name: str) -> bool:
     """Tell whether a card file is a README, by its name."""
-    return PurePath(name).suffix.lower() in (".md", ".markdown")
+    return name.lower().endswith((".md", ".markdown"))
 
 
 def read_card(data: bytes, name: str) -> Card:
@@ -75,7 +74,7 @@ def read_card(data: bytes, name: str) -> Card:
 def _value(data: bytes, name: str) -> Any:
     if len(data) > MAX_CARD_BYTES:
         raise InputError(f"{name} has {len(data):,} bytes; the limit is {MAX_CARD_BYTES:,}")
-    if PurePath(name).suffix.lower() == ".json":
+    if name.lower().endswith(".json"):
         try:
             return canonical.decode(data, max_depth=32)
         except BundleError as error:

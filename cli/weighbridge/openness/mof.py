@@ -114,11 +114,13 @@ class Assessment:
 def assess(card: Card, evidence: Evidence | None = None) -> Assessment:
     """Return the class of a card; `evidence` changes what is shown of components, never the class."""
     seen = evidence or Evidence(complete=False)
-    declared = {component.name: component for component in card.components}
+    declared: dict[ComponentName, Component] = {component.name: component for component in card.components}
     findings = tuple(
         _finding(rule, declared.get(rule.name), card.licenses, declared, seen) for rule in COMPONENTS
     )
-    counted = {finding.rule.name for finding in findings if finding.counts}
+    counted: set[ComponentName] = {finding.rule.name for finding in findings if finding.counts}
+    if "research_paper" in counted:
+        counted.add("technical_report")  # rule 5
     progress: dict[int, Progress] = {}
     class_: Literal[0, 1, 2, 3] = 0
     met_below = True
@@ -130,17 +132,21 @@ def assess(card: Card, evidence: Evidence | None = None) -> Assessment:
         progress[level] = Progress(own, len(needed), met_below)
         class_ = level if met_below else class_
     goal = {0: 3, 3: 2, 2: 1}.get(class_)
-    missing = tuple(name for name in _needed(goal, counted) if name not in counted) if goal else ()
-    return Assessment(class_, findings, missing, progress, tuple(_unknown(card)))
+    missing: list[ComponentName] = (
+        [name for name in _needed(goal, counted) if name not in counted] if goal else []
+    )
+    return Assessment(class_, findings, tuple(missing), progress, tuple(_unknown(card)))
 
 
 def _needed(level: int, counted: set[ComponentName]) -> list[ComponentName]:
     """Return the components that a class needs, those of lower classes included.
 
-    A research paper that counts replaces the technical report (rule 5).
+    Class I needs the paper itself: with it, the report is not asked for any more (rule 5).
     """
-    needed = [rule.name for rule in COMPONENTS if rule.required and rule.needed_by >= level]
-    if "research_paper" in counted:
+    needed: list[ComponentName] = [
+        rule.name for rule in COMPONENTS if rule.required and rule.needed_by >= level
+    ]
+    if level == 1 and "research_paper" in counted:
         needed.remove("technical_report")
     return needed
 

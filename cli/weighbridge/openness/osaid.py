@@ -73,7 +73,7 @@ def _row(
     """Join answers: one no decides, else one thing not said does; reasons are those of the decision."""
     given = list(answers)
     order: tuple[Answer, ...] = ("no", "not said", "yes")
-    decided = next(answer for answer in order if any(answer == one for one, _ in given))
+    decided: Answer = next(answer for answer in order if any(answer == one for one, _ in given))
     return OsaidRow(name, asks, decided, tuple(reason for answer, reason in given if answer == decided))
 
 

@@ -17,6 +17,7 @@ from weighbridge.weighing import README, WeighedFile, WeighedModel, model_digest
 from .releases import FoundRelease
 
 if TYPE_CHECKING:
+    from weighbridge_schemas.card import Card
     from weighbridge_schemas.release import Model
 
 __all__ = ["compare_readme", "compare_with_files", "compare_with_manifest"]
@@ -92,12 +93,13 @@ def _tables(model: Model, weighed: WeighedModel) -> tuple[str | None, str | None
     return signed, signed if signed in computed else computed[0]
 
 
-def compare_readme(found: FoundRelease, readme: WeighedFile | None) -> tuple[str, bool]:
+def compare_readme(card: Card | None, readme: WeighedFile | None) -> tuple[str, bool]:
     """Say whether the card binds this README, and whether that deserves a warning; ("", False) for nothing.
+
+    `card` is the one in force: the release's, or its newest revision by an owner.
 
     An edit leaves the weights as signed: it never fails, and what the card no longer describes is anybody's.
     """
-    card = found.document.card
     bound = card.readme if card is not None else None
     if readme is None:
         return ("README.md, which the signed card describes, is not here", True) if bound else ("", False)

@@ -13,6 +13,7 @@ from .case import Case
 from .contents import compare_readme, compare_with_files, compare_with_manifest
 from .ownership import read_ownership
 from .releases import FoundRelease, names_of
+from .revisions import card_in_force
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -65,7 +66,7 @@ def _judge_found(case: Case, found: FoundRelease) -> bool:
         )
         return case.put(6, Result.UNKNOWN, agrees, evidence)
     compare_with_files(found, weighed, subset=bool(case.comparison.missing))
-    readme, warned = compare_readme(found, weighed.readme)
+    readme, warned = compare_readme(card_in_force(case, found), weighed.readme)
     told = "; ".join(filter(None, (f"{found.title} names exactly these files", readme)))
     return case.put(6, Result.WARN if warned else Result.PASS, told, evidence)
 

@@ -274,10 +274,11 @@ def read_tensor_table(data: bytes) -> tuple[Tensor, ...]:
 def _tensor(line: bytes, number: int) -> Tensor:
     if plain := _PLAIN_LINE.fullmatch(line):
         with suppress(UnicodeDecodeError):
-            dtype, name, nbytes, sha256, shape, sketch = (each and each.decode() for each in plain.groups())
+            dtype, name, nbytes, sha256, shape = (each.decode() for each in plain.groups()[:5])
+            sketch = (plain[6] or b"").decode()
             dimensions = tuple(map(int, shape.split(",")))
             if not sketch or may_have_sketch(dtype, dimensions):
-                return Tensor(name, dtype, dimensions, int(nbytes), sha256, sketch=sketch or "")
+                return Tensor(name, dtype, dimensions, int(nbytes), sha256, sketch=sketch)
     return _any_tensor(line, number)
 
 

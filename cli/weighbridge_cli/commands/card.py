@@ -63,15 +63,15 @@ def init(path: Path, *, output: Path | None, force: bool, as_json: bool) -> None
 
 
 @command.command("check")
-@click.argument("what", metavar="PATH|FILE")
+@click.argument("what", metavar="PATH|FILE|NS/NAME@VERSION")
 @click.option("--model", type=EXISTING, metavar="PATH", help="The model's folder that a card FILE is about.")
 @registry_option
 @json_option
 def check(what: str, *, model: Path | None, registry: str | None, as_json: bool) -> None:
     """Check a card file, or the card that a model's folder states, and say how open it makes the model.
 
-    Nothing is sent anywhere. Exit code 1 if something in it is wrong: a licence that SPDX does not know, or
-    a digest or file that is not this model's.
+    Nothing is sent; a registry is asked only for the card of a release. Exit code 1 if something in it is
+    wrong: a licence that SPDX does not know, or a digest or file that is not this model's.
     """
     from weighbridge.openness import describe_openness
     from weighbridge_cli import terminal

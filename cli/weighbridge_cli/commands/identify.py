@@ -33,6 +33,7 @@ _WORDS = {
 }
 _MOST_NAMES = 5
 _MOST_RELEASES = 20
+_MOST_STANDINGS = 5
 _CANDIDATES = 5
 
 
@@ -43,6 +44,8 @@ _CANDIDATES = 5
 @json_option
 def command(what: str, *, registry: str | None, ignore: tuple[str, ...], as_json: bool) -> None:
     """Ask a registry what it knows of a model (whatever it is called now), of a file, or of a SHA-256.
+
+    And what is wrong with it: its owners' word, warnings of others, what its origins suffer from.
 
     Nothing but digests is sent. Exit code 0 if it is known; 1 if it is not, also when only some of a
     model's files are: which says nothing against it.
@@ -56,7 +59,7 @@ def command(what: str, *, registry: str | None, ignore: tuple[str, ...], as_json
     found = _by_release(question, answers)
     known = any(one.kind in _WHOLE or not question.is_folder for one in found)
     if as_json:
-        terminal.print_json(_document(question, answers, known=known))
+        terminal.print_json(_document(question, answers, found, client, known=known))
     else:
         _show(question, found, client)
     click.get_current_context().exit(0 if known else 1)
@@ -148,18 +151,30 @@ def _closest(question: _Question, found: Sequence[_Found], client: RegistryClien
     return max(candidates, key=lambda one: (len(one.files), -one.match.index))
 
 
-def _document(question: _Question, answers: Iterable[DigestAnswer], *, known: bool) -> dict[str, Any]:
+def _document(
+    question: _Question,
+    answers: Iterable[DigestAnswer],
+    found: Sequence[_Found],
+    client: RegistryClient,
+    *,
+    known: bool,
+) -> dict[str, Any]:
+    from weighbridge_cli.standings import release_of, standing
+
+    releases = [release_of(client, one.release) for one in found[:_MOST_STANDINGS]]
     files = {digest: path for path, digest in question.files.items()}
     return {
         "v": 1,
         "known": known,
         "asked": [{"digest": f"sha256:{digest}", "file": files.get(digest)} for digest in question.digests],
         "answers": [answer.model_dump(mode="json", by_alias=True) for answer in answers],
+        "standings": [standing(release) for release in releases if release is not None],
     }
 
 
 def _show(question: _Question, found: Sequence[_Found], client: RegistryClient) -> None:
     from weighbridge_cli import terminal
+    from weighbridge_cli.standings import release_of, troubles
 
     if not found:
         terminal.put(f"Unknown to {client.url}: {question.what}")
@@ -169,7 +184,7 @@ def _show(question: _Question, found: Sequence[_Found], client: RegistryClient) 
         best = _closest(question, found, client)
         terminal.put(f"This exact model is not registered here. {_parts(question, best)}", colour="yellow")
         found = [best]
-    for one in found[:_MOST_RELEASES]:
+    for place, one in enumerate(found[:_MOST_RELEASES]):
         terminal.put(one.release, bold=True)
         terminal.put(f"  {_words(question, one)}")
         if one.match.signer is not None:
@@ -177,6 +192,9 @@ def _show(question: _Question, found: Sequence[_Found], client: RegistryClient) 
         terminal.put(
             f"  entry {one.match.index}, {_day(one.match.received)}: {client.absolute(one.match.url)}"
         )
+        release = release_of(client, one.release) if place < _MOST_STANDINGS else None
+        for line in troubles(release) if release is not None else ():
+            terminal.put(f"  {line}", colour="yellow")
     if len(found) > _MOST_RELEASES:
         terminal.put(f"and {len(found) - _MOST_RELEASES} more")
     terminal.note(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from weighbridge_cli.commands.lineage_impact import command as impact
 from weighbridge_cli.commands.lineage_revise import command as revise
 from weighbridge_cli.commands.lineage_show import command as show
 from weighbridge_cli.options import EXISTING, ignore_option, json_option
@@ -36,6 +37,7 @@ def command() -> None:
 
 
 command.add_command(show)
+command.add_command(impact)
 command.add_command(revise)
 
 
@@ -73,7 +75,7 @@ def check(
     made, origin = _weighed(child, ignore), _weighed(parent, ignore)
     found = compare_tables(made.tensors, origin.tensors)
     if position is not None:
-        _write_position(position, position_on(made, origin, found, relation))
+        _write_position(position, position_on(made, origin, found, relation), child)
     if as_json:
         models = {"child": _told(child, made), "parent": _told(parent, origin)}
         terminal.print_json({"v": 1, **models, "relation": relation, "table": found.to_json(relation)})
@@ -82,14 +84,14 @@ def check(
     click.get_current_context().exit(_exit_code(found.verdict(relation).word))
 
 
-def _write_position(path: Path, predicate: dict[str, Any]) -> None:
+def _write_position(path: Path, predicate: dict[str, Any], child: Path) -> None:
     import json
 
     from weighbridge.atomic import write_atomically
     from weighbridge_cli import terminal
 
     write_atomically(path, (json.dumps(predicate, indent=2, ensure_ascii=False) + "\n").encode())
-    terminal.note(f"wrote {path}: nothing is signed yet")
+    terminal.note(f"wrote {path}; to sign it: weighbridge attest {child} --type position --predicate {path}")
 
 
 def _exit_code(word: Word) -> int:

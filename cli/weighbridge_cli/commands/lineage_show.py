@@ -47,13 +47,13 @@ def command(what: str, *, up: int, down: int, registry: str | None, as_json: boo
     from weighbridge_cli.registries import open_registry
 
     client = open_registry(registry)
-    graph = client.lineage(_digest(what, client), up=up, down=down)
+    graph = client.lineage(digest_of(what, client), up=up, down=down)
     if as_json:
         terminal.print_json({"v": 1, "graph": graph.model_dump(mode="json", by_alias=True)})
     elif not graph.nodes:
         terminal.put(f"Unknown to {client.url}: {what}")
     else:
-        for line in tree(graph):
+        for line in (*tree(graph), *_data(graph, client)):
             terminal.put(line)
         if graph.truncated:
             terminal.note("There is more than is shown here.")
@@ -63,7 +63,7 @@ def command(what: str, *, up: int, down: int, registry: str | None, as_json: boo
     click.get_current_context().exit(0 if graph.nodes else 1)
 
 
-def _digest(what: str, client: RegistryClient) -> str:
+def digest_of(what: str, client: RegistryClient) -> str:
     """Return the digest that is asked for: as given, or of the named release's statement."""
     from weighbridge.errors import InputError
     from weighbridge.releases import ReleaseName
@@ -93,6 +93,17 @@ def tree(graph: LineageGraph) -> Iterator[str]:
         for up in (True, False):
             yield from _branch(graph, nodes, root, up=up)
             yield from _more(root, "  ", up=up)
+
+
+def _data(graph: LineageGraph, client: RegistryClient) -> Iterator[str]:
+    """Yield the data sets of the release asked for; of a digest that several releases have, of none."""
+    roots = [node for node in graph.nodes if node.generation == 0]
+    if len(roots) != 1 or roots[0].namespace is None or roots[0].model is None:
+        return
+    release = client.release(roots[0].namespace, roots[0].model, roots[0].version)
+    for use in release.lineage.datasets if release is not None and release.lineage is not None else ():
+        stage = f" ({use.stage})" if use.stage else ""
+        yield f"  made with {use.name}{stage}: {' '.join(use.evidence)}"
 
 
 def _branch(

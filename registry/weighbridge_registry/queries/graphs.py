@@ -5,19 +5,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from sqlalchemy import Row
 
 from weighbridge_registry.store import descent
 from weighbridge_registry.store.descent import Link
 from weighbridge_registry.store.summaries import release_path
+from weighbridge_schemas.advisory import Advisory
 from weighbridge_schemas.api import GraphEdge, ImpactDocument, ImpactItem, LineageGraph, LineageNode
 
 from . import proposals, walks
 from .edges import Evidence
 from .reader import Reader
 from .standings import is_listed, state_of
+from .testimonies import find_statement
 from .walks import MAX_STEPS, Descendant, Descendants, Walk
 
 __all__ = ["dataset_impact", "graph", "impact", "named", "place_of"]
@@ -26,7 +28,7 @@ _BEGINNINGS: Final = 16
 """Releases with the digest asked for, oldest first, around which a graph is drawn."""
 _PROPOSING: Final = 4
 """Those of them for which undeclared edges are proposed."""
-_CURSOR: Final = re.compile(r"([1-9][0-9]?)\.(0|[1-9][0-9]{0,15})")
+_CURSOR: Final = re.compile(r"(0|[1-9][0-9]?)\.(0|[1-9][0-9]{0,15})")
 
 
 def graph(reader: Reader, sha256: str, up: int, down: int) -> LineageGraph:
@@ -61,7 +63,14 @@ def graph(reader: Reader, sha256: str, up: int, down: int) -> LineageGraph:
 
 
 def impact(reader: Reader, sha256: str, after: tuple[int, int], limit: int) -> ImpactDocument:
-    """List what descends from a release, its files or weights, or was made with a data set."""
+    """List what descends from a release, its files or weights, or was made with a data set.
+
+    For the statement of an advisory: the releases that it is about, and those to which it propagates.
+    """
+    advisory = _advisory(reader, sha256)
+    if advisory is not None:
+        found = _affected(reader, *advisory)
+        return _impact(reader, found, after, limit, digest=f"sha256:{sha256}")
     begin = descent.having(reader.connection, sha256, _BEGINNINGS)
     own = descent.own_digests(reader.connection, begin)
     digests = {sha256, *(digest for all_ in own.values() for digest in all_)}
@@ -75,6 +84,34 @@ def dataset_impact(reader: Reader, name: str, after: tuple[int, int], limit: int
     users = descent.dataset_users(reader.connection, name=name, limit=walks.MAX_IMPACT + 1)
     found = walks.descendants(reader.connection, (), users=users)
     return _impact(reader, found, after, limit, dataset=name)
+
+
+def _advisory(reader: Reader, sha256: str) -> tuple[Advisory, str] | None:
+    """Return the advisory with this statement digest and the digest of its subject, or None."""
+    row = find_statement(reader, sha256)
+    if row is None or row.kind != "advisory" or reader.withheld("bundle", row.bundle) is not None:
+        return None
+    return cast("Advisory", reader.statements.get(row.bundle).document), str(row.subject)
+
+
+def _affected(reader: Reader, advisory: Advisory, subject: str) -> Descendants:
+    """Find what an advisory reaches; the releases that it is about are at distance 0."""
+    named = {subject}
+    for one in advisory.affects:
+        if one.digest is not None:
+            named.add(one.digest.removeprefix("sha256:"))
+        if one.statement is not None:
+            named.add(one.statement.sha256)
+    begin: set[int] = set()
+    users: set[int] = set()
+    for digest in named:
+        begin.update(descent.having(reader.connection, digest, walks.MAX_IMPACT))
+        users.update(descent.dataset_users(reader.connection, digest=digest, limit=walks.MAX_IMPACT))
+    own = descent.own_digests(reader.connection, begin)
+    digests = named.union(*own.values())
+    below = walks.descendants(reader.connection, digests, users=users, but=begin, along=advisory.propagates)
+    direct = tuple(Descendant(number, 0, None) for number in sorted(begin))
+    return Descendants((*direct, *below.found), below.truncated)
 
 
 def place_of(cursor: str | None) -> tuple[int, int] | None:

@@ -7,7 +7,7 @@ was registered after its child. So a walk keeps what it has seen, and stops by i
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -160,19 +160,22 @@ def descendants(
     *,
     users: Iterable[int] = (),
     but: Iterable[int] = (),
+    along: Collection[str] | None = None,
     limit: int = MAX_IMPACT,
 ) -> Descendants:
     """Find what names some digests as parent, what names that, and so on.
 
     `users` are reached in one step by themselves. The releases `but`, where it begins, are not their own
-    descendants, also if there is a cycle.
+    descendants, also if there is a cycle. `along` are the only relations that are followed; None: all.
     """
     begin = frozenset(but)
     seen: dict[int, Descendant] = {}
     own = set(digests)
     direct: dict[int, Relation | None] = dict.fromkeys(users)
     for distance in range(1, MAX_STEPS + 1):
-        reached = {**descent.named_by(connection, own, limit + 1), **direct}
+        children = descent.named_by(connection, own, limit + 1)
+        followed = {one: how for one, how in children.items() if along is None or how in along}
+        reached = {**followed, **direct}
         new = sorted(number for number in reached if number not in seen and number not in begin)
         room = limit - len(seen)
         for one in new[:room]:
@@ -181,5 +184,6 @@ def descendants(
             return Descendants(tuple(seen.values()), bool(new))
         own = {digest for all_ in descent.own_digests(connection, new).values() for digest in all_}
         direct = {}
-    left = descent.named_by(connection, own, limit + 1).keys() - seen.keys() - begin
+    beyond = descent.named_by(connection, own, limit + 1)
+    left = {one for one, how in beyond.items() if along is None or how in along} - seen.keys() - begin
     return Descendants(tuple(seen.values()), bool(left))

@@ -267,7 +267,10 @@ class ImpactItem(Document):
     version: Version
     """Version."""
     distance: Count
-    """Edges on the shortest way to it; 1 is a child, or a model made with the data set itself."""
+    """Edges on the shortest way to it; 1 is a child, or a model made with the data set itself.
+
+    0 is a release that the advisory asked for is about.
+    """
     relation: Relation | None = None
     """How it was made from what stands before it on that way; null if not said, or if that is data."""
     state: Line
@@ -290,7 +293,7 @@ class ImpactDocument(Document):
     """
 
     digest: Digest | None
-    """The digest asked for: of a release, its files, its weights, or a data set."""
+    """The digest asked for: of a release, its files, its weights, a data set, or an advisory's statement."""
     dataset: str | None = None
     """Name of the data set, if that was asked for."""
     total: Count

@@ -7,8 +7,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from weighbridge_schemas.api.lineages import LineageGraph
+from weighbridge_schemas.api.lineages import ImpactDocument, LineageGraph, UpstreamNote
 from weighbridge_schemas.api.lookups import DigestAnswer
+from weighbridge_schemas.api.releases import ReleaseStatus
+from weighbridge_schemas.api.testimonies import StatementAbout
 from weighbridge_schemas.base import Count, Digest, Flag, Hex256
 from weighbridge_schemas.lineage import Relation
 
@@ -20,6 +22,7 @@ __all__ = [
     "DeclareReport",
     "IdentifyReport",
     "LineageCheckReport",
+    "LineageImpactReport",
     "LineageReviseReport",
     "LineageShowReport",
     "PublishReport",
@@ -255,6 +258,15 @@ class LineageShowReport(Report):
     """Version of this form."""
     graph: LineageGraph
     """The registry's answer as it is."""
+
+
+class LineageImpactReport(Report):
+    """`lineage impact --json`."""
+
+    v: VersionOne
+    """Version of this form."""
+    impact: ImpactDocument
+    """The registry's answer, all pages together."""
 
 
 class LineageReviseReport(Report):
@@ -521,6 +533,19 @@ class DeclareReport(Report):
     """Its page; null of a dry run."""
 
 
+class StandingReport(Report):
+    """What is wrong with a release, as a registry tells it."""
+
+    release: str
+    """`NS/NAME@VERSION`."""
+    status: ReleaseStatus
+    """What its owners said last."""
+    upstream: tuple[UpstreamNote, ...]
+    """What is said of its origins and concerns it."""
+    advisories: tuple[StatementAbout, ...]
+    """Warnings of others, newest first."""
+
+
 class IdentifyReport(Report):
     """`identify --json`."""
 
@@ -532,3 +557,5 @@ class IdentifyReport(Report):
     """All that was asked for."""
     answers: tuple[DigestAnswer, ...]
     """What the registry knows, as its API says it; without the digests that it does not know."""
+    standings: tuple[StandingReport, ...]
+    """What is wrong with the first five releases that were found."""
