@@ -48,7 +48,16 @@ from weighbridge.statements import abstract_subject, encode_statement
 ROOT = Path(__file__).resolve().parent.parent
 WRITERS = ("weighbridge", "aics-tlog", "tlog-scales")
 BATCHES = (1, 16, 256)
-_HEAD = b"POST /api/v1/statements HTTP/1.1\r\nHost: %b\r\nContent-Type: application/jsonl\r\nContent-Length: %d\r\n\r\n"
+_HEAD = b"\r\n".join(
+    (
+        b"POST /api/v1/statements HTTP/1.1",
+        b"Host: %b",
+        b"Content-Type: application/jsonl",
+        b"Content-Length: %d",
+        b"",
+        b"",
+    )
+)
 
 
 def fsync_seconds(folder: Path) -> float:
