@@ -20,9 +20,9 @@ how long one takes.
 from __future__ import annotations
 
 import argparse
+import asyncio
 import hashlib
 import os
-import queue
 import random
 import re
 import shutil
@@ -31,7 +31,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -49,6 +48,16 @@ from weighbridge.statements import abstract_subject, encode_statement
 ROOT = Path(__file__).resolve().parent.parent
 WRITERS = ("weighbridge", "aics-tlog", "tlog-scales")
 BATCHES = (1, 16, 256)
+_HEAD = b"\r\n".join(
+    (
+        b"POST /api/v1/statements HTTP/1.1",
+        b"Host: %b",
+        b"Content-Type: application/jsonl",
+        b"Content-Length: %d",
+        b"",
+        b"",
+    )
+)
 
 
 def fsync_seconds(folder: Path) -> float:
@@ -233,31 +242,34 @@ class Publisher:
 def timed(
     one: Registry, submissions: Sequence[Sequence[bytes]], connections: int
 ) -> tuple[float, list[float], int]:
-    """Submit all, over so many connections; return seconds in all, of each, and the number of failures."""
-    waiting: queue.SimpleQueue[Sequence[bytes]] = queue.SimpleQueue()
-    for bundles in submissions:
-        waiting.put(bundles)
+    """Submit all, over so many connections; return seconds in all, of each, and the number of failures.
+
+    The client says only what it must: on a machine of two cores its time is taken from the registry's.
+    """
+    waiting = [b"\n".join(bundles) + b"\n" for bundles in reversed(submissions)]
+    host, port = one.url.removeprefix("http://").split(":")
     times: list[float] = []
     failures: list[str] = []
 
-    def work() -> None:
-        while True:
-            try:
-                bundles = waiting.get_nowait()
-            except queue.Empty:
-                return
+    async def work() -> None:
+        reader, writer = await asyncio.open_connection(host, int(port))
+        while waiting:
+            body = waiting.pop()
             started = time.perf_counter()
-            answer = one.post(bundles)
+            writer.write(_HEAD % (host.encode(), len(body)) + body)
+            head = await reader.readuntil(b"\r\n\r\n")
+            length = re.search(rb"(?i)\r\ncontent-length: *(\d+)", head)
+            answer = await reader.readexactly(int(length[1]) if length else 0)
             times.append(time.perf_counter() - started)
-            if answer.status != 201:  # noqa: PLR2004 - created
-                failures.append(f"{answer.status}: {answer.data[:200]!r}")
+            if not head.startswith(b"HTTP/1.1 201 "):
+                failures.append(f"{head[:40]!r}: {answer[:200]!r}")
+        writer.close()
 
-    threads = [threading.Thread(target=work) for _ in range(connections)]
+    async def everybody() -> None:
+        await asyncio.gather(*(work() for _ in range(connections)))
+
     started = time.perf_counter()
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    asyncio.run(everybody())
     if failures:
         print(f"failed: {failures[0]}", file=sys.stderr)
     return time.perf_counter() - started, times, len(failures)

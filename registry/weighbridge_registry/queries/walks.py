@@ -160,7 +160,7 @@ def descendants(
     *,
     users: Iterable[int] = (),
     but: Iterable[int] = (),
-    along: Collection[str] | None = None,
+    along: Collection[Relation] | None = None,
     limit: int = MAX_IMPACT,
 ) -> Descendants:
     """Find what names some digests as parent, what names that, and so on.
@@ -174,7 +174,10 @@ def descendants(
     direct: dict[int, Relation | None] = dict.fromkeys(users)
     for distance in range(1, MAX_STEPS + 1):
         children = descent.named_by(connection, own, limit + 1)
-        reached = {one: how for one, how in children.items() if along is None or how in along} | direct
+        reached = dict(direct)
+        for one, how in children.items():
+            if along is None or how in along:
+                reached.setdefault(one, how)
         new = sorted(number for number in reached if number not in seen and number not in begin)
         room = limit - len(seen)
         for one in new[:room]:
