@@ -200,6 +200,7 @@ def test_what_others_say_stands_beside_who_says_it(reader: Reader) -> None:
 
 def test_a_data_set_is_each_describers_word(reader: Reader) -> None:
     text = reader.text(f"/datasets/{DATA}")
+    assert f'href="/impact/{DATA}"' in text
     assert "2 descriptions" in text
     assert text.count("Withdrawn</strong>, says this signer") == 1
     assert 'href="https://example.org/corpus" rel="noopener noreferrer nofollow ugc"' in text
@@ -211,6 +212,7 @@ def test_a_data_set_is_each_describers_word(reader: Reader) -> None:
 
 def test_an_advisory_and_the_list(reader: Reader) -> None:
     text = reader.text(f"/advisories/{WARNING}")
+    assert f'href="/impact/{WARNING}"' in text
     assert "It is the word of this signer" in text
     assert "History" in text
     assert f"/advisories/{WARNING}" in reader.text("/advisories")
