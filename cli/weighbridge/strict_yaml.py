@@ -31,6 +31,8 @@ MAX_EVENTS: Final = 200_000
 
 _EXACT: Final = 2.0**53
 _TAG: Final = "tag:yaml.org,2002:"
+_BREAKS: Final = "\x85\u2028\u2029"
+"""Line breaks of YAML 1.1 that JSON and people do not take for any."""
 _SCALARS: Final = (
     ("null", r"^(?:~|null|Null|NULL|)$", ["~", "n", "N", ""]),
     ("bool", r"^(?:true|True|TRUE|false|False|FALSE)$", list("tTfF")),
@@ -97,6 +99,12 @@ def _dumper() -> type[yaml.SafeDumper]:
         def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 - PyYAML's signature
             return True
 
+        def represent_text(self, text: str) -> yaml.ScalarNode:
+            # Between single quotes such a line break would be folded into a space.
+            style = '"' if any(character in text for character in _BREAKS) else None
+            return self.represent_scalar(f"{_TAG}str", text, style=style)
+
+    StrictDumper.add_representer(str, StrictDumper.represent_text)
     for kind, pattern, first in _SCALARS:
         StrictDumper.add_implicit_resolver(f"{_TAG}{kind}", re.compile(pattern), first)
     return StrictDumper

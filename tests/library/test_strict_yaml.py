@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from weighbridge.errors import InputError
@@ -106,6 +106,8 @@ _VALUES: st.SearchStrategy[Any] = st.recursive(
 
 
 @given(_VALUES)
+@example({"\x85": None})
+@example(["a\u2028b", "\u2029", "\x85\n"])
 def test_what_is_written_is_read_back_by_us_and_by_others(value: Any) -> None:
     text = write_yaml({"value": value})
     assert read_yaml(text, "x")["value"] == value
