@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import sqlite3
-import time
 from contextlib import closing
 from typing import Any
 
@@ -89,7 +88,6 @@ def test_a_flood_of_children_gives_bounded_answers(
             "INSERT INTO edge (number, position, digest) VALUES (?, 0, ?)",
             ((first + n, pin) for n in range(FLOOD)),
         )
-    started = time.monotonic()
     found = graph(client, "base", up=10, down=10)
     assert len(found["nodes"]) == 51
     assert found["truncated"]
@@ -97,4 +95,3 @@ def test_a_flood_of_children_gives_bounded_answers(
     assert (listed["total"], listed["truncated"], len(listed["items"])) == (10_000, True, 100)
     lineage = client.get("/api/v1/models/acme/base/1").json()["lineage"]
     assert (lineage["children_total"], len(lineage["children"])) == (10_000, 50)
-    assert time.monotonic() - started < 30  # far more than it takes, also on a busy machine
