@@ -75,7 +75,7 @@ MAX_BATCH = 32
 """Most bundles of one submission."""
 MAX_DIGESTS = 10_000
 """Most digests of one question."""
-_PAGE = 100
+_PAGE = 1000
 _MAX_IMPACT = 10_000
 _MAX_DOCUMENT = 16 << 20
 _MAX_RELEASE = 64 << 20
