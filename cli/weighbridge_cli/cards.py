@@ -84,20 +84,20 @@ def _not_understood(card: Card) -> tuple[str, ...]:
 
 
 def _of_release(release: str, number: str | None, registry: str | None) -> FoundCard:
+    from weighbridge.card_revisions import card_history
     from weighbridge.cards import ExportSubject
     from weighbridge.openness import Evidence
     from weighbridge.releases import ReleaseName
-    from weighbridge.revising import card_history
     from weighbridge_cli.registries import open_registry
     from weighbridge_schemas.card import Card
 
     name = ReleaseName.parse(release)
     history = card_history(open_registry(registry), name)
-    last = len(history.cards) - 1
+    last = len(history.parts) - 1
     chosen = last if number is None else int(number)
     if chosen > last:
         raise InputError(f"{name} has no card revision {chosen}", hint=f"the newest is number {last}")
-    card = history.cards[chosen] or Card()
+    card = history.parts[chosen] or Card()
     document = history.release
     evidence = Evidence(
         files={file.path: file.sha256 for file in document.model.files},

@@ -21,8 +21,8 @@ from tests.reports import check
 from weighbridge import bundles
 from weighbridge.client import RegistryClient
 from weighbridge.errors import LogError
-from weighbridge.lineage_revisions import lineage_history
 from weighbridge.releases import ReleaseName
+from weighbridge.revisions import find_history
 from weighbridge.statements import parse_statement
 from weighbridge.weighing import tensor_table, weigh
 from weighbridge_cli.commands.lineage import RELATIONS
@@ -345,17 +345,17 @@ def test_a_registry_that_keeps_a_revision_back_gets_no_signature_on_top(site: Si
         assert done.exit_code == 0, done.stderr
     name = ReleaseName.parse("acme/base@1")
     lines = RegistryClient(site.registry.url).provenance("acme", "base", "1")
-    history = lineage_history(name, lines)
-    assert [None if one is None else one.parents[0].name for one in history.lineages] == [
+    history = find_history(name, lines, "lineage")
+    assert [None if one is None else one.parents[0].name for one in history.parts] == [
         None,
         "org/one",
         "org/two",
     ]
     revisions = [line for line in lines if isinstance(document(line.bundle), LineageRevision)]
     with pytest.raises(LogError, match="lacks a lineage revision"):
-        lineage_history(name, [line for line in lines if line is not revisions[0]])
+        find_history(name, [line for line in lines if line is not revisions[0]], "lineage")
     with pytest.raises(LogError, match="does not hold that release"):
-        lineage_history(name, revisions)
+        find_history(name, revisions, "lineage")
 
 
 def document(bundle: bytes) -> Any:

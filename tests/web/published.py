@@ -13,12 +13,12 @@ from typing import Any
 from tests.models import tiny_model, write
 from tests.web.serving import served
 from weighbridge import keys
+from weighbridge.card_revisions import revise_card
 from weighbridge.client import RegistryClient
 from weighbridge.memory import Memory
 from weighbridge.pending import PendingStore
 from weighbridge.publishing import Published, publish
 from weighbridge.releases import ReleaseName
-from weighbridge.revising import revise_card
 from weighbridge.signing import KeySigner
 from weighbridge.trust import TrustStore
 from weighbridge_registry.settings import Settings

@@ -11,7 +11,7 @@ import click
 from weighbridge_cli.options import EXISTING, json_option, registry_option, signing_options, tsa_option
 
 if TYPE_CHECKING:
-    from weighbridge.revising import Revised
+    from weighbridge.card_revisions import Revised
 
 
 @click.command("revise")
@@ -40,10 +40,10 @@ def command(
     former cards stay in the log, for everybody to compare.
     """
     from weighbridge.bounded_files import read_bounded
+    from weighbridge.card_revisions import revise_card
     from weighbridge.cards import MAX_CARD_BYTES, is_readme
     from weighbridge.publishing import card_from_file
     from weighbridge.releases import ReleaseName
-    from weighbridge.revising import revise_card
     from weighbridge_cli import terminal
     from weighbridge_cli.registries import memory, open_registry, pending_store, trust_store
     from weighbridge_cli.signers import SigningOptions, choose_signer

@@ -14,15 +14,16 @@ import pytest
 from tests.models import tiny_model
 from tests.records import Published, TinyLog, published
 from tests.registries import Registry, registry_here
-from weighbridge import keys, revising
+from weighbridge import keys, revisions
 from weighbridge.bundles import parse_bundle
+from weighbridge.card_revisions import Revised, card_history, revise_card
 from weighbridge.client import RegistryClient
 from weighbridge.errors import ConflictError, InputError, LogError, UnavailableError
 from weighbridge.memory import Memory
 from weighbridge.pending import PendingStore
 from weighbridge.publishing import publish
 from weighbridge.releases import ReleaseName
-from weighbridge.revising import Revised, card_history, history_of, revise_card
+from weighbridge.revisions import find_history
 from weighbridge.signing import KeySigner
 from weighbridge.statements import encode_statement
 from weighbridge.trust import TrustStore
@@ -58,18 +59,18 @@ def revision(
 
 
 def titles(log: TinyLog) -> list[str]:
-    history = history_of(NAME, tuple(log.lines()))
-    return [str(one.identity.title) for one in history.cards if one is not None and one.identity is not None]
+    history = find_history(NAME, tuple(log.lines()), "card")
+    return [str(one.identity.title) for one in history.parts if one is not None and one.identity is not None]
 
 
 def test_a_history_is_the_releases_card_and_each_revision_in_turn(release: Published) -> None:
     first = revision(release, "first")
     second = revision(release, "second", first)
     release.log.add(first, second)
-    history = history_of(NAME, tuple(release.log.lines()))
+    history = find_history(NAME, tuple(release.log.lines()), "card")
     assert titles(release.log) == ["Tiny", "first", "second"]
     assert history.previous == parse_bundle(second).statement_digest
-    assert history.card == history.cards[2]
+    assert history.current == history.parts[2]
 
 
 def test_a_revision_that_is_kept_from_us_is_noticed(release: Published) -> None:
@@ -88,7 +89,7 @@ def test_revisions_of_another_release_and_a_record_without_the_release_do_not_co
     release.log.add(revision(other, "theirs", release=release.log.bundles[5]))
     assert titles(release.log) == ["Tiny"]
     with pytest.raises(LogError, match="does not hold that release"):
-        history_of(ReleaseName.parse("acme/tiny@2.0"), tuple(release.log.lines()))
+        find_history(ReleaseName.parse("acme/tiny@2.0"), tuple(release.log.lines()), "card")
 
 
 # with a real registry
@@ -130,7 +131,7 @@ def test_who_was_overtaken_is_told_so_and_can_run_again(owner: Owner) -> None:
     before = card_history(RegistryClient(owner.registry.url), NAME)
     owner.revise("mine")
     with (
-        mock.patch.object(revising, "history_of", return_value=before),
+        mock.patch.object(revisions, "find_history", return_value=before),
         pytest.raises(ConflictError, match="was revised by somebody else meanwhile") as caught,
     ):
         owner.revise("theirs")
