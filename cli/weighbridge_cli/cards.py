@@ -39,6 +39,16 @@ class FoundCard:
     evidence: Evidence | None = None
     subject: ExportSubject | None = None
     not_understood: tuple[str, ...] = field(default=())
+    registry: str | None = None
+    """Address of the registry whose word it is."""
+
+
+def tell_whose_word(*found: FoundCard) -> None:
+    """Say whose word cards are that no file here holds."""
+    from weighbridge_cli import terminal
+
+    for registry in sorted({one.registry for one in found if one.registry is not None}):
+        terminal.note(f"What is recorded is the word of {registry}; weighbridge verify --release checks it.")
 
 
 def find_card(what: str, registry: str | None, *, model: Path | None = None) -> FoundCard:
@@ -92,7 +102,8 @@ def _of_release(release: str, number: str | None, registry: str | None) -> Found
     from weighbridge_schemas.card import Card
 
     name = ReleaseName.parse(release)
-    history = card_history(open_registry(registry), name)
+    client = open_registry(registry)
+    history = card_history(client, name)
     last = len(history.parts) - 1
     chosen = last if number is None else int(number)
     if chosen > last:
@@ -115,7 +126,7 @@ def _of_release(release: str, number: str | None, registry: str | None) -> Found
         lineage=document.lineage,
         locations=document.locations,
     )
-    return FoundCard(f"{name}#{chosen}", card, evidence, subject)
+    return FoundCard(f"{name}#{chosen}", card, evidence, subject, registry=client.url)
 
 
 def show_openness(openness: Openness) -> None:

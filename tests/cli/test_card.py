@@ -213,6 +213,7 @@ def test_export(desk: Desk, name: str) -> None:
     done = desk.run("card", "export", "acme/tiny@1#0", "--format", name, "--json")
     check("CardExportReport", done.json())
     plain = desk.run("card", "export", "acme/tiny@1#0", "--format", name)
+    assert "the word of http" in plain.stderr
     assert plain.stdout == done.json()["text"]
     if name.startswith("cyclonedx"):
         assert json.loads(plain.stdout)["metadata"]["component"]["group"] == "acme"

@@ -157,7 +157,7 @@ def diff(first: str, second: str | None, *, registry: str | None, as_json: bool)
     """
     from weighbridge.cards import compare_cards
     from weighbridge_cli import terminal
-    from weighbridge_cli.cards import find_card
+    from weighbridge_cli.cards import find_card, tell_whose_word
 
     before, after = (
         (find_card(first, registry), find_card(second, registry)) if second else _last_two(first, registry)
@@ -172,6 +172,7 @@ def diff(first: str, second: str | None, *, registry: str | None, as_json: bool)
     if not changes:
         terminal.put("no difference")
     _put_changes(changes)
+    tell_whose_word(before, after)
 
 
 def _last_two(what: str, registry: str | None) -> tuple[FoundCard, FoundCard]:
@@ -208,7 +209,7 @@ def export(what: str, *, name: str, output: Path | None, registry: str | None, a
     from weighbridge.atomic import write_atomically
     from weighbridge.cards import export_card
     from weighbridge_cli import terminal
-    from weighbridge_cli.cards import find_card
+    from weighbridge_cli.cards import find_card, tell_whose_word
 
     found = find_card(what, registry)
     exported = export_card(found.card, name, found.subject)
@@ -221,3 +222,4 @@ def export(what: str, *, name: str, output: Path | None, registry: str | None, a
         click.echo(exported.text, nl=False)  # a card holds no control characters
     for lost in exported.lost if not as_json else ():
         terminal.warn(f"{name} has no place for: {lost}")
+    tell_whose_word(found)
