@@ -21,8 +21,8 @@ def modelscan(**changes: Any) -> bytes:
         "summary": {
             "total_issues_by_severity": {"LOW": 0, "MEDIUM": 0, "HIGH": 0, "CRITICAL": 0},
             "total_issues": 0,
-            "input_path": "/work/m",
-            "absolute_path": "/work/m",
+            "input_path": "/models/m",
+            "absolute_path": "/models/m",
             "modelscan_version": "0.8.1",
             "timestamp": "2026-11-26T12:00:00",
             "scanned": {"total_scanned": 2, "scanned_files": ["a.bin", "b.pkl"]},
@@ -73,8 +73,8 @@ def test_a_file_that_could_not_be_scanned_has_not_passed() -> None:
 
 
 PICKLESCAN = """\
-/work/m/a.bin: dangerous import '__builtin__ eval' FOUND
-/work/m/c.bin: suspicious import 'mymodule thing' FOUND
+/models/m/a.bin: dangerous import '__builtin__ eval' FOUND
+/models/m/c.bin: suspicious import 'mymodule thing' FOUND
 ----------- SCAN SUMMARY -----------
 Scanned files: 4
 Infected files: 2
@@ -84,8 +84,8 @@ Dangerous globals: 1
 
 def test_a_report_of_picklescan() -> None:
     found = scan_predicate(PICKLESCAN.encode(), "r.txt")
-    assert found["failedTests"] == ["/work/m/a.bin: dangerous import __builtin__ eval"]
-    assert found["warnedTests"] == ["/work/m/c.bin: suspicious import mymodule thing"]
+    assert found["failedTests"] == ["/models/m/a.bin: dangerous import __builtin__ eval"]
+    assert found["warnedTests"] == ["/models/m/c.bin: suspicious import mymodule thing"]
     assert (found["result"], found["passedTests"]) == ("FAILED", ["2 of 4 files"])
     clean = scan_predicate(b"Scanned files: 1\nInfected files: 0\n", "r.txt")
     assert (clean["result"], clean["passedTests"]) == ("PASSED", ["1 of 1 files"])
