@@ -42,6 +42,12 @@ class Receipts:
         return await future
 
     async def _answer_all(self) -> None:
+        try:
+            await self._answer_those_who_ask()
+        finally:
+            self._task = None
+
+    async def _answer_those_who_ask(self) -> None:
         while self._asked:
             asked, self._asked = self._asked, []
             every = [place for places, _ in asked for place in places]
@@ -57,7 +63,6 @@ class Receipts:
                 if not future.done():  # whoever asked may have gone
                     future.set_result(found)
             self._follow()
-        self._task = None
 
     def _follow(self) -> None:
         self._more = True

@@ -145,14 +145,8 @@ class Desk:
             self._waiting.update((ticket.token, ticket) for ticket in arrived)
         if not arrived:
             return
-        try:
-            self._store([one for ticket in arrived for one in ticket.new])
-        except WeighbridgeError as error:
-            for ticket in arrived:
-                self._fail(ticket, error)
+        if not self._make_durable(arrived):
             return
-        for ticket in arrived:
-            ticket.new.clear()
         try:
             with self._database.write_lightly() as connection:
                 room = max(0, self._limits.queue_submissions - queue.count(connection))
@@ -168,6 +162,23 @@ class Desk:
             _resolve(ticket.queued, None)
         for ticket in arrived[room:]:
             self._fail(ticket, _too_many(self._limits.queue_submissions))
+
+    def _make_durable(self, arrived: Sequence[Ticket]) -> bool:
+        """Store what has to be stored first; if that fails, all are told, and it is False."""
+        try:
+            self._store([one for ticket in arrived for one in ticket.new])
+        except Exception as error:  # noqa: BLE001 - whatever a storage does, this thread must go on
+            if not isinstance(error, WeighbridgeError):
+                _LOG.error(
+                    "bundles could not be stored: %s", type(error).__name__
+                )  # its text may hold secrets
+                error = unavailable("the bundles could not be stored")
+            for ticket in arrived:
+                self._fail(ticket, error)
+            return False
+        for ticket in arrived:
+            ticket.new.clear()
+        return True
 
     def _row(self, ticket: Ticket, now: int) -> queue.Waiting:
         seconds = self._limits.kept_seconds if ticket.kept else self._limits.waiting_seconds

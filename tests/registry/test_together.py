@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What goes together must not fail together: turns, storing, answering."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from tests.registry.publishers import Publisher
+from weighbridge.errors import LogError, UnavailableError
+from weighbridge_registry.api.receipts import Receipts
+from weighbridge_registry.queries import Queries
+from weighbridge_registry.service import Service
+from weighbridge_registry.store.files import DigestFiles
+from weighbridge_registry.store.locks import Turn
+
+HOLDER = """
+import sys
+from pathlib import Path
+from weighbridge_registry.store.locks import Turn
+with Turn(Path(sys.argv[1])):
+    print("mine", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_a_turn_is_waited_for_across_processes_and_ends_with_a_killed_one(tmp_path: Path) -> None:
+    path = tmp_path / "turn"
+    command = [sys.executable, "-c", HOLDER, str(path)]
+    got = threading.Event()
+
+    def take() -> None:
+        with Turn(path):
+            got.set()
+
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+        try:
+            assert holder.stdout is not None
+            assert holder.stdout.readline() == b"mine\n"
+            waiting = threading.Thread(target=take)
+            waiting.start()
+            assert not got.wait(0.3), "two had the turn at one time"
+        finally:
+            holder.kill()
+    assert got.wait(20)
+    waiting.join(20)
+
+
+def test_threads_of_one_process_take_turns(tmp_path: Path) -> None:
+    turn, inside, most = Turn(tmp_path / "turn"), 0, 0
+
+    def work() -> None:
+        nonlocal inside, most
+        for _ in range(200):
+            with turn:
+                inside += 1
+                most = max(most, inside)
+                inside -= 1
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert most == 1
+    turn.close()
+
+
+def test_a_storage_that_fails_in_a_way_nobody_foresaw_does_not_end_the_desk(
+    service: Service, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(_files: DigestFiles, _objects: Any) -> None:
+        raise RuntimeError("password=secret")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(DigestFiles, "put_all", broken)
+        with pytest.raises(UnavailableError, match="could not be stored") as caught:
+            service.submit([publisher.oms({"a": b"1"})]).result(10)
+        assert "secret" not in str(caught.value)
+    assert service.submit([publisher.oms({"a": b"1"})]).result(10)[0].created
+
+
+class Answers:
+    """Queries that answer with what was asked, and fail if they are told to."""
+
+    def __init__(self) -> None:
+        self.asked: list[Sequence[tuple[int, bool]]] = []
+        self.failing = False
+
+    def submissions(self, places: Sequence[tuple[int, bool]]) -> tuple[Any, ...]:
+        self.asked.append(list(places))
+        if self.failing:
+            raise LogError("the log is away")
+        return tuple(places)
+
+
+def test_everybody_gets_their_own_answer_and_who_leaves_spoils_nothing() -> None:
+    answers, followed = Answers(), threading.Event()
+
+    async def ask() -> None:
+        receipts = Receipts(cast("Queries", answers), followed.set)
+        asked = [asyncio.create_task(receipts.answer([(n, True), (n, False)])) for n in range(5)]
+        await asyncio.sleep(0)
+        asked[2].cancel()
+        results = await asyncio.gather(*asked, return_exceptions=True)
+        assert isinstance(results[2], asyncio.CancelledError)
+        for n in (0, 1, 3, 4):
+            assert results[n] == ((n, True), (n, False))
+        answers.failing = True
+        failed = await asyncio.gather(
+            *(receipts.answer([(n, True)]) for n in range(3)), return_exceptions=True
+        )
+        assert [type(one) for one in failed] == [LogError] * 3
+        answers.failing = False
+        assert await receipts.answer([(7, True)]) == ((7, True),)
+
+    asyncio.run(ask())
+    assert len(answers.asked[0]) == 10, "those who ask at one time are answered at once"
+    assert followed.is_set()
