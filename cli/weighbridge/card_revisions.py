@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from weighbridge.errors import AdmissionError, WithheldError
@@ -13,6 +13,7 @@ from weighbridge.releases import ReleaseName
 from weighbridge.revisions import (
     RETRY_SECONDS,
     History,
+    Revised,
     Revision,
     find_history,
     open_revision,
@@ -28,26 +29,7 @@ if TYPE_CHECKING:
     from weighbridge_schemas.card import Card
     from weighbridge_schemas.release import Release
 
-__all__ = ["Revised", "card_history", "revise_card"]
-
-
-@dataclass(frozen=True, slots=True)
-class Revised:
-    """A card that is now recorded, or would be.
-
-    `index` is the entry, None with `dry_run`; `already` says that it was the card before this run. `payload`
-    is what was signed, or would be.
-    """
-
-    release: ReleaseName
-    card: Card
-    previous: str | None
-    statement: str | None
-    index: int | None
-    origin: str
-    already: bool
-    payload: bytes
-    warnings: tuple[str, ...]
+__all__ = ["card_history", "revise_card"]
 
 
 def card_history(registry: RegistryClient, name: ReleaseName) -> History[Card]:
@@ -95,16 +77,11 @@ def revise_card(
     )
     history = revision.history
     card = _bound(card, history.current)
-    payload = revision.payload(card)
-    already = history.current == card
-    index, statement = None, history.statements[-1] if already else None
-    if not already and not dry_run:
-        index, statement = revision.record(payload)
+    revised = revision.carry_out(card, dry_run=dry_run)
     warnings = _doubts(card, history.release)
     if readme is not None and not dry_run:
         warnings += _attach(revision, card, readme)
-    origin = revision.recorder.origin
-    return Revised(name, card, history.previous, statement, index, origin, already, payload, tuple(warnings))
+    return replace(revised, warnings=tuple(warnings))
 
 
 def _bound(card: Card, before: Card | None) -> Card:

@@ -33,7 +33,16 @@ if TYPE_CHECKING:
     from weighbridge_schemas.lineage import Lineage
     from weighbridge_schemas.release import Release
 
-__all__ = ["RETRY_SECONDS", "History", "Kind", "Revision", "find_history", "open_revision", "require_known"]
+__all__ = [
+    "RETRY_SECONDS",
+    "History",
+    "Kind",
+    "Revised",
+    "Revision",
+    "find_history",
+    "open_revision",
+    "require_known",
+]
 
 RETRY_SECONDS: Final = 60
 
@@ -63,6 +72,25 @@ class History(Generic[_Part]):
     def previous(self) -> str | None:
         """Statement that a new revision replaces; None for the first."""
         return self.statements[-1] if len(self.statements) > 1 else None
+
+
+@dataclass(frozen=True, slots=True)
+class Revised:
+    """A part of a release that is now recorded, or would be.
+
+    `statement` and `previous` are bare hex; `statement` and `index` are None with `dry_run`. `already` says
+    that the part was the same before. `payload` is what was signed, or would be.
+    """
+
+    release: ReleaseName
+    kind: Kind
+    previous: str | None
+    statement: str | None
+    index: int | None
+    origin: str
+    already: bool
+    payload: bytes
+    warnings: tuple[str, ...] = ()
 
 
 def find_history(name: ReleaseName, lines: Sequence[RecordLine], kind: Kind) -> History[Any]:
@@ -136,7 +164,17 @@ class Revision(Generic[_Part]):
         }
         return encode_statement(self.kind, str(self.name), self.history.statements[0], predicate)
 
-    def record(self, payload: bytes) -> tuple[int, str]:
+    def carry_out(self, part: _Part, *, dry_run: bool) -> Revised:
+        """Record a part if it is not what it was already; with `dry_run`, say what would be signed."""
+        history, payload = self.history, self.payload(part)
+        already = history.current == part
+        index, statement = None, history.statements[-1] if already else None
+        if not already and not dry_run:
+            index, statement = self._record(payload)
+        origin = self.recorder.origin
+        return Revised(self.name, self.kind, history.previous, statement, index, origin, already, payload)
+
+    def _record(self, payload: bytes) -> tuple[int, str]:
         """Sign, or take what a former run signed; send it; check the proof. Gives entry and statement."""
         payloads = [*self._introduction(), payload]
         key = self._key(payloads)

@@ -16,14 +16,14 @@ from tests.records import Published, TinyLog, published
 from tests.registries import Registry, registry_here
 from weighbridge import keys, revisions
 from weighbridge.bundles import parse_bundle
-from weighbridge.card_revisions import Revised, card_history, revise_card
+from weighbridge.card_revisions import card_history, revise_card
 from weighbridge.client import RegistryClient
 from weighbridge.errors import ConflictError, InputError, LogError, UnavailableError
 from weighbridge.memory import Memory
 from weighbridge.pending import PendingStore
 from weighbridge.publishing import publish
 from weighbridge.releases import ReleaseName
-from weighbridge.revisions import find_history
+from weighbridge.revisions import Revised, find_history
 from weighbridge.signing import KeySigner
 from weighbridge.statements import encode_statement
 from weighbridge.trust import TrustStore

@@ -4,14 +4,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from weighbridge_cli.options import EXISTING, json_option, registry_option, signing_options, tsa_option
-
-if TYPE_CHECKING:
-    from weighbridge.card_revisions import Revised
 
 
 @click.command("revise")
@@ -44,7 +41,7 @@ def command(
     from weighbridge.cards import MAX_CARD_BYTES, is_readme
     from weighbridge.publishing import card_from_file
     from weighbridge.releases import ReleaseName
-    from weighbridge_cli import terminal
+    from weighbridge_cli import revisions, terminal
     from weighbridge_cli.registries import memory, open_registry, pending_store, trust_store
     from weighbridge_cli.signers import SigningOptions, choose_signer
 
@@ -63,49 +60,10 @@ def command(
         report=lambda words: terminal.step(terminal.short(words)),
     )
     if as_json:
-        terminal.print_json(_document(revised, dry_run=dry_run))
+        terminal.print_json(
+            {**revisions.document(revised, dry_run=dry_run), "warnings": list(revised.warnings)}
+        )
     else:
-        _show(revised, dry_run=dry_run)
+        revisions.show(revised, dry_run=dry_run)
     for warning in revised.warnings if not as_json else ():
         terminal.warn(warning)
-
-
-def _document(revised: Revised, *, dry_run: bool) -> dict[str, Any]:
-    from weighbridge import canonical
-
-    return {
-        "v": 1,
-        "release": str(revised.release),
-        "statement": f"sha256:{revised.statement}" if revised.statement else None,
-        "previous": f"sha256:{revised.previous}" if revised.previous else None,
-        "index": revised.index,
-        "log": revised.origin,
-        "already": revised.already,
-        "dry_run": dry_run,
-        "warnings": list(revised.warnings),
-        "statement_json": canonical.decode(revised.payload) if dry_run else None,
-    }
-
-
-def _show(revised: Revised, *, dry_run: bool) -> None:
-    from weighbridge import canonical
-    from weighbridge_cli import terminal
-
-    if revised.already:
-        terminal.put(f"that is the card of {revised.release} already: nothing was signed")
-        return
-    if dry_run:
-        terminal.print_json(canonical.decode(revised.payload))
-        terminal.note("that would be signed and recorded; nothing was")
-        return
-    terminal.rows(
-        [
-            ("release", str(revised.release)),
-            ("card", f"sha256:{revised.statement}"),
-            (
-                "replaces",
-                f"sha256:{revised.previous}" if revised.previous else "the card of the release itself",
-            ),
-            ("log", f"entry {revised.index} of {revised.origin}"),
-        ]
-    )

@@ -4,14 +4,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from weighbridge_cli.options import EXISTING, json_option, registry_option, signing_options, tsa_option
-
-if TYPE_CHECKING:
-    from weighbridge.lineage_revisions import RevisedLineage
 
 
 @click.command("revise")
@@ -43,7 +40,7 @@ def command(
     from weighbridge.lineage_revisions import revise_lineage
     from weighbridge.lineages import MAX_LINEAGE_BYTES, read_lineage
     from weighbridge.releases import ReleaseName
-    from weighbridge_cli import terminal
+    from weighbridge_cli import revisions, terminal
     from weighbridge_cli.registries import memory, open_registry, pending_store, trust_store
     from weighbridge_cli.signers import SigningOptions, choose_signer
 
@@ -61,44 +58,6 @@ def command(
         report=lambda words: terminal.step(terminal.short(words)),
     )
     if as_json:
-        terminal.print_json(_document(revised, dry_run=dry_run))
+        terminal.print_json(revisions.document(revised, dry_run=dry_run))
     else:
-        _show(revised, dry_run=dry_run)
-
-
-def _document(revised: RevisedLineage, *, dry_run: bool) -> dict[str, Any]:
-    from weighbridge import canonical
-
-    return {
-        "v": 1,
-        "release": str(revised.release),
-        "statement": f"sha256:{revised.statement}" if revised.statement else None,
-        "previous": f"sha256:{revised.previous}" if revised.previous else None,
-        "index": revised.index,
-        "log": revised.origin,
-        "already": revised.already,
-        "dry_run": dry_run,
-        "statement_json": canonical.decode(revised.payload) if dry_run else None,
-    }
-
-
-def _show(revised: RevisedLineage, *, dry_run: bool) -> None:
-    from weighbridge import canonical
-    from weighbridge_cli import terminal
-
-    if revised.already:
-        terminal.put(f"that is the lineage of {revised.release} already: nothing was signed")
-        return
-    if dry_run:
-        terminal.print_json(canonical.decode(revised.payload))
-        terminal.note("that would be signed and recorded; nothing was")
-        return
-    previous = f"sha256:{revised.previous}" if revised.previous else "the lineage of the release itself"
-    terminal.rows(
-        [
-            ("release", str(revised.release)),
-            ("lineage", f"sha256:{revised.statement}"),
-            ("replaces", previous),
-            ("log", f"entry {revised.index} of {revised.origin}"),
-        ]
-    )
+        revisions.show(revised, dry_run=dry_run)
