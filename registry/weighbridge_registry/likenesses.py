@@ -121,7 +121,7 @@ class Likenesses:
                 while self._round():
                     pass
             except SQLAlchemyError as error:
-                _LOG.warning("tensor tables of new edges could not be compared yet: %s", error)
+                _LOG.warning("tensor tables of new edges could not be compared yet: %s", type(error).__name__)
                 return
             finally:
                 self._turn.release()
