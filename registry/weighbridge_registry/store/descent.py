@@ -10,9 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any, Final, TypeVar
 
-from sqlalchemy import BindParameter, Connection, Executable, Row, bindparam, select, tuple_
+from sqlalchemy import BindParameter, Connection, Executable, Row, bindparam, select
 
 from weighbridge_schemas.lineage import Relation
 
@@ -35,6 +36,8 @@ __all__ = [
 _T = TypeVar("_T")
 _AT_ONCE: Final = 500
 """Values in one statement."""
+_PAIRS_AT_ONCE: Final = 64
+"""Pairs in one statement, which looks for each first with each second."""
 _ROWS_AT_ONCE: Final = 2000
 """Rows that one statement may find before each value is asked for by itself."""
 _PINNING: Final = ("model", "weights", "root")
@@ -100,8 +103,9 @@ _MEANT_ONE: Final = (
     .limit(2)
 )
 _COMPARED: Final = select(_LIKENESS).where(
-    tuple_(_LIKENESS.c.child, _LIKENESS.c.parent).in_(bindparam("pairs", expanding=True))
+    _LIKENESS.c.child.in_(_MANY), _LIKENESS.c.parent.in_(bindparam("others", expanding=True))
 )
+"""Not pairs: of more than one of those, SQLite reads the whole table."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,11 +220,14 @@ def tables_of(connection: Connection, numbers: Iterable[int]) -> dict[int, str]:
 
 def likenesses(connection: Connection, pairs: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Row[Any]]:
     """Return what is known of pairs of tables, (child, parent), as far as they were compared."""
+    asked = set(pairs)
+    by_parent = sorted(asked, key=itemgetter(1, 0))  # a parent has many children: few parents at once
     found: dict[tuple[str, str], Row[Any]] = {}
-    for part in _chunks(pairs):
-        rows = connection.execute(_COMPARED, {"pairs": part})
+    for start in range(0, len(by_parent), _PAIRS_AT_ONCE):
+        children, parents = zip(*by_parent[start : start + _PAIRS_AT_ONCE], strict=True)
+        rows = connection.execute(_COMPARED, {"many": sorted(set(children)), "others": sorted(set(parents))})
         found.update(((row.child, row.parent), row) for row in rows)
-    return found
+    return {pair: found[pair] for pair in found.keys() & asked}
 
 
 def _meant(connection: Connection, pins: set[str]) -> dict[str, list[int]]:
