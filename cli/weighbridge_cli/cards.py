@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import base64
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -11,10 +13,13 @@ from typing import TYPE_CHECKING, Any, Final
 from weighbridge.errors import InputError
 
 if TYPE_CHECKING:
-    from weighbridge.cards import ExportSubject
+    from weighbridge.cards import DescribedData, ExportSubject
+    from weighbridge.client import RegistryClient
     from weighbridge.openness import Evidence
-    from weighbridge_schemas.api import Openness
+    from weighbridge_schemas.api import Openness, ReleaseDocument, StatementDocument
     from weighbridge_schemas.card import Card
+    from weighbridge_schemas.dataset import Dataset
+    from weighbridge_schemas.lineage import Lineage
 
 __all__ = ["FoundCard", "find_card", "json_text", "show_openness"]
 
@@ -24,6 +29,8 @@ _CLASSES: Final = {
     2: "class II, open tooling model",
     3: "class III, open model",
 }
+_SETS: Final = 64
+"""Data sets of a lineage whose statements are asked for."""
 _MARKS: Final = {"yes": "✓", "no": "✗", "not said": "?"}
 
 
@@ -94,16 +101,19 @@ def _not_understood(card: Card) -> tuple[str, ...]:
 
 
 def _of_release(release: str, number: str | None, registry: str | None) -> FoundCard:
-    from weighbridge.card_revisions import card_history
     from weighbridge.cards import ExportSubject
     from weighbridge.openness import Evidence
     from weighbridge.releases import ReleaseName
+    from weighbridge.revisions import find_history, require_known
     from weighbridge_cli.registries import open_registry
     from weighbridge_schemas.card import Card
 
     name = ReleaseName.parse(release)
     client = open_registry(registry)
-    history = card_history(client, name)
+    told = require_known(client, name)
+    lines = client.provenance(name.namespace, name.name, name.version)
+    history = find_history(name, lines, "card")
+    lineages = find_history(name, lines, "lineage")
     last = len(history.parts) - 1
     chosen = last if number is None else int(number)
     if chosen > last:
@@ -123,10 +133,54 @@ def _of_release(release: str, number: str | None, registry: str | None) -> Found
         weights_digest=document.model.weights_digest or "",
         statement=f"sha256:{history.statements[chosen]}",
         files=document.model.files,
-        lineage=document.lineage,
+        lineage=lineages.current,
         locations=document.locations,
+        release_statement=f"sha256:{history.statements[0]}",
+        lineage_statement=f"sha256:{lineages.statements[-1]}" if lineages.current is not None else "",
+        signer=told.signer.label,
+        datasets=tuple(_described(client, told, lineages.current)),
     )
     return FoundCard(f"{name}#{chosen}", card, evidence, subject, registry=client.url)
+
+
+def _described(
+    client: RegistryClient, release: ReleaseDocument, lineage: Lineage | None
+) -> Iterator[DescribedData]:
+    """Yield what is signed of the data sets of a lineage: the statement that it names, or the publisher's."""
+    from weighbridge.cards import DescribedData
+    from weighbridge_schemas.base import fold_name
+
+    for use in (lineage.datasets if lineage is not None else ())[:_SETS]:
+        statement = use.statement.sha256 if use.statement is not None else None
+        if statement is None and use.digest is not None:
+            found = client.dataset(use.digest)
+            own = [
+                one
+                for one in (found.descriptions if found is not None else ())
+                if one.signer.id == release.signer.id
+                or fold_name(one.dataset.namespace or "") == fold_name(release.namespace)
+            ]
+            statement = own[-1].statement.removeprefix("sha256:") if own else None
+        told = client.statement(statement) if statement is not None else None
+        dataset = _dataset(told, statement) if told is not None else None
+        if told is not None and dataset is not None:
+            signer = told.signer.label if told.signer is not None else "a signer who is not named"
+            yield DescribedData(use.name, f"sha256:{statement}", signer, dataset)
+
+
+def _dataset(told: StatementDocument, statement: str | None) -> Dataset | None:
+    """Read the description of a data set from its bundle; None if it is withheld, withdrawn, or another."""
+    from weighbridge.bundles import parse_bundle
+    from weighbridge.statements import parse_statement
+    from weighbridge_schemas.dataset import Dataset
+
+    if told.bundle is None:
+        return None
+    bundle = parse_bundle(base64.b64decode(told.bundle), strict=True)
+    document = parse_statement(bundle.payload, strict=True).document()
+    if bundle.statement_digest != statement or not isinstance(document, Dataset):
+        return None
+    return document if document.withdrawn is None else None
 
 
 def show_openness(openness: Openness) -> None:

@@ -217,6 +217,9 @@ def test_export(desk: Desk, name: str) -> None:
     assert plain.stdout == done.json()["text"]
     if name.startswith("cyclonedx"):
         assert json.loads(plain.stdout)["metadata"]["component"]["group"] == "acme"
+    elif name.startswith("eu-"):
+        assert "acme/tiny@1" in plain.stdout
+        assert name.endswith("-json") == plain.stdout.startswith("{")
     else:
         assert list(yaml.safe_load_all(plain.stdout))
     target = desk.folder / f"out.{name}"

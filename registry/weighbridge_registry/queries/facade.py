@@ -33,7 +33,8 @@ from weighbridge_schemas.api import (
     SubmissionResult,
 )
 
-from . import graphs, logs, lookups, models, osv, releases, signers, testimonies
+from . import exports, graphs, logs, lookups, models, osv, releases, signers, testimonies
+from .exports import ExportedCard
 from .reader import Published, Reader, Statements
 from .refusals import check_served
 
@@ -161,6 +162,12 @@ class Queries:
         with self._reader() as reader:
             known = _are_names(namespace, name, version)
             return releases.provenance(reader, namespace, name, version) if known else None
+
+    def export(self, namespace: str, name: str, version: str, format_: str) -> ExportedCard | None:
+        """Give the card of a release in a format of `weighbridge.cards.FORMATS`."""
+        with self._reader() as reader:
+            known = _are_names(namespace, name, version)
+            return exports.export(reader, namespace, name, version, format_) if known else None
 
     def signer(self, signer_id: str, cursor: int | None = None) -> SignerDocument | None:
         """Describe a signer and list its statements, newest first."""

@@ -98,7 +98,16 @@ class CardExportReport(Report):
 
     v: VersionOne
     """Version of this form."""
-    format: Literal["hf", "cyclonedx-1.6", "cyclonedx-1.7", "mof"]
+    format: Literal[
+        "hf",
+        "cyclonedx-1.6",
+        "cyclonedx-1.7",
+        "mof",
+        "eu-gpai-documentation",
+        "eu-gpai-documentation-json",
+        "eu-training-summary",
+        "eu-training-summary-json",
+    ]
     """Format of the text."""
     text: Text
     """The card in that format."""
