@@ -21,7 +21,7 @@ import inspect
 import json
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, get_args
@@ -35,12 +35,14 @@ from pydantic.json_schema import JsonSchemaMode, models_json_schema  # noqa: E40
 import bundle_vectors  # noqa: E402 - beside this script
 import license_list  # noqa: E402 - beside this script
 import resemblance_vectors  # noqa: E402 - beside this script
-from weighbridge import canonical, dsse, identities, leaves, openness, tlog, weighing  # noqa: E402
+from weighbridge import canonical, disclosures, dsse, identities, leaves, openness, tlog, weighing  # noqa: E402
 from weighbridge.errors import StatementError  # noqa: E402
 from weighbridge.statements import PAYLOAD_TYPE, abstract_subject, parse_statement  # noqa: E402
 from weighbridge_schemas import api, base, reports  # noqa: E402
 from weighbridge_schemas.card import Card  # noqa: E402
+from weighbridge_schemas.disclosure import Disclosure  # noqa: E402
 from weighbridge_schemas.kinds import PREDICATES, kind_of  # noqa: E402
+from weighbridge_schemas.lineage import Lineage  # noqa: E402
 from weighbridge_schemas.names import STATEMENT_TYPE, predicate_type  # noqa: E402
 from weighbridge_schemas.reports import forms  # noqa: E402
 
@@ -142,6 +144,7 @@ def _vector_files() -> Iterator[tuple[Path, str]]:
         yield PACKAGE / "vectors" / f"{kind}.json", _pretty(_vectors(kind))
     yield PACKAGE / "vectors" / "digests.json", _pretty(_digest_vectors())
     yield PACKAGE / "vectors" / "openness.json", _pretty(_openness_vectors())
+    yield PACKAGE / "vectors" / "disclosure-score.json", _pretty(_disclosure_vectors())
     yield PACKAGE / "vectors" / "bundles.json", _pretty(bundle_vectors.document())
     yield PACKAGE / "vectors" / "resemblance.json", _pretty(resemblance_vectors.document())
 
@@ -231,6 +234,29 @@ def _assessed(case: dict[str, Any]) -> dict[str, Any]:
     return {**case, "counted": counted, "missing": list(found.missing)}
 
 
+def _disclosure_vectors() -> dict[str, Any]:
+    """Return documents with the indicators that they meet; those that the example was written for must be."""
+    cases = [_scored(case) for case in _example("disclosure-score")["cases"]]
+    return {"ruleset": disclosures.RULESET, "cases": cases}
+
+
+def _scored(case: dict[str, Any]) -> dict[str, Any]:
+    if "disclosure" in case:
+        found = disclosures.find_answered(Disclosure.model_validate(case["disclosure"]))
+    else:
+        card = Card.model_validate(case["card"]) if case.get("card") is not None else None
+        lineage = Lineage.model_validate(case["lineage"]) if "lineage" in case else None
+        found = disclosures.find_stated(disclosures.Disclosed(card, lineage=lineage))
+    states = {
+        state: [one.indicator.id for one in found if one.state == state]
+        for state in ("stated", "left open", "not asked")
+    }
+    if states["stated"] != case["stated"]:
+        raise SystemExit(f"{case['name']} should state {case['stated']}, not {states['stated']}")
+    places = {one.indicator.id: list(one.places) for one in found if one.state == "stated"}
+    return {**case, "left_open": states["left open"], "not_asked": states["not asked"], "places": places}
+
+
 def _digest_vectors() -> dict[str, Any]:
     inputs = _example("digests")
     return {
@@ -310,22 +336,33 @@ def _block(page: str, what: str) -> str:
     """Return one generated block of a spec page."""
     if what == "example":
         return f"```json\n{json.dumps(_statement(page), indent=2, ensure_ascii=False)}\n```\n"
-    if what == "fields":
-        return "\n".join(_object_tables(page))
-    if what == "refusals":
-        rows = [f"| `{case['name']}` | {case['reason']} |" for case in _example(page)["invalid"]]
-        return "\n".join(["| vector | why it is refused |", "|---|---|", *rows, ""])
-    if what == "vectors":
-        rows = [
-            f"| `{case['name']}` | {case['class'] or 'none'} | {case['why']} |"
-            for case in _example(page)["cases"]
-        ]
-        return "\n".join(["| vector | class | why |", "|---|---|---|", *rows, ""])
-    if what == "components":
-        return "\n".join(_component_table())
-    if what == "types":
-        return "\n".join(_type_table())
-    raise SystemExit(f"docs/spec/{page}.md asks for a block that does not exist: {what}")
+    makers: dict[str, Callable[[], Iterable[str]]] = {
+        "fields": lambda: _object_tables(page),
+        "refusals": lambda: _case_table(page, "invalid", ("vector", "why it is refused"), "reason"),
+        "vectors": lambda: _class_table(page),
+        "scores": lambda: _case_table(page, "cases", ("vector", "why"), "why"),
+        "components": _component_table,
+        "indicators": _indicator_table,
+        "types": _type_table,
+    }
+    if what not in makers:
+        raise SystemExit(f"docs/spec/{page}.md asks for a block that does not exist: {what}")
+    return "\n".join(makers[what]())
+
+
+def _case_table(page: str, cases: str, titles: tuple[str, str], why: str) -> Iterator[str]:
+    yield f"| {titles[0]} | {titles[1]} |"
+    yield "|---|---|"
+    yield from (f"| `{case['name']}` | {case[why]} |" for case in _example(page)[cases])
+    yield ""
+
+
+def _class_table(page: str) -> Iterator[str]:
+    yield "| vector | class | why |"
+    yield "|---|---|---|"
+    for case in _example(page)["cases"]:
+        yield f"| `{case['name']}` | {case['class'] or 'none'} | {case['why']} |"
+    yield ""
 
 
 def _models(page: str) -> dict[str, type[BaseModel]]:
@@ -468,6 +505,17 @@ def _component_table() -> Iterator[str]:
         needed = ("I", "II", "III")[rule.needed_by - 1] if rule.required else "none (optional)"
         yield f"| `{rule.name}` {rule.title}: {rule.description} | {rule.content} | {needed} |"
     yield ""
+
+
+def _indicator_table() -> Iterator[str]:
+    for group, title in disclosures.GROUPS.items():
+        yield f"**{title}**\n"
+        yield "| indicator | met by | asked for by |"
+        yield "|---|---|---|"
+        for one in disclosures.INDICATORS:
+            if one.group == group:
+                yield f"| `{one.id}` {one.title} | {one.how} | {'; '.join(one.sources)} |"
+        yield ""
 
 
 _FACTS = (

@@ -15,13 +15,14 @@ from weighbridge.errors import InputError
 if TYPE_CHECKING:
     from weighbridge.cards import DescribedData, ExportSubject
     from weighbridge.client import RegistryClient
+    from weighbridge.disclosures import Disclosed
     from weighbridge.openness import Evidence
-    from weighbridge_schemas.api import Openness, ReleaseDocument, StatementDocument
+    from weighbridge_schemas.api import DisclosureScore, Openness, ReleaseDocument, StatementDocument
     from weighbridge_schemas.card import Card
     from weighbridge_schemas.dataset import Dataset
     from weighbridge_schemas.lineage import Lineage
 
-__all__ = ["FoundCard", "find_card", "json_text", "show_openness"]
+__all__ = ["FoundCard", "find_card", "json_text", "show_disclosure", "show_openness", "tell_whose_word"]
 
 _RELEASE: Final = re.compile(r"(?P<release>[^/@#\s]+/[^/@#\s]+@[^/@#\s]+)(?:#(?P<number>[0-9]{1,6}))?")
 _CLASSES: Final = {
@@ -48,6 +49,8 @@ class FoundCard:
     not_understood: tuple[str, ...] = field(default=())
     registry: str | None = None
     """Address of the registry whose word it is."""
+    disclosed: Disclosed | None = None
+    """What is at hand beside the card; None: the card alone."""
 
 
 def tell_whose_word(*found: FoundCard) -> None:
@@ -102,6 +105,7 @@ def _not_understood(card: Card) -> tuple[str, ...]:
 
 def _of_release(release: str, number: str | None, registry: str | None) -> FoundCard:
     from weighbridge.cards import ExportSubject
+    from weighbridge.disclosures import Disclosed, Warnings
     from weighbridge.openness import Evidence
     from weighbridge.releases import ReleaseName
     from weighbridge.revisions import find_history, require_known
@@ -140,7 +144,15 @@ def _of_release(release: str, number: str | None, registry: str | None) -> Found
         signer=told.signer.label,
         datasets=tuple(_described(client, told, lineages.current)),
     )
-    return FoundCard(f"{name}#{chosen}", card, evidence, subject, registry=client.url)
+    warned = told.warnings_of_others
+    disclosed = Disclosed(
+        card,
+        lineage=lineages.current,
+        release=document,
+        datasets=tuple(one.dataset for one in subject.datasets),
+        warnings=Warnings(warned.total, warned.answered) if warned is not None else None,
+    )
+    return FoundCard(f"{name}#{chosen}", card, evidence, subject, registry=client.url, disclosed=disclosed)
 
 
 def _described(
@@ -212,6 +224,24 @@ def show_openness(openness: Openness) -> None:
         terminal.put(f"  {_MARKS[row.answer]} {row.name}: {row.answer}")
         for reason in row.reasons:
             terminal.put(f"      {reason}")
+
+
+def show_disclosure(score: DisclosureScore) -> None:
+    """Print how much was said by group, and what to do to say more."""
+    from weighbridge_cli import terminal
+
+    left = f", {score.left_open} left open" if score.left_open else ""
+    terminal.put(f"Disclosure: {score.stated} of {score.asked} points stated{left}", bold=True)
+    terminal.put(f"  by {score.ruleset}: a count of what was said, not whether it is true or good")
+    for group in score.groups:
+        if not group.asked:
+            continue
+        terminal.put(f"  {group.title}: {group.stated} of {group.asked}")
+        for one in score.indicators:
+            if one.group == group.group and one.state == "left open":
+                terminal.put(f"      left open: {one.title}: {' '.join(one.evidence)}")
+            elif one.group == group.group and one.fix:
+                terminal.put(f"      → {one.title}: {one.fix}")
 
 
 def json_text(value: Any) -> str:

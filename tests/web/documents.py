@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from tests.web.model_card import README, card
+from weighbridge.disclosures import Disclosed, describe_score, find_stated
 from weighbridge.openness import Evidence, describe_openness
 from weighbridge_schemas.api import (
     AdvisoryDocument,
@@ -489,6 +490,7 @@ def release(**changes: Any) -> ReleaseDocument:
         "lineage": lineage(),
         "status": ReleaseStatus(state="released"),
         "openness": describe_openness(card(), evidence()),
+        "disclosure": describe_score(find_stated(Disclosed(card()))),
         "signer": signer(),
         "oms_signer": signer(),
         "statement": f"sha256:{sha('release-1.0')}",

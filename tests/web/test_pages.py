@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator
 from typing import Any, Literal
 from xml.etree import ElementTree as ET
@@ -374,6 +375,17 @@ def test_the_openness_section_says_what_counts_why_and_what_is_missing(reader: R
     assert "Declared, nothing seen of it here" in text
     assert "Apache-2.0 is open, but made for something else than data" in text
     assert "Open Source AI Definition" in text
+
+
+def test_the_disclosure_section_counts_what_was_said_and_grades_nothing(reader: Reader) -> None:
+    text = reader.text(RELEASE)
+    section = text[text.index('id="disclosure"') : text.index('id="raw"')]
+    plain = " ".join(re.sub(r"<[^>]*>", "", section).split())
+    assert re.search(r"[0-9]+ of [0-9]+ points stated", plain)
+    assert "never whether it is true, complete or good" in plain
+    assert "card: licenses.distribution" in plain
+    assert "To say it: give data.sizes" in plain
+    assert "FMTI Public datasets" in plain
 
 
 def test_a_release_without_a_card_has_no_openness(reader: Reader) -> None:

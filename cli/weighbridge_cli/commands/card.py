@@ -72,25 +72,29 @@ def init(path: Path, *, output: Path | None, force: bool, as_json: bool) -> None
 @registry_option
 @json_option
 def check(what: str, *, model: Path | None, registry: str | None, as_json: bool) -> None:
-    """Check a card file, or the card that a model's folder states, and say how open it makes the model.
+    """Check a card file, or the card that a model's folder states: how open it is, how much it says.
 
     Nothing is sent; a registry is asked only for the card of a release. Exit code 1 if something in it is
     wrong: a licence that SPDX does not know, or a digest or file that is not this model's.
     """
+    from weighbridge.disclosures import Disclosed, describe_score, find_stated
     from weighbridge.openness import describe_openness
     from weighbridge_cli import terminal
-    from weighbridge_cli.cards import find_card, show_openness
+    from weighbridge_cli.cards import find_card, show_disclosure, show_openness
 
     found = find_card(what, registry, model=model)
+    score = describe_score(find_stated(found.disclosed or Disclosed(found.card)))
     openness = describe_openness(found.card, found.evidence)
     problems = _problems(openness)
     if as_json:
         told = {"v": 1, "name": found.name, "card": found.card.to_json()}
         told |= {"openness": openness.model_dump(mode="json", by_alias=True), "problems": problems}
+        told |= {"disclosure": score.model_dump(mode="json")}
         terminal.print_json(told | {"not_understood": list(found.not_understood)})
     else:
         terminal.put(f"{found.name}: a valid card", bold=True)
         show_openness(openness)
+        show_disclosure(score)
         for problem in problems:
             terminal.warn(problem)
         for note in found.not_understood:
@@ -121,7 +125,7 @@ def show(release: str, *, registry: str | None, as_json: bool) -> None:
     from weighbridge.releases import ReleaseName
     from weighbridge.strict_yaml import write_yaml
     from weighbridge_cli import terminal
-    from weighbridge_cli.cards import show_openness
+    from weighbridge_cli.cards import show_disclosure, show_openness
     from weighbridge_cli.registries import open_registry
 
     client = open_registry(registry)
@@ -131,7 +135,7 @@ def show(release: str, *, registry: str | None, as_json: bool) -> None:
         raise InputError(f"{client.url} has no release {name}")
     if as_json:
         dumped = document.model_dump(mode="json", by_alias=True)
-        told = {key: dumped[key] for key in ("card_statement", "openness", "as_of")}
+        told = {key: dumped[key] for key in ("card_statement", "openness", "disclosure", "as_of")}
         card = document.card.to_json() if document.card is not None else None
         terminal.print_json({"v": 1, "release": str(name), "card": card} | told)
         return
@@ -142,6 +146,8 @@ def show(release: str, *, registry: str | None, as_json: bool) -> None:
         terminal.put(line)
     if document.openness is not None:
         show_openness(document.openness)
+    if document.disclosure is not None:
+        show_disclosure(document.disclosure)
     terminal.note(
         f"This is the word of {client.url}; weighbridge verify --release {name} checks what was signed."
     )

@@ -3,34 +3,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, Final, cast
+from typing import Any, cast
 
-from sqlalchemy import Row, or_, select
+from sqlalchemy import Row
 
-from weighbridge.cards import FORMATS, DescribedData, ExportSubject, export_card
-from weighbridge_registry.store import tables
-from weighbridge_registry.store.rows import plain
-from weighbridge_schemas.base import Reference, fold_name
+from weighbridge.cards import FORMATS, ExportSubject, export_card
+from weighbridge_schemas.base import Reference
 from weighbridge_schemas.card import Card
-from weighbridge_schemas.dataset import Dataset
-from weighbridge_schemas.lineage import DatasetUse
 from weighbridge_schemas.release import Release
 
-from .lineages import stated_lineage
 from .reader import Reader
 from .refusals import check_served
-from .releases import find_release, stated_card
+from .stated import described_data, find_release, stated_card, stated_lineage
 from .testimonies import find_statement
 
 __all__ = ["ExportedCard", "export", "subject_of"]
-
-_SETS: Final = 64
-"""Data sets of a lineage whose statements are read."""
-
-_ENTRY: Final = plain(tables.Entry)
-_DESCRIPTION: Final = plain(tables.Description)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +75,7 @@ def subject_of(reader: Reader, row: Row[Any]) -> tuple[Card, ExportSubject]:
         release_statement=f"sha256:{row.statement}",
         lineage_statement=f"sha256:{lineage_statement.sha256}" if lineage is not None else "",
         signer=reader.signer(row.signer).label,
-        datasets=tuple(_described(reader, row, uses)),
+        datasets=tuple(described_data(reader, row, uses)),
     )
     return card or Card(), subject
 
@@ -96,39 +84,3 @@ def _check_statement(reader: Reader, statement: Reference) -> None:
     entry = find_statement(reader, statement.sha256)
     if entry is not None:
         check_served(reader, "bundle", entry.bundle)
-
-
-def _described(reader: Reader, row: Row[Any], uses: Iterable[DatasetUse]) -> Iterator[DescribedData]:
-    """Yield what the statements say that a lineage names; of one named by its digest, the publisher's own.
-
-    What strangers say of a data set has no place in what a publisher states.
-    """
-    for use in list(uses)[:_SETS]:
-        entry = _statement_of(reader, row, use)
-        if entry is None or reader.withheld("bundle", entry.bundle) is not None:
-            continue
-        dataset = cast("Dataset", reader.statements.get(entry.bundle).document)
-        if dataset.withdrawn is None:
-            yield DescribedData(
-                use.name, f"sha256:{entry.statement}", reader.signer(entry.signer).label, dataset
-            )
-
-
-def _statement_of(reader: Reader, row: Row[Any], use: DatasetUse) -> Row[Any] | None:
-    if use.statement is not None:
-        entry = find_statement(reader, use.statement.sha256)
-        return entry if entry is not None and entry.kind == "dataset" else None
-    if use.digest is None:
-        return None
-    query = (
-        select(_ENTRY)
-        .join(_DESCRIPTION, _DESCRIPTION.c.number == _ENTRY.c.number)
-        .where(
-            _DESCRIPTION.c.kind == "dataset",
-            _DESCRIPTION.c.subject == use.digest.removeprefix("sha256:"),
-            or_(_ENTRY.c.namespace == fold_name(row.namespace), _ENTRY.c.signer == row.signer),
-        )
-        .order_by(_ENTRY.c.number.desc())
-        .limit(1)
-    )
-    return reader.connection.execute(query).one_or_none()

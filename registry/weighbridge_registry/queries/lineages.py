@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from sqlalchemy import Row, select
 
@@ -12,8 +12,7 @@ from weighbridge_registry.store import descent, tables
 from weighbridge_registry.store.descent import Link
 from weighbridge_registry.store.rows import plain
 from weighbridge_schemas.api import DatasetEdge, LineageDocument, ParentEdge
-from weighbridge_schemas.base import Reference
-from weighbridge_schemas.lineage import DatasetUse, Lineage, LineageRevision, Parent
+from weighbridge_schemas.lineage import DatasetUse, Lineage, Parent
 from weighbridge_schemas.release import Release
 
 from . import proposals
@@ -22,8 +21,9 @@ from .graphs import named
 from .proposals import Proposal
 from .reader import Reader
 from .standings import is_listed
+from .stated import stated_lineage
 
-__all__ = ["lineage", "stated_lineage"]
+__all__ = ["lineage"]
 
 _CHILDREN: Final = 50
 _COUNTED: Final = 10_000
@@ -54,18 +54,6 @@ def lineage(reader: Reader, row: Row[Any], document: Release) -> LineageDocument
         proposed=proposed,
         proposed_children=proposed_children,
     )
-
-
-def stated_lineage(reader: Reader, row: Row[Any], document: Release) -> tuple[Lineage | None, Reference]:
-    """Return the lineage as it now stands, and the statement that it is from; None if that is withheld."""
-    if row.lineage is not None:
-        entry = reader.entry(row.lineage)
-        if entry is not None and reader.withheld("bundle", entry.bundle) is not None:
-            return None, Reference(kind="lineage", sha256=entry.statement)
-        if entry is not None:
-            revision = cast("LineageRevision", reader.statements.get(entry.bundle).document)
-            return revision.lineage, Reference(kind="lineage", sha256=entry.statement)
-    return document.lineage, Reference(kind="release", sha256=row.statement)
 
 
 def _parents(reader: Reader, row: Row[Any], stated: Lineage) -> tuple[ParentEdge, ...]:

@@ -9,29 +9,34 @@ from typing import Any, Final, cast
 from sqlalchemy import Row, or_, select
 from sqlmodel import col
 
+from weighbridge.disclosures import Disclosed, Warnings, describe_score, find_stated
 from weighbridge.openness import Evidence, describe_openness
 from weighbridge_registry.state import required
 from weighbridge_registry.store import tables
 from weighbridge_registry.store.summaries import release_path
 from weighbridge_schemas.api import (
+    AnsweredWarnings,
+    DisclosureScore,
     Openness,
     ProvenanceDocument,
     RecordLineDocument,
     ReleaseDocument,
 )
-from weighbridge_schemas.base import Reference, fold_name
-from weighbridge_schemas.card import Card, CardRevision
+from weighbridge_schemas.base import fold_name
+from weighbridge_schemas.card import Card
 from weighbridge_schemas.release import Release
 
+from .answers import answered
 from .lineages import lineage
 from .models import status
 from .reader import Reader, text64
 from .refusals import check_served
 from .signers import reassigned
+from .stated import described_data, find_release, stated_card, stated_lineage
 from .testimonies import TESTIMONIES, about, reference
 from .upstream import upstream
 
-__all__ = ["find_release", "provenance", "release", "stated_card"]
+__all__ = ["provenance", "release"]
 
 _MAX_ENTRIES: Final = 1000
 _NAMED_FILES: Final = 3
@@ -53,6 +58,7 @@ def release(reader: Reader, namespace: str, name: str, version: str | None) -> R
     entries = _entries(reader, row, document)
     oms = _oms(entries, row.signer)
     statements, statements_total = about(reader, list(_own_digests(row, document)), TESTIMONIES)
+    warnings = answered(reader, row, list(_own_digests(row, document)))
     facts = required(reader.state, f"namespace/{fold_name(row.namespace)}")
     table = document.model.tensors.table_digest.removeprefix("sha256:") if document.model.tensors else None
     return ReleaseDocument(
@@ -76,6 +82,8 @@ def release(reader: Reader, namespace: str, name: str, version: str | None) -> R
         upstream=upstream(reader, row),
         status=status(reader, row),
         openness=_openness(reader, document, card),
+        disclosure=_disclosure(reader, row, document, card, warnings),
+        warnings_of_others=warnings,
         signer=reader.signer(row.signer),
         oms_signer=reader.signer(oms.signer) if oms else None,
         statement=f"sha256:{row.statement}",
@@ -156,15 +164,6 @@ def _reassigned_since(reader: Reader, row: Row[Any]) -> int:
     return sum(reassigned(reader, entry) is not None for entry in found)
 
 
-def find_release(reader: Reader, namespace: str, name: str, version: str | None) -> Row[Any] | None:
-    """Return the row of a release; of the newest without `version`."""
-    key = f"{fold_name(namespace)}/{fold_name(name)}"
-    query = select(_RELEASE).where(col(tables.Release.model) == key)
-    if version is not None:
-        query = query.where(col(tables.Release.version) == version)
-    return reader.connection.execute(query.order_by(col(tables.Release.number).desc()).limit(1)).one_or_none()
-
-
 def _newest(reader: Reader, row: Row[Any]) -> str | None:
     newest = reader.connection.execute(
         select(col(tables.Release.version))
@@ -173,20 +172,6 @@ def _newest(reader: Reader, row: Row[Any]) -> str | None:
         .limit(1)
     ).scalar_one()
     return None if newest == row.version else newest
-
-
-def stated_card(reader: Reader, row: Row[Any], document: Release) -> tuple[Card | None, Reference | None]:
-    """Return the card as it now stands, and the statement that it is from."""
-    if row.card is not None:
-        entry = reader.entry(row.card)
-        if entry is not None and reader.withheld("bundle", entry.bundle) is not None:
-            return None, Reference(kind="card", sha256=entry.statement)
-        if entry is not None:
-            revision = cast("CardRevision", reader.statements.get(entry.bundle).document)
-            return revision.card, Reference(kind="card", sha256=entry.statement)
-    if document.card is None:
-        return None, None
-    return document.card, Reference(kind="release", sha256=row.statement)
 
 
 def _openness(reader: Reader, document: Release, card: Card | None) -> Openness | None:
@@ -200,6 +185,22 @@ def _openness(reader: Reader, document: Release, card: Card | None) -> Openness 
         readme=card.readme.sha256 if card.readme is not None else None,
     )
     return describe_openness(card, evidence)
+
+
+def _disclosure(
+    reader: Reader, row: Row[Any], document: Release, card: Card | None, warnings: AnsweredWarnings
+) -> DisclosureScore:
+    """Count what the documents say, as they now stand; a withheld one says nothing."""
+    stated, _ = stated_lineage(reader, row, document)
+    described = described_data(reader, row, stated.datasets if stated is not None else ())
+    disclosed = Disclosed(
+        card,
+        lineage=stated,
+        release=document,
+        datasets=tuple(one.dataset for one in described),
+        warnings=Warnings(warnings.total, warnings.answered),
+    )
+    return describe_score(find_stated(disclosed))
 
 
 def _entries(reader: Reader, row: Row[Any], document: Release) -> list[Row[Any]]:

@@ -9,6 +9,7 @@ opaque `cursor`: pass `next` to get on, null means the end.
 
 from __future__ import annotations
 
+from .disclosures import DisclosureCount, DisclosureIndicator, DisclosureScore
 from .eu_forms import EuForm, EuFormAnswer, EuFormQuestion, EuFormSection
 from .events import Event, EventList, Problem, WithheldDocument
 from .lineages import (
@@ -38,6 +39,7 @@ from .osv import (
 )
 from .parts import AsOf, EntryRef, SignerSummary, StatementSubject
 from .releases import (
+    AnsweredWarnings,
     ModelDocument,
     ModelList,
     ModelSummary,
@@ -66,6 +68,7 @@ __all__ = [
     "AdvisoryDocument",
     "AdvisoryList",
     "AdvisorySummary",
+    "AnsweredWarnings",
     "AsOf",
     "DatasetDescription",
     "DatasetDocument",
@@ -74,6 +77,9 @@ __all__ = [
     "DigestMatch",
     "DigestsAnswer",
     "DigestsQuery",
+    "DisclosureCount",
+    "DisclosureIndicator",
+    "DisclosureScore",
     "EdgePosition",
     "EntryDocument",
     "EntryRef",

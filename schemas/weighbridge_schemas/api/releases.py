@@ -23,11 +23,13 @@ from weighbridge_schemas.base import (
 from weighbridge_schemas.card import Card, ComponentName
 from weighbridge_schemas.release import ChatTemplate, ReleaseFile, RootDigest, TensorSummary
 
+from .disclosures import DisclosureScore
 from .lineages import LineageDocument, UpstreamNote
 from .parts import Address, AsOf, Base64, EntryRef, SignerSummary
 from .testimonies import StatementAbout
 
 __all__ = [
+    "AnsweredWarnings",
     "ModelDocument",
     "ModelList",
     "ModelSummary",
@@ -135,6 +137,15 @@ class Openness(Document):
     """Its three rows."""
     unknown_licenses: tuple[Line, ...] = ()
     """Licence identifiers of the card that SPDX does not know."""
+
+
+class AnsweredWarnings(Document):
+    """Standing advisories of others that name a release, and how many of them its owners answered."""
+
+    total: Count
+    """Advisories by signers who are no owners; the oldest 64 are looked at."""
+    answered: Count
+    """Those that an owner acknowledges or disputes in a position."""
 
 
 class VersionSummary(Document):
@@ -269,6 +280,10 @@ class ReleaseDocument(Document):
     """What the owners last said of it."""
     openness: Openness | None
     """Openness class; null if it was not computed."""
+    disclosure: DisclosureScore | None = None
+    """How much of what can be said of it was said; null if it was not computed."""
+    warnings_of_others: AnsweredWarnings | None = None
+    """What others warn of, and what of that was answered; null if it was not counted."""
     signer: SignerSummary
     """Who signed the release."""
     oms_signer: SignerSummary | None

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+from weighbridge_schemas.api.disclosures import DisclosureScore
 from weighbridge_schemas.api.parts import AsOf
 from weighbridge_schemas.api.releases import Openness
 from weighbridge_schemas.base import Count, Digest, Flag, Reference
@@ -44,6 +45,8 @@ class CardCheckReport(Report):
     """The card that it states."""
     openness: Openness
     """Class, each component with how to fix it, and the OSAID checklist."""
+    disclosure: DisclosureScore
+    """How much of what can be said was said, and what to do to say more."""
     problems: tuple[Text, ...]
     """What is wrong: unknown licences, digests and files that are not this model's. With any, exit code 1."""
     not_understood: tuple[Text, ...]
@@ -63,6 +66,8 @@ class CardShowReport(Report):
     """Statement that it comes from."""
     openness: Openness | None
     """What the registry computed from it."""
+    disclosure: DisclosureScore | None
+    """How much of what can be said was said, as the registry counts."""
     as_of: AsOf
     """State of the log."""
 
