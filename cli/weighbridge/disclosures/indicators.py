@@ -326,9 +326,9 @@ INDICATORS: Final = (
     _indicator(
         "safety",
         "evaluation",
-        "Risks to safety, security and privacy",
+        "Harms that it can do, security and privacy",
         "FMTI Risks taxonomy",
-        "list them in `risks`, category safety, security or privacy",
+        "list them in `risks`: harms, security, privacy",
     ),
     _indicator(
         "mitigations",
