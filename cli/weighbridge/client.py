@@ -199,12 +199,15 @@ class RegistryClient:
             f"/api/v1/impact/{_hex(digest)}?" if digest else f"/api/v1/impact?dataset={_part(dataset or '')}&"
         )
         first = page = self._require(f"{path}limit={_PAGE}", ImpactDocument, limit=_MAX_RELEASE)
-        items = list(first.items)
+        items, deployments, more = list(first.items), list(first.deployments), first.more_deployments
         while page.next is not None and len(items) < _MAX_IMPACT:
             cursor = _part(page.next)
             page = self._require(f"{path}limit={_PAGE}&cursor={cursor}", ImpactDocument, limit=_MAX_RELEASE)
             items += page.items
-        return first.model_copy(update={"items": tuple(items), "next": page.next})
+            deployments += page.deployments
+            more = more or page.more_deployments
+        whole = {"items": tuple(items), "deployments": tuple(deployments), "more_deployments": more}
+        return first.model_copy(update=whole | {"next": page.next})
 
     def digest(self, digest: str) -> DigestAnswer:
         """Ask what is known of one digest; no matches means unknown here."""

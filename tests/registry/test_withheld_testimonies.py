@@ -12,6 +12,7 @@ from sqlmodel import SQLModel
 
 from tests.registry.publishers import digest_of
 from tests.registry.test_decisions import AUTHENTICATE, RELEASE, Town
+from weighbridge.statements import abstract_subject
 from weighbridge_registry.state import MemoryState, apply, apply_withheld, effect_facts
 from weighbridge_registry.store import tables
 from weighbridge_registry.store.views import project
@@ -30,13 +31,18 @@ def town() -> Town:
     town.add(town.ann.say("advisory", release, affects=[{"digest": f"sha256:{data}"}], **warning))
     town.add(town.ann.say("advisory", release, town.log[-1][1].digest, **warning))
     town.add(town.ann.say("dataset", data, name="corpus", identity="root"))
+    service = {"name": "a.example", "operator": "A", "since": "1970-01-01T00:00:00Z"}
+    for models in ([{"digest": f"sha256:{data}"}], [{"release": {"kind": "release", "sha256": release}}]):
+        before = town.log[-1][1].digest if town.log[-1][1].kind == "deployment" else None
+        subject = abstract_subject("deployment", "a.example")
+        town.add(town.ann.say("deployment", subject, before, models=models, **service))
     town.add(town.ann.position(stance="acknowledges", of={"kind": "release", "sha256": release}))
     listed = [{"digest": {"sha256": release}}, {"digest": {"sha256": data}}]
     town.add(town.ann.attest(SCAN, listed, {"result": "FAILED", "configuration": []}))
     return town
 
 
-SAID = range(RELEASE + 1, RELEASE + 7)
+SAID = range(RELEASE + 1, RELEASE + 9)
 
 
 def rows(town: Town, taken: tuple[int, ...], *, bytes_lost: bool) -> dict[str, list[Any]]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from weighbridge_cli.commands.lineage_show import digest_of
+from weighbridge_cli.commands.lineage_show import digest_of, served
 from weighbridge_cli.options import json_option, registry_option
 
 if TYPE_CHECKING:
@@ -51,6 +51,10 @@ def _show(found: ImpactDocument, what: str, url: str) -> None:
         terminal.put(f"Nothing that is recorded at {url} says that it stands on {what}.")
     for item in found.items[:_LINES]:
         terminal.put(_line(item))
+    for line in served(found.deployments[:_LINES]):
+        terminal.put(line)
+    if found.more_deployments or len(found.deployments) > _LINES:
+        terminal.note("There are more deployments than are listed.")
     if len(found.items) > _LINES:
         terminal.note(f"and {len(found.items) - _LINES} more, with --json")
     if found.truncated:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 import click
@@ -13,7 +13,7 @@ from weighbridge_cli.options import json_option, registry_option
 
 if TYPE_CHECKING:
     from weighbridge.client import RegistryClient
-    from weighbridge_schemas.api import GraphEdge, LineageGraph, LineageNode
+    from weighbridge_schemas.api import GraphEdge, LineageGraph, LineageNode, ServedRelease
 
 LEVELS = (
     "says so",
@@ -26,6 +26,7 @@ LEVELS = (
 
 _DIGEST = re.compile(r"(?:sha256:)?([0-9a-f]{64})")
 _MOST_STEPS = 10
+_LONGEST = 200
 
 
 @click.command("show")
@@ -53,7 +54,7 @@ def command(what: str, *, up: int, down: int, registry: str | None, as_json: boo
     elif not graph.nodes:
         terminal.put(f"Unknown to {client.url}: {what}")
     else:
-        for line in (*tree(graph), *_data(graph, client)):
+        for line in (*tree(graph), *_data(graph, client), *served(graph.deployments)):
             terminal.put(line)
         if graph.truncated:
             terminal.note("There is more than is shown here.")
@@ -104,6 +105,27 @@ def _data(graph: LineageGraph, client: RegistryClient) -> Iterator[str]:
     for use in release.lineage.datasets if release is not None and release.lineage is not None else ():
         stage = f" ({use.stage})" if use.stage else ""
         yield f"  made with {use.name}{stage}: {' '.join(use.evidence)}"
+
+
+def served(deployments: Iterable[ServedRelease]) -> Iterator[str]:
+    """Yield a line for each service that is said to serve a release, and what is said of how."""
+    from weighbridge_cli.terminal import short
+
+    for one in deployments:
+        name = f"{one.release_namespace}/{one.model}@{one.version}"
+        who = f"{short(one.signer.label)}, {'its owner' if one.by_owner else 'a third party'}"
+        yield f"  {name} is served at {one.name} since {one.since[:10]}, says {who}"
+        facts = (
+            ("asked for as", one.model_name),
+            ("precision", one.quantization),
+            ("after its release", one.post_training),
+            ("system prompt", one.system_prompt_sha256),
+            ("chat template", one.chat_template_sha256),
+        )
+        for label, text in facts:
+            if text:
+                words = " ".join(text.split())
+                yield f"    {label}: {words if len(words) <= _LONGEST else f'{words[:_LONGEST]}…'}"
 
 
 def _branch(

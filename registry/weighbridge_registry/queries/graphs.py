@@ -18,6 +18,7 @@ from weighbridge_schemas.advisory import Advisory
 from weighbridge_schemas.api import GraphEdge, ImpactDocument, ImpactItem, LineageGraph, LineageNode
 
 from . import proposals, walks
+from .deployments import served_releases
 from .edges import Evidence
 from .reader import Reader
 from .standings import is_listed, state_of
@@ -76,13 +77,16 @@ def graph(reader: Reader, sha256: str, up: int, down: int) -> LineageGraph:
             node = _outside(walk, link)
             outside.setdefault((node.digest, node.name), node)
     edges += [_proposed(reader, walk, one) for one in noticed if not {one.child, one.parent} & hidden]
+    shown = sorted(walk.rows.keys() - hidden, key=lambda number: abs(walk.generations[number]))
+    deployments, more = served_releases(reader, {number: walk.rows[number] for number in shown})
     return LineageGraph(
         digest=f"sha256:{sha256}",
         up=up,
         down=down,
         nodes=(*nodes, *outside.values()),
         edges=tuple(edges),
-        truncated=walk.truncated,
+        deployments=deployments,
+        truncated=walk.truncated or more,
         as_of=reader.as_of(),
     )
 
@@ -256,6 +260,10 @@ def _impact(
     left = [one for one in found.found if (one.distance, one.number) > after]
     shown = left[:limit]
     rows = descent.releases(reader.connection, (one.number for one in shown))
+    asked = descent.having(reader.connection, digest[7:], _BEGINNINGS) if digest and after == (0, 0) else ()
+    first = descent.releases(reader.connection, asked)
+    order = {**first, **{one.number: rows[one.number] for one in shown}}
+    deployments, more = served_releases(reader, order)
     return ImpactDocument(
         digest=digest,
         dataset=dataset,
@@ -264,6 +272,8 @@ def _impact(
         items=tuple(
             _item(reader, one, rows[one.number]) for one in shown if is_listed(reader, rows[one.number])
         ),
+        deployments=deployments,
+        more_deployments=more,
         next=f"{shown[-1].distance}.{shown[-1].number}" if len(left) > len(shown) else None,
         as_of=reader.as_of(),
     )

@@ -27,6 +27,7 @@ from weighbridge_schemas.card import Card
 from weighbridge_schemas.release import Release
 
 from .answers import answered
+from .deployments import deployments
 from .lineages import lineage
 from .models import status
 from .reader import Reader, text64
@@ -58,7 +59,10 @@ def release(reader: Reader, namespace: str, name: str, version: str | None) -> R
     entries = _entries(reader, row, document)
     oms = _oms(entries, row.signer)
     statements, statements_total = about(reader, list(_own_digests(row, document)), TESTIMONIES)
-    warnings = answered(reader, row, list(_own_digests(row, document)))
+    own = list(_own_digests(row, document))
+    warnings = answered(reader, row, own)
+    templates = [template.sha256 for template in document.model.chat_templates]
+    served, served_total = deployments(reader, row, own, templates)
     facts = required(reader.state, f"namespace/{fold_name(row.namespace)}")
     table = document.model.tensors.table_digest.removeprefix("sha256:") if document.model.tensors else None
     return ReleaseDocument(
@@ -96,6 +100,8 @@ def release(reader: Reader, namespace: str, name: str, version: str | None) -> R
         superseded_by=_newest(reader, row),
         statements=statements,
         statements_total=statements_total,
+        deployments=served,
+        deployments_total=served_total,
         url=reader.url(release_path(row.namespace, row.name, row.version)),
         provenance=reader.url(f"/api/v1{release_path(row.namespace, row.name, row.version)}/provenance"),
         as_of=reader.as_of(),

@@ -24,6 +24,7 @@ __all__ = [
     "Below",
     "Link",
     "below",
+    "bounded",
     "dataset_users",
     "having",
     "likenesses",
@@ -177,7 +178,7 @@ def below(connection: Connection, digests: Iterable[str], each: int) -> Below:
     truncated = False
     kept: list[tuple[str, int, int]] = []
     taken: dict[str, int] = {}
-    rows = _bounded(connection, _BELOW, _BELOW_ONE, digests, each + 1)
+    rows = bounded(connection, _BELOW, _BELOW_ONE, digests, each + 1)
     for digest, child, position in sorted((row[0], row[1], row[2]) for row in rows):
         taken[digest] = taken.get(digest, 0) + 1
         if taken[digest] > each:
@@ -236,12 +237,12 @@ def _meant(connection: Connection, pins: set[str]) -> dict[str, list[int]]:
     for part in _chunks(pins):
         for statement, number in connection.execute(_STATED, {"many": part}):
             found.setdefault(statement, set()).add(number)
-    for sha256, number in _bounded(connection, _MEANT, _MEANT_ONE, pins, 2):
+    for sha256, number in bounded(connection, _MEANT, _MEANT_ONE, pins, 2):
         found.setdefault(sha256, set()).add(number)
     return {pin: sorted(numbers)[:2] for pin, numbers in found.items()}
 
 
-def _bounded(
+def bounded(
     connection: Connection, all_: Executable, one: Executable, digests: Iterable[str], each: int
 ) -> Iterator[Any]:
     """Yield the rows of many digests; if those are too many, the first `each` of every one."""

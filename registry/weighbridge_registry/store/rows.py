@@ -36,7 +36,7 @@ _CHANGED: Final[dict[type[SQLModel], tuple[str, ...]]] = {
 """Tables whose rows may be written again, and the columns that this changes."""
 _COLLECTED: Final = (
     *(tables.Entry, tables.Signer, tables.Release, tables.Digest, tables.Edge, tables.DataUse, tables.Owner),
-    *(tables.About, tables.Description, tables.Advisory, tables.Position),
+    *(tables.About, tables.Description, tables.Deployed, tables.Advisory, tables.Position),
 )
 
 

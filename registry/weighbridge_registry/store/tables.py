@@ -26,6 +26,7 @@ __all__ = [
     "Blob",
     "Checkpoint",
     "DataUse",
+    "Deployed",
     "Description",
     "Digest",
     "Edge",
@@ -44,7 +45,7 @@ __all__ = [
     "Term",
 ]
 
-SCHEMA_VERSION: Final = 4
+SCHEMA_VERSION: Final = 5
 """Number of the last revision in `migrations/versions`; a database with a greater one is refused."""
 
 _BYTEWISE: Final = Text().with_variant(Text(collation="C"), "postgresql")
@@ -348,6 +349,26 @@ class Description(SQLModel, table=True):
     """Whether it says that the thing was withdrawn, or is over."""
 
 
+class Deployed(SQLModel, table=True):
+    """A digest of a model that answers behind a service, as the newest statement of one speaker says."""
+
+    __table_args__ = (
+        Index("deployed_digest", "digest", "number"),
+        Index("deployed_speaker", "digest", "speaker", "number"),
+        Index("deployed_number", "number"),
+    )
+    chain: str = Field(primary_key=True, sa_type=_BYTEWISE)
+    """`deployment/<speaker>/<subject>`, the key of its fact."""
+    position: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
+    """Place in the list of models."""
+    digest: str = Field(primary_key=True)
+    """Model, weights or root digest, or a release's or disclosure's statement, bare hex."""
+    number: int = Field(sa_type=BigInteger)
+    """Entry of the statement."""
+    speaker: str
+    """Who says so: `namespace:<folded>` or `signer:<lasting id>`."""
+
+
 class Advisory(SQLModel, table=True):
     """The newest statement of one advisory."""
 
@@ -406,7 +427,7 @@ class Blob(SQLModel, table=True):
 
 VIEWS: Final[tuple[type[SQLModel], ...]] = (
     *(Entry, Signer, Owner, Model, Release, Digest, Edge, DataUse, Term),
-    *(About, Description, Advisory, Position),
+    *(About, Description, Deployed, Advisory, Position),
 )
 """The tables that entries are projected into."""
 OF_ATTACHMENTS: Final[tuple[type[SQLModel], ...]] = (Blob, Tensor, Band, Likeness)

@@ -50,6 +50,7 @@ def project_testimony(rows: Rows, entry: Admitted) -> None:
             _describe(rows, entry, document.name, ended=document.withdrawn is not None)
         case Deployment():
             _describe(rows, entry, document.name, ended=document.until is not None)
+            _deploy(rows, entry, document)
         case Advisory():
             _advisory(rows, entry, document)
         case Position():
@@ -68,7 +69,7 @@ def project_testimony(rows: Rows, entry: Admitted) -> None:
 def forget(connection: Connection, number: int) -> None:
     """Take out what a withheld entry said; the state of a release stays, its reason goes."""
     connection.execute(delete(plain(tables.About)).where(col(tables.About.number) == number))
-    for table in (tables.Description, tables.Advisory, tables.Position):
+    for table in (tables.Description, tables.Deployed, tables.Advisory, tables.Position):
         own = plain(table)
         connection.execute(delete(own).where(own.c.number == number))
     connection.execute(
@@ -92,8 +93,9 @@ def insert_withheld(connection: Connection, entry: WithheldEntry) -> None:
             )
         )
     elif entry.kind in _CHAINS:
-        own = plain(_CHAINS[entry.kind])
-        connection.execute(delete(own).where(own.c.chain == _chain(entry)))
+        for table in (_CHAINS[entry.kind], tables.Deployed):
+            own = plain(table)
+            connection.execute(delete(own).where(own.c.chain == _chain(entry)))
 
 
 def _chain(entry: Admitted | WithheldEntry) -> str:
@@ -127,6 +129,32 @@ def _describe(rows: Rows, entry: Admitted, name: str, *, ended: bool) -> None:
         "ended": ended,
     }
     rows.insert(tables.Description, [row])
+
+
+def _deploy(rows: Rows, entry: Admitted, document: Deployment) -> None:
+    """Write which models answer there now; a service that has ended serves none."""
+    own, chain = plain(tables.Deployed), _chain(entry)
+    rows.execute(delete(own).where(own.c.chain == chain))
+    if document.until is not None:
+        return
+    speaker = chain.removeprefix("deployment/").removesuffix(f"/{entry.candidate.subject}")
+    pins = [
+        (place, digest)
+        for place, model in enumerate(document.models)
+        for digest in sorted(
+            {
+                digest
+                for _, digest in _both("model", [(model.digest, model.release), (None, model.disclosure)])
+            }
+        )
+    ]
+    rows.insert(
+        tables.Deployed,
+        [
+            {"chain": chain, "position": place, "digest": digest, "number": entry.index, "speaker": speaker}
+            for place, digest in pins
+        ],
+    )
 
 
 def _advisory(rows: Rows, entry: Admitted, document: Advisory) -> None:

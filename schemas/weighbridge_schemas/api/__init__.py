@@ -9,6 +9,7 @@ opaque `cursor`: pass `next` to get on, null means the end.
 
 from __future__ import annotations
 
+from .deployments import DeploymentNote, ServedRelease
 from .disclosures import DisclosureCount, DisclosureIndicator, DisclosureScore
 from .eu_forms import EuForm, EuFormAnswer, EuFormQuestion, EuFormSection
 from .events import Event, EventList, Problem, WithheldDocument
@@ -73,6 +74,7 @@ __all__ = [
     "DatasetDescription",
     "DatasetDocument",
     "DatasetEdge",
+    "DeploymentNote",
     "DigestAnswer",
     "DigestMatch",
     "DigestsAnswer",
@@ -120,6 +122,7 @@ __all__ = [
     "RecordLineDocument",
     "ReleaseDocument",
     "ReleaseStatus",
+    "ServedRelease",
     "SignerDocument",
     "SignerStatement",
     "SignerSummary",

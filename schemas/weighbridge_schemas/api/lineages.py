@@ -19,6 +19,7 @@ from weighbridge_schemas.base import (
 )
 from weighbridge_schemas.lineage import Relation, Stage
 
+from .deployments import ServedRelease
 from .parts import Address, AsOf, Edge, SignerSummary
 
 __all__ = [
@@ -247,8 +248,10 @@ class LineageGraph(Document):
     """Nearest first, at most 1,000; those of the digest itself have generation 0. Empty: unknown here."""
     edges: tuple[GraphEdge, ...]
     """Edges between them, also those that the registry only proposes (`declared` is false)."""
+    deployments: tuple[ServedRelease, ...] = ()
+    """Where those releases are served, as signers say, nearest first; at most 5 of each, 100 in all."""
     truncated: Flag = False
-    """True if the walk found more than is shown."""
+    """True if the walk found more than is shown, or there are more deployments."""
     as_of: AsOf
     """State of the log."""
 
@@ -302,6 +305,11 @@ class ImpactDocument(Document):
     """True if there are more, or some are more than 10 steps away."""
     items: tuple[ImpactItem, ...]
     """This page of the list."""
+    deployments: tuple[ServedRelease, ...] = ()
+    """Where the releases of this page are served, as signers say, on the first page also those asked about;
+    of at most 200 releases, 5 of each, 100 in all."""
+    more_deployments: Flag = False
+    """True if there are more of them."""
     next: str | None
     """Cursor of the next page; null at the end."""
     as_of: AsOf

@@ -23,6 +23,7 @@ from weighbridge_schemas.base import (
 from weighbridge_schemas.card import Card, ComponentName
 from weighbridge_schemas.release import ChatTemplate, ReleaseFile, RootDigest, TensorSummary
 
+from .deployments import DeploymentNote
 from .disclosures import DisclosureScore
 from .lineages import LineageDocument, UpstreamNote
 from .parts import Address, AsOf, Base64, EntryRef, SignerSummary
@@ -308,6 +309,10 @@ class ReleaseDocument(Document):
     """What has been said about this release, its files and its edges, newest first; at most 100."""
     statements_total: Count = 0
     """Number of such statements, also those not listed."""
+    deployments: tuple[DeploymentNote, ...] = ()
+    """Where it is served, as signers say: the owners' word first, then the newest; at most 20."""
+    deployments_total: Count = 0
+    """Number of statements that say so; counted up to 1,000."""
     url: Address
     """Page of the release."""
     provenance: Address
