@@ -7,7 +7,7 @@ for the whole. The signed card stays the original: an export proves nothing by i
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -15,6 +15,7 @@ from weighbridge.errors import InputError
 
 if TYPE_CHECKING:
     from weighbridge_schemas.card import Card
+    from weighbridge_schemas.dataset import Dataset
     from weighbridge_schemas.lineage import Lineage
     from weighbridge_schemas.release import ReleaseFile
 
@@ -25,7 +26,8 @@ __all__ = ["FORMATS", "ExportSubject", "Exported", "export_card"]
 class ExportSubject:
     """Which release a card is of, as far as it is known; a card file alone knows nothing of it.
 
-    Digests are `sha256:<hex>`; `released_at` is RFC 3339.
+    Digests are `sha256:<hex>`; `released_at` is RFC 3339. `signer` says in words who signed the release,
+    `signer_id` is bare hex. `datasets` are descriptions that the lineage names, by their statement digest.
     """
 
     name: str = ""
@@ -38,6 +40,9 @@ class ExportSubject:
     files: tuple[ReleaseFile, ...] = ()
     lineage: Lineage | None = None
     locations: tuple[str, ...] = field(default=())
+    signer: str = ""
+    signer_id: str = ""
+    datasets: Mapping[str, Dataset] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +72,12 @@ def _mof(card: Card, subject: ExportSubject) -> Exported:
     return write_mof(card, subject)
 
 
+def _spdx(card: Card, subject: ExportSubject) -> Exported:
+    from .spdx import write_spdx
+
+    return write_spdx(card, subject)
+
+
 def _cyclonedx(version: str) -> Callable[[Card, ExportSubject], Exported]:
     def write(card: Card, subject: ExportSubject) -> Exported:
         from .cyclonedx import write_cyclonedx
@@ -81,5 +92,6 @@ FORMATS: Final[dict[str, Callable[[Card, ExportSubject], Exported]]] = {
     "cyclonedx-1.6": _cyclonedx("1.6"),
     "cyclonedx-1.7": _cyclonedx("1.7"),
     "mof": _mof,
+    "spdx-3.0.1": _spdx,
 }
 """What `card export --format` takes."""
