@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import base64
 import re
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -12,9 +14,14 @@ from weighbridge.errors import InputError
 
 if TYPE_CHECKING:
     from weighbridge.cards import ExportSubject
+    from weighbridge.client import RegistryClient
     from weighbridge.openness import Evidence
+    from weighbridge.records import RecordLine
+    from weighbridge.releases import ReleaseName
     from weighbridge_schemas.api import Openness
     from weighbridge_schemas.card import Card
+    from weighbridge_schemas.dataset import Dataset
+    from weighbridge_schemas.lineage import Lineage
 
 __all__ = ["FoundCard", "find_card", "json_text", "show_openness"]
 
@@ -41,27 +48,39 @@ class FoundCard:
     not_understood: tuple[str, ...] = field(default=())
     registry: str | None = None
     """Address of the registry whose word it is."""
+    record: Path | None = None
+    """The record file that it was taken from, unchecked."""
 
 
 def tell_whose_word(*found: FoundCard) -> None:
-    """Say whose word cards are that no file here holds."""
+    """Say whose word cards are that were not verified here."""
     from weighbridge_cli import terminal
+
+    for record in sorted({one.record for one in found if one.record is not None}):
+        terminal.note(f"Nothing in {record} was checked; weighbridge verify --record does that.")
 
     for registry in sorted({one.registry for one in found if one.registry is not None}):
         terminal.note(f"What is recorded is the word of {registry}; weighbridge verify --release checks it.")
 
 
-def find_card(what: str, registry: str | None, *, model: Path | None = None) -> FoundCard:
+def find_card(
+    what: str, registry: str | None, *, model: Path | None = None, record: Path | None = None
+) -> FoundCard:
     """Return the card that an argument means: FILE, a model's folder, or NS/NAME@VERSION[#N].
 
-    `#N` is a revision's number; 0 is the release's own card. `model` is the folder that a file is about.
+    `#N` is a revision's number; 0 is the release's own card. `model` is the folder that a file is about;
+    `record` the record file that holds the release, so that no registry is asked.
     """
     path = Path(what)
+    match = _RELEASE.fullmatch(what)
+    if record is not None:
+        if match is None:
+            raise InputError(f"{what} is no release", hint="with --record give NS/NAME@VERSION")
+        return _of_record(match["release"], match["number"], record)
     if path.is_dir():
         return _of_folder(path)
     if path.exists():
         return _of_file(path, model)
-    match = _RELEASE.fullmatch(what)
     if match is None:
         raise InputError(f"there is no file {what}", hint="give a card file, a folder, or NS/NAME@VERSION")
     return _of_release(match["release"], match["number"], registry)
@@ -94,16 +113,59 @@ def _not_understood(card: Card) -> tuple[str, ...]:
 
 
 def _of_release(release: str, number: str | None, registry: str | None) -> FoundCard:
-    from weighbridge.card_revisions import card_history
-    from weighbridge.cards import ExportSubject
-    from weighbridge.openness import Evidence
+    from weighbridge.export_subjects import described_by
     from weighbridge.releases import ReleaseName
     from weighbridge_cli.registries import open_registry
-    from weighbridge_schemas.card import Card
 
     name = ReleaseName.parse(release)
     client = open_registry(registry)
-    history = card_history(client, name)
+    document = client.release(name.namespace, name.name, name.version)
+    if document is None:
+        raise InputError(
+            f"{client.url} has no release {name}", hint=f"publish it first: weighbridge publish PATH {name}"
+        )
+    lines = client.provenance(name.namespace, name.name, name.version)
+    found, lineage = _recorded(name, number, lines)
+    datasets = {one: data for one in described_by(lineage) if (data := _data_set(client, one)) is not None}
+    subject = replace(
+        _subject(found), signer=document.signer.label, signer_id=document.signer.id, datasets=datasets
+    )
+    return replace(found, subject=subject, registry=client.url)
+
+
+def _of_record(release: str, number: str | None, record: Path) -> FoundCard:
+    from weighbridge import identities
+    from weighbridge.bounded_files import read_bounded
+    from weighbridge.export_subjects import signer_in_record
+    from weighbridge.records import MAX_RECORD_BYTES, parse_record
+    from weighbridge.releases import ReleaseName
+
+    lines = parse_record(read_bounded(record, MAX_RECORD_BYTES, "record file"))
+    found, _ = _recorded(ReleaseName.parse(release), number, lines)
+    subject = _subject(found)
+    signer = signer_in_record(lines, subject.release_statement.removeprefix("sha256:"))
+    if signer is not None:
+        subject = replace(subject, signer=identities.describe(signer), signer_id=identities.signer_id(signer))
+    return replace(found, subject=subject, record=record)
+
+
+def _subject(found: FoundCard) -> ExportSubject:
+    from weighbridge.cards import ExportSubject
+
+    return found.subject or ExportSubject()
+
+
+def _recorded(
+    name: ReleaseName, number: str | None, lines: Sequence[RecordLine]
+) -> tuple[FoundCard, Lineage | None]:
+    """Return a release's card and what its record says besides, with its lineage as it now stands."""
+    from weighbridge.export_subjects import export_subject
+    from weighbridge.openness import Evidence
+    from weighbridge.revisions import find_history
+    from weighbridge_schemas.card import Card
+
+    history = find_history(name, lines, "card")
+    lineage = find_history(name, lines, "lineage").current
     last = len(history.parts) - 1
     chosen = last if number is None else int(number)
     if chosen > last:
@@ -114,19 +176,33 @@ def _of_release(release: str, number: str | None, registry: str | None) -> Found
         files={file.path: file.sha256 for file in document.model.files},
         readme=card.readme.sha256 if card.readme is not None else None,
     )
-    subject = ExportSubject(
-        name=name.name,
-        namespace=name.namespace,
-        version=name.version,
-        released_at=document.released_at,
-        model_digest=document.model.model_digest,
-        weights_digest=document.model.weights_digest or "",
-        statement=f"sha256:{history.statements[chosen]}",
-        files=document.model.files,
-        lineage=document.lineage,
-        locations=document.locations,
+    subject = export_subject(
+        document,
+        release_statement=history.statements[0],
+        card_statement=history.statements[chosen],
+        lineage=lineage,
     )
-    return FoundCard(f"{name}#{chosen}", card, evidence, subject, registry=client.url)
+    return FoundCard(f"{name}#{chosen}", card, evidence, subject), lineage
+
+
+def _data_set(client: RegistryClient, statement: str) -> Dataset | None:
+    """Return a data set's description by its statement; None if the registry has none."""
+    from weighbridge.bundles import parse_bundle
+    from weighbridge.errors import RefusedError, UndecidedError
+    from weighbridge.statements import parse_statement
+    from weighbridge_schemas.dataset import Dataset
+
+    try:
+        found = client.statement(statement)
+        if found is None or found.bundle is None:
+            return None
+        bundle = parse_bundle(base64.b64decode(found.bundle), strict=True)
+        document = parse_statement(bundle.payload, strict=True).document()
+    except (RefusedError, UndecidedError, ValueError):
+        return None
+    if not isinstance(document, Dataset) or bundle.statement_digest != statement:
+        return None
+    return document
 
 
 def show_openness(openness: Openness) -> None:

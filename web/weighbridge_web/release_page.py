@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from weighbridge.cards import FORMATS
 from weighbridge.errors import WithheldError
 from weighbridge_web.card_changes import card_changes
 from weighbridge_web.card_groups import card_groups, license_words
@@ -63,6 +64,7 @@ def release_context(release: ReleaseDocument, ask: Records, *, up: int = 1, down
         "graph_steps": steps(graph) if graph is not None else (),
         "steps_up": up,
         "steps_down": down,
+        "export_forms": tuple(FORMATS),
         "card_groups": card_groups(release.card),
         "card_changes": card_changes(release, ask),
         "openness": openness_view(release.openness),

@@ -37,6 +37,8 @@ class ExportSubject:
     model_digest: str = ""
     weights_digest: str = ""
     statement: str = ""
+    """Statement that the card is from: the release or its newest card revision."""
+    release_statement: str = ""
     files: tuple[ReleaseFile, ...] = ()
     lineage: Lineage | None = None
     locations: tuple[str, ...] = field(default=())
@@ -78,6 +80,14 @@ def _spdx(card: Card, subject: ExportSubject) -> Exported:
     return write_spdx(card, subject)
 
 
+def _prov(card: Card, subject: ExportSubject) -> Exported:
+    from weighbridge.prov import Provenance, describe_release
+
+    document = Provenance()
+    lost = describe_release(document, card, subject)
+    return Exported(document.write(), lost)
+
+
 def _cyclonedx(version: str) -> Callable[[Card, ExportSubject], Exported]:
     def write(card: Card, subject: ExportSubject) -> Exported:
         from .cyclonedx import write_cyclonedx
@@ -93,5 +103,6 @@ FORMATS: Final[dict[str, Callable[[Card, ExportSubject], Exported]]] = {
     "cyclonedx-1.7": _cyclonedx("1.7"),
     "mof": _mof,
     "spdx-3.0.1": _spdx,
+    "prov-json": _prov,
 }
 """What `card export --format` takes."""

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Card → SPDX 3.0.1 (Core, Software, AI, Dataset, SimpleLicensing), JSON-LD.
 
-One document: the model as `ai_AIPackage`, its files, its parents, its data sets, who supplies it, under which
+One document: the model as `ai_AIPackage`, its files, parents and data sets, who supplies it, and under which
 licences. Written as plain JSON and read back in tests through SPDX's own bindings, which are generated from
-its SHACL model. Nothing is asserted that nobody stated: a profile is claimed only where the card says all that
-the profile asks for, and a licence that is not stated is `NoAssertionLicense`. Identifiers are made from what
-the document is made from, so that the same release gives the same bytes.
+its SHACL model. Nothing is asserted that nobody stated: a profile is claimed only where the card says all
+that the profile asks for, and a licence that is not stated is `NoAssertionLicense`. Identifiers are made from
+what the document is made from, so that the same release gives the same bytes.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from weighbridge import canonical
 
 from .exports import Exported, ExportSubject
 from .spdx_data import DataPackage, data_packages
-from .spdx_elements import Elements, digest_hash, said
+from .spdx_elements import Elements, digest_hash
 from .spdx_models import hyperparameters, metrics, model_members
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ _AI_ASKS_FOR: Final = (
 def write_spdx(card: Card, subject: ExportSubject) -> Exported:
     """Return the SPDX document of a model, described by its card."""
     elements = Elements(f"{_SPACE}{_identity(card, subject)}#")
-    document = elements.reserve("document")
+    document = elements.id_of("document")
     supplier = _agents(elements, card, subject)
     model = _model(elements, card, subject, supplier)
     lost = [*_lost(card, subject)]
@@ -144,7 +144,7 @@ def _agents(elements: Elements, card: Card, subject: ExportSubject) -> str:
         return elements.id_of("signer")
     return elements.add(
         "producer", "Organization", name=identity.producer, comment="As the card says; names are claims"
-    )["spdxId"]
+    )
 
 
 def _identifier(known: dict[str, str]) -> dict[str, Any]:
@@ -165,13 +165,13 @@ def _model(elements: Elements, card: Card, subject: ExportSubject, supplier: str
         "identifier": subject.statement,
         "comment": "Digest of the signed statement that holds the card",
     }
-    model = elements.add(
+    id_ = elements.add(
         "model",
         "ai_AIPackage",
         name=subject.name or (identity.title if identity is not None else None) or "model",
         suppliedBy=supplier if subject.signer or supplier != elements.id_of("signer") else None,
         originatedBy=[
-            elements.add(f"developer-{number}", "Agent", name=name, comment="As the card says")["spdxId"]
+            elements.add(f"developer-{number}", "Agent", name=name, comment="As the card says")
             for number, name in enumerate(developers)
         ],
         releaseTime=subject.released_at,
@@ -184,12 +184,14 @@ def _model(elements: Elements, card: Card, subject: ExportSubject, supplier: str
             *digest_hash(subject.weights_digest, "Fingerprint of the weights: weighbridge weights digest"),
         ],
         externalIdentifier=[_identifier(statement)] if subject.statement else [],
+        ai_hyperparameter=hyperparameters(card),
+        ai_metric=metrics(card),
         **model_members(card, subject),
     )
-    model |= said({"ai_hyperparameter": hyperparameters(card), "ai_metric": metrics(card)})
+    model = elements.found[-1]
     licenses = card.licenses
     stated = (licenses.distribution or licenses.data) if licenses is not None else None
-    _licensed(elements, model["spdxId"], stated, of="model")
+    _licensed(elements, id_, stated, of="model")
     return model
 
 
@@ -205,18 +207,18 @@ def _files(elements: Elements, card: Card, subject: ExportSubject, model: str) -
     listed = []
     for number, file in enumerate(subject.files[:MAX_FILES]):
         one = elements.add(f"file-{number}", "software_File", **_file(file))
-        listed.append(one["spdxId"])
+        listed.append(one)
         if (content := _CONTENTS.get(file.role)) is not None:
-            by_content.setdefault(content, []).append(one["spdxId"])
+            by_content.setdefault(content, []).append(one)
     if listed:
         elements.relate("files", model, "contains", listed)
     licenses = card.licenses
     for content in ("code", "data", "document") if licenses is not None else ():
         stated = getattr(licenses, content)
         if stated is not None:
-            for number, one in enumerate(by_content.get(content, ())):
+            for number, file_id in enumerate(by_content.get(content, ())):
                 license_ = elements.license(stated)
-                elements.relate(f"{content}-{number}-declared", one, "hasDeclaredLicense", [license_])
+                elements.relate(f"{content}-{number}-declared", file_id, "hasDeclaredLicense", [license_])
 
 
 def _file(file: ReleaseFile) -> dict[str, Any]:
@@ -243,7 +245,7 @@ def _parents(elements: Elements, subject: ExportSubject, model: str) -> None:
         if parent.relation != "from_scratch":
             one = elements.add(f"parent-{number}", "software_Package", **_parent(parent))
             how = parent.relation or "the publisher does not say how"
-            elements.relate(f"descent-{number}", model, "descendantOf", [one["spdxId"]], comment=how)
+            elements.relate(f"descent-{number}", model, "descendantOf", [one], comment=how)
 
 
 def _parent(parent: Parent) -> dict[str, Any]:
@@ -268,9 +270,9 @@ def _parent(parent: Parent) -> dict[str, Any]:
 def _data_set(elements: Elements, package: DataPackage, model: str) -> None:
     """Write a data set, its licence, and what it was used for."""
     one = elements.add(package.id, "dataset_DatasetPackage", **package.members)
-    _licensed(elements, one["spdxId"], package.license, of=package.id)
+    _licensed(elements, one, package.license, of=package.id)
     for number, (kind, comment) in enumerate(package.uses):
-        elements.relate(f"{package.id}-use-{number}", model, kind, [one["spdxId"]], comment=comment)
+        elements.relate(f"{package.id}-use-{number}", model, kind, [one], comment=comment)
 
 
 def _lost(card: Card, subject: ExportSubject) -> Iterator[str]:
@@ -279,12 +281,7 @@ def _lost(card: Card, subject: ExportSubject) -> Iterator[str]:
     for name in ("languages", "tags", "replaced_by") if identity is not None else ():
         if getattr(identity, name):
             yield f"identity.{name}"
-    if card.contacts:
-        yield "contacts"
-    if card.components:
-        yield "openness components"
-    if card.readme is not None:
-        yield "readme: the digest of README.md"
+    yield from (name for name in ("contacts", "components", "readme") if getattr(card, name))
     if card.data is not None and card.data.eu_categories:
         yield "data.eu_categories"
     told = ("source", "source_name", "measured", "note")

@@ -95,7 +95,7 @@ def _used(found: _Found, use: DatasetUse, subject: ExportSubject) -> None:
 
 
 def _named(found: _Found, reference: DataReference) -> None:
-    """Take a data set that the card names among its training data; its licence there is the publisher's word."""
+    """Take a data set that the card names as training data; its licence there is the publisher's word."""
     package = found.package(reference.name, {reference.digest} if reference.digest is not None else set())
     members = {
         "description": reference.note,

@@ -43,16 +43,14 @@ class Elements:
         self._licenses: dict[tuple[str | None, ...], str] = {}
 
     def id_of(self, name: str) -> str:
-        """Return the identifier of an element."""
+        """Return the identifier of an element, written or not."""
         return f"{self._base}{name}"
 
-    reserve = id_of
-
-    def add(self, id_: str, kind: str, /, **members: Any) -> dict[str, Any]:
-        """Write an element with those of its members that say something, and return it."""
-        element = {"type": kind, "spdxId": self.id_of(id_), "creationInfo": self.CREATION, **said(members)}
-        self.found.append(element)
-        return element
+    def add(self, id_: str, kind: str, /, **members: Any) -> str:
+        """Write an element with those of its members that say something; return its identifier."""
+        whole = self.id_of(id_)
+        self.found.append({"type": kind, "spdxId": whole, "creationInfo": self.CREATION, **said(members)})
+        return whole
 
     def relate(self, id_: str, from_: str, kind: str, to: Iterable[str], *, comment: str = "") -> None:
         """Write a relationship."""
@@ -75,7 +73,7 @@ class Elements:
     def _license(self, id_: str, stated: License) -> str:
         terms = read_terms(stated.spdx) if stated.spdx is not None else None
         if terms is not None and not terms.problem and not terms.unknown:
-            return str(self._expression(id_, terms.expression)["spdxId"])
+            return self._expression(id_, terms.expression)
         name = stated.spdx or stated.text or "unnamed"
         place = f", at {stated.url or stated.path}" if stated.url or stated.path else ""
         words = f"Not reproduced here. The card names it so: {name}{place}"
@@ -83,10 +81,10 @@ class Elements:
             f"{id_}-text", "simplelicensing_SimpleLicensingText", name=name, simplelicensing_licenseText=words
         )
         reference = f"LicenseRef-{hashlib.sha256(words.encode()).hexdigest()[:16]}"
-        entry = {"type": "DictionaryEntry", "key": reference, "value": text["spdxId"]}
-        return str(self._expression(id_, reference, simplelicensing_customIdToUri=[entry])["spdxId"])
+        entry = {"type": "DictionaryEntry", "key": reference, "value": text}
+        return self._expression(id_, reference, simplelicensing_customIdToUri=[entry])
 
-    def _expression(self, id_: str, expression: str, **members: Any) -> dict[str, Any]:
+    def _expression(self, id_: str, expression: str, **members: Any) -> str:
         return self.add(
             id_,
             "simplelicensing_LicenseExpression",

@@ -2,8 +2,8 @@
 """What a card says of a model, as members of SPDX's `ai_AIPackage` (AI profile 3.0.1).
 
 The safety risk of SPDX is a grade that a card does not give, so none is written: risks stand in
-`ai_limitation`, each with its sort. Metrics, decision thresholds, autonomy and explainability are written only
-as far as a card has them.
+`ai_limitation`, each with its sort. Of autonomy, explainability, decision thresholds and compliance with
+standards a card says nothing, so the document says nothing either.
 """
 
 from __future__ import annotations

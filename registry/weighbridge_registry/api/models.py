@@ -6,7 +6,10 @@ from __future__ import annotations
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from .documents import json_response
+from weighbridge.cards import FORMATS
+
+from .documents import export_response, json_response
+from .problems import BadRequestError
 from .service import Answers, known, number
 
 __all__ = ["router"]
@@ -51,6 +54,15 @@ def provenance(namespace: str, name: str, version: str, request: Request, answer
         },
         media_type="application/jsonl",
     )
+
+
+@router.get("/models/{namespace}/{name}/{version}/exports/{form}")
+def export(namespace: str, name: str, version: str, form: str, answers: Answers) -> Response:
+    """Give a release in a format that others read."""
+    if form not in FORMATS:
+        raise BadRequestError(f"there is no format {form[:40]}", hint=f"formats are {', '.join(FORMATS)}")
+    found = answers.export(namespace, name, version, form)
+    return export_response(known(found, _named(namespace, name, version)), form, f"{name}-{version}")
 
 
 def _named(namespace: str, name: str, version: str | None = None) -> str:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Final
 
 from weighbridge import tlog
+from weighbridge.cards import Exported
 from weighbridge_registry.store.database import Database
 from weighbridge_registry.store.files import DataFolder
 from weighbridge_schemas.api import (
@@ -33,7 +34,7 @@ from weighbridge_schemas.api import (
     SubmissionResult,
 )
 
-from . import graphs, logs, lookups, models, osv, releases, signers, testimonies
+from . import exports, graphs, logs, lookups, models, osv, releases, signers, testimonies
 from .reader import Published, Reader, Statements
 from .refusals import check_served
 
@@ -161,6 +162,17 @@ class Queries:
         with self._reader() as reader:
             known = _are_names(namespace, name, version)
             return releases.provenance(reader, namespace, name, version) if known else None
+
+    def export(self, namespace: str, name: str, version: str, form: str) -> Exported | None:
+        """Write a release in a format that others read, one of `weighbridge.cards.FORMATS`."""
+        with self._reader() as reader:
+            known = _are_names(namespace, name, version)
+            return exports.export_release(reader, namespace, name, version, form) if known else None
+
+    def lineage_export(self, sha256: str, up: int, down: int) -> Exported:
+        """Write the releases around a digest as PROV-JSON, at most 10 steps up and down."""
+        with self._reader() as reader:
+            return exports.export_lineage(reader, sha256, up, down)
 
     def signer(self, signer_id: str, cursor: int | None = None) -> SignerDocument | None:
         """Describe a signer and list its statements, newest first."""

@@ -23,7 +23,7 @@ from .proposals import Proposal
 from .reader import Reader
 from .standings import is_listed
 
-__all__ = ["lineage"]
+__all__ = ["lineage", "stated_lineage"]
 
 _CHILDREN: Final = 50
 _COUNTED: Final = 10_000
@@ -38,7 +38,7 @@ def lineage(reader: Reader, row: Row[Any], document: Release) -> LineageDocument
 
     None if nothing was stated, nobody names it as a parent, and nothing was noticed.
     """
-    stated, statement = _stated(reader, row, document)
+    stated, statement = stated_lineage(reader, row, document)
     children, total = _children(reader, row)
     proposed, proposed_children = _proposed(reader, row)
     if stated is None and not total and not proposed and not proposed_children:
@@ -56,7 +56,8 @@ def lineage(reader: Reader, row: Row[Any], document: Release) -> LineageDocument
     )
 
 
-def _stated(reader: Reader, row: Row[Any], document: Release) -> tuple[Lineage | None, Reference]:
+def stated_lineage(reader: Reader, row: Row[Any], document: Release) -> tuple[Lineage | None, Reference]:
+    """Return the lineage as it now stands, and the statement that it is from; None if that is withheld."""
     if row.lineage is not None:
         entry = reader.entry(row.lineage)
         if entry is not None and reader.withheld("bundle", entry.bundle) is not None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""SPDX 3.0.1: read by SPDX's own bindings, which are generated from its SHACL model, and found to say it all."""
+"""SPDX 3.0.1: read by SPDX's own bindings, which are generated from its SHACL model: it says it all."""
 
 from __future__ import annotations
 
