@@ -334,6 +334,7 @@ def _models(page: str) -> dict[str, type[BaseModel]]:
         return {model.__name__: model for model in _api_models()}
     parts = {
         "types": ("base",),
+        "card": ("card_data", "card"),
         "reports": ("reports.cards", "reports.forms", "reports.logs", "reports.models"),
     }
     modules = [sys.modules[f"weighbridge_schemas.{name}"] for name in parts.get(page, (page,))]

@@ -279,7 +279,17 @@ def _use(
 
 def _lost(card: Card, subject: ExportSubject) -> list[str]:
     """Name what a document on origin has no place for: what a model is, and what it scored."""
-    groups = ("description", "licenses", "uses", "risks", "evaluations", "metrics", "components", "links")
+    groups = (
+        "description",
+        "licenses",
+        "uses",
+        "risks",
+        "evaluations",
+        "metrics",
+        "components",
+        "links",
+        "inference",
+    )
     found = [name for name in (*groups, "contacts", "data", "readme") if getattr(card, name)]
     told = ("hyperparameters", "compute_petaflop", "accelerator_hours", "energy", "funding")
     if any(getattr(stage, name) for stage in card.training for name in told):

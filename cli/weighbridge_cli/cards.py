@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any, Final
 from weighbridge.errors import InputError
 
 if TYPE_CHECKING:
-    from weighbridge.cards import ExportSubject
+    from weighbridge.cards import DescribedData, ExportSubject
     from weighbridge.client import RegistryClient
     from weighbridge.openness import Evidence
     from weighbridge.records import RecordLine
     from weighbridge.releases import ReleaseName
-    from weighbridge_schemas.api import Openness
+    from weighbridge_schemas.api import Openness, ReleaseDocument, StatementDocument
     from weighbridge_schemas.card import Card
     from weighbridge_schemas.dataset import Dataset
     from weighbridge_schemas.lineage import Lineage
@@ -31,6 +31,8 @@ _CLASSES: Final = {
     2: "class II, open tooling model",
     3: "class III, open model",
 }
+_SETS: Final = 64
+"""Data sets of a lineage whose statements are asked for."""
 _MARKS: Final = {"yes": "✓", "no": "✗", "not said": "?"}
 
 
@@ -113,22 +115,19 @@ def _not_understood(card: Card) -> tuple[str, ...]:
 
 
 def _of_release(release: str, number: str | None, registry: str | None) -> FoundCard:
-    from weighbridge.export_subjects import described_by
     from weighbridge.releases import ReleaseName
+    from weighbridge.revisions import require_known
     from weighbridge_cli.registries import open_registry
 
     name = ReleaseName.parse(release)
     client = open_registry(registry)
-    document = client.release(name.namespace, name.name, name.version)
-    if document is None:
-        raise InputError(
-            f"{client.url} has no release {name}", hint=f"publish it first: weighbridge publish PATH {name}"
-        )
-    lines = client.provenance(name.namespace, name.name, name.version)
-    found, lineage = _recorded(name, number, lines)
-    datasets = {one: data for one in described_by(lineage) if (data := _data_set(client, one)) is not None}
+    told = require_known(client, name)
+    found, subject = _recorded(name, number, client.provenance(name.namespace, name.name, name.version))
     subject = replace(
-        _subject(found), signer=document.signer.label, signer_id=document.signer.id, datasets=datasets
+        subject,
+        signer=told.signer.label,
+        signer_id=told.signer.id,
+        datasets=tuple(_described(client, told, subject.lineage)),
     )
     return replace(found, subject=subject, registry=client.url)
 
@@ -136,36 +135,29 @@ def _of_release(release: str, number: str | None, registry: str | None) -> Found
 def _of_record(release: str, number: str | None, record: Path) -> FoundCard:
     from weighbridge import identities
     from weighbridge.bounded_files import read_bounded
-    from weighbridge.export_subjects import signer_in_record
+    from weighbridge.record_signers import signer_in_record
     from weighbridge.records import MAX_RECORD_BYTES, parse_record
     from weighbridge.releases import ReleaseName
 
     lines = parse_record(read_bounded(record, MAX_RECORD_BYTES, "record file"))
-    found, _ = _recorded(ReleaseName.parse(release), number, lines)
-    subject = _subject(found)
+    found, subject = _recorded(ReleaseName.parse(release), number, lines)
     signer = signer_in_record(lines, subject.release_statement.removeprefix("sha256:"))
     if signer is not None:
         subject = replace(subject, signer=identities.describe(signer), signer_id=identities.signer_id(signer))
     return replace(found, subject=subject, record=record)
 
 
-def _subject(found: FoundCard) -> ExportSubject:
-    from weighbridge.cards import ExportSubject
-
-    return found.subject or ExportSubject()
-
-
 def _recorded(
     name: ReleaseName, number: str | None, lines: Sequence[RecordLine]
-) -> tuple[FoundCard, Lineage | None]:
+) -> tuple[FoundCard, ExportSubject]:
     """Return a release's card and what its record says besides, with its lineage as it now stands."""
-    from weighbridge.export_subjects import export_subject
+    from weighbridge.cards import ExportSubject
     from weighbridge.openness import Evidence
     from weighbridge.revisions import find_history
     from weighbridge_schemas.card import Card
 
     history = find_history(name, lines, "card")
-    lineage = find_history(name, lines, "lineage").current
+    lineages = find_history(name, lines, "lineage")
     last = len(history.parts) - 1
     chosen = last if number is None else int(number)
     if chosen > last:
@@ -176,33 +168,61 @@ def _recorded(
         files={file.path: file.sha256 for file in document.model.files},
         readme=card.readme.sha256 if card.readme is not None else None,
     )
-    subject = export_subject(
-        document,
-        release_statement=history.statements[0],
-        card_statement=history.statements[chosen],
-        lineage=lineage,
+    subject = ExportSubject(
+        name=document.name,
+        namespace=document.namespace,
+        version=document.version,
+        released_at=document.released_at,
+        model_digest=document.model.model_digest,
+        weights_digest=document.model.weights_digest or "",
+        statement=f"sha256:{history.statements[chosen]}",
+        files=document.model.files,
+        lineage=lineages.current,
+        locations=document.locations,
+        release_statement=f"sha256:{history.statements[0]}",
+        lineage_statement=f"sha256:{lineages.statements[-1]}" if lineages.current is not None else "",
     )
-    return FoundCard(f"{name}#{chosen}", card, evidence, subject), lineage
+    return FoundCard(f"{name}#{chosen}", card, evidence), subject
 
 
-def _data_set(client: RegistryClient, statement: str) -> Dataset | None:
-    """Return a data set's description by its statement; None if the registry has none."""
+def _described(
+    client: RegistryClient, release: ReleaseDocument, lineage: Lineage | None
+) -> Iterator[DescribedData]:
+    """Yield what is signed of the data sets of a lineage: the statement that it names, or the publisher's."""
+    from weighbridge.cards import DescribedData
+    from weighbridge_schemas.base import fold_name
+
+    for use in (lineage.datasets if lineage is not None else ())[:_SETS]:
+        statement = use.statement.sha256 if use.statement is not None else None
+        if statement is None and use.digest is not None:
+            found = client.dataset(use.digest)
+            own = [
+                one
+                for one in (found.descriptions if found is not None else ())
+                if one.signer.id == release.signer.id
+                or fold_name(one.dataset.namespace or "") == fold_name(release.namespace)
+            ]
+            statement = own[-1].statement.removeprefix("sha256:") if own else None
+        told = client.statement(statement) if statement is not None else None
+        dataset = _dataset(told, statement) if told is not None else None
+        if told is not None and dataset is not None:
+            signer = told.signer.label if told.signer is not None else "a signer who is not named"
+            yield DescribedData(use.name, f"sha256:{statement}", signer, dataset)
+
+
+def _dataset(told: StatementDocument, statement: str | None) -> Dataset | None:
+    """Read the description of a data set from its bundle; None if it is withheld, withdrawn, or another."""
     from weighbridge.bundles import parse_bundle
-    from weighbridge.errors import RefusedError, UndecidedError
     from weighbridge.statements import parse_statement
     from weighbridge_schemas.dataset import Dataset
 
-    try:
-        found = client.statement(statement)
-        if found is None or found.bundle is None:
-            return None
-        bundle = parse_bundle(base64.b64decode(found.bundle), strict=True)
-        document = parse_statement(bundle.payload, strict=True).document()
-    except (RefusedError, UndecidedError, ValueError):
+    if told.bundle is None:
         return None
-    if not isinstance(document, Dataset) or bundle.statement_digest != statement:
+    bundle = parse_bundle(base64.b64decode(told.bundle), strict=True)
+    document = parse_statement(bundle.payload, strict=True).document()
+    if bundle.statement_digest != statement or not isinstance(document, Dataset):
         return None
-    return document
+    return document if document.withdrawn is None else None
 
 
 def show_openness(openness: Openness) -> None:

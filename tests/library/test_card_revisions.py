@@ -19,10 +19,10 @@ from weighbridge.bundles import parse_bundle
 from weighbridge.card_revisions import revise_card
 from weighbridge.client import RegistryClient
 from weighbridge.errors import ConflictError, InputError, LogError, UnavailableError
-from weighbridge.export_subjects import signer_in_record
 from weighbridge.memory import Memory
 from weighbridge.pending import PendingStore
 from weighbridge.publishing import publish
+from weighbridge.record_signers import signer_in_record
 from weighbridge.releases import ReleaseName
 from weighbridge.revisions import History, Revised, find_history
 from weighbridge.signing import KeySigner

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 from weighbridge import canonical
 
 from .exports import Exported, ExportSubject
+from .members import stated
 from .spdx_data import DataPackage, data_packages
 from .spdx_elements import Elements, digest_hash
 from .spdx_models import hyperparameters, metrics, model_members
@@ -46,6 +47,11 @@ _PURPOSES: Final = {
 }
 _CONTENTS: Final = {"weights": "data", "code": "code", "data": "data", "document": "document"}
 """Whose licence a file of a role has, where the card gives one by content."""
+_NO_PLACE: Final = (
+    *(f"identity.{one}" for one in ("languages", "tags", "replaced_by", "union_market")),
+    *(f"data.{one}" for one in ("eu_categories", "sources", "sizes", "languages", "latest", "continuous")),
+    *("data.code_of_practice", "data.references.category", "contacts", "components", "readme"),
+)
 _AI_ASKS_FOR: Final = (
     "releaseTime", "suppliedBy", "software_downloadLocation", "software_packageVersion",
     "software_primaryPurpose",
@@ -95,7 +101,7 @@ def _identity(card: Card, subject: ExportSubject) -> str:
         "files": [[file.path, file.sha256] for file in subject.files],
         "locations": list(subject.locations),
         "signer": [subject.signer_id, subject.signer],
-        "datasets": [[digest, one.to_json()] for digest, one in sorted(subject.datasets.items())],
+        "datasets": [[one.name, one.statement, one.dataset.to_json()] for one in subject.datasets],
     }
     return hashlib.sha256(canonical.encode(made_from)).hexdigest()[:32]
 
@@ -190,14 +196,14 @@ def _model(elements: Elements, card: Card, subject: ExportSubject, supplier: str
     )
     model = elements.found[-1]
     licenses = card.licenses
-    stated = (licenses.distribution or licenses.data) if licenses is not None else None
-    _licensed(elements, id_, stated, of="model")
+    license_ = (licenses.distribution or licenses.data) if licenses is not None else None
+    _licensed(elements, id_, license_, of="model")
     return model
 
 
-def _licensed(elements: Elements, from_: str, stated: License | None, *, of: str) -> None:
+def _licensed(elements: Elements, from_: str, license_: License | None, *, of: str) -> None:
     """Write the declared licence of an element; nobody concluded anything here."""
-    elements.relate(f"{of}-declared", from_, "hasDeclaredLicense", [elements.license(stated)])
+    elements.relate(f"{of}-declared", from_, "hasDeclaredLicense", [elements.license(license_)])
     elements.relate(f"{of}-concluded", from_, "hasConcludedLicense", [Elements.NO_LICENSE])
 
 
@@ -214,10 +220,10 @@ def _files(elements: Elements, card: Card, subject: ExportSubject, model: str) -
         elements.relate("files", model, "contains", listed)
     licenses = card.licenses
     for content in ("code", "data", "document") if licenses is not None else ():
-        stated = getattr(licenses, content)
-        if stated is not None:
+        given = getattr(licenses, content)
+        if given is not None:
             for number, file_id in enumerate(by_content.get(content, ())):
-                license_ = elements.license(stated)
+                license_ = elements.license(given)
                 elements.relate(f"{content}-{number}-declared", file_id, "hasDeclaredLicense", [license_])
 
 
@@ -277,13 +283,7 @@ def _data_set(elements: Elements, package: DataPackage, model: str) -> None:
 
 def _lost(card: Card, subject: ExportSubject) -> Iterator[str]:
     """Name what SPDX has no place for."""
-    identity = card.identity
-    for name in ("languages", "tags", "replaced_by") if identity is not None else ():
-        if getattr(identity, name):
-            yield f"identity.{name}"
-    yield from (name for name in ("contacts", "components", "readme") if getattr(card, name))
-    if card.data is not None and card.data.eu_categories:
-        yield "data.eu_categories"
+    yield from stated(card, *_NO_PLACE)
     told = ("source", "source_name", "measured", "note")
     if any(getattr(one, name) is not None for one in card.evaluations for name in told):
         yield "evaluations: who measured a value, when and how"

@@ -2,8 +2,8 @@
 """Data sets of a card, its lineage and its evaluations, as SPDX's `dataset_DatasetPackage`.
 
 One data set that several of them speak of is one package: they are the same if they name the same digest or
-statement, or, where one of them names none, the same name. What a `dataset/v1` statement says is taken if the
-lineage names that statement.
+statement, or, where one of them names none, the same name. What `dataset/v1` statements
+say is taken as the export's subject has it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from .exports import ExportSubject
 
-__all__ = ["DataPackage", "data_packages"]
+__all__ = ["DataPackage", "data_packages", "description_of"]
 
 _DIGEST: Final = "Digest of the data set: of its files or its Croissant description"
 _PERSONAL: Final = {"present": "yes", "pseudonymised": "yes", "removed": "no"}
@@ -85,13 +85,20 @@ def data_packages(card: Card, subject: ExportSubject) -> list[DataPackage]:
 
 def _used(found: _Found, use: DatasetUse, subject: ExportSubject) -> None:
     """Take a data set of the lineage, with the statement that it names."""
-    statement = use.statement.sha256 if use.statement is not None else ""
+    statement = use.statement.sha256 if use.statement is not None else None
     package = found.package(use.name, {one for one in (use.digest, statement) if one})
-    described = subject.datasets.get(statement)
+    described = description_of(use, subject)
     _take(package, _stated(use, described))
     if described is not None and package.license is None:
         package.license = described.license
     package.add_use(*_use(use))
+
+
+def description_of(use: DatasetUse, subject: ExportSubject) -> Dataset | None:
+    """Return what is signed of a data set of the lineage: the statement that it names, or the publisher's."""
+    statement = f"sha256:{use.statement.sha256}" if use.statement is not None else None
+    fitting = (one for one in subject.datasets if one.name == use.name and statement in (None, one.statement))
+    return next((one.dataset for one in fitting if statement or use.digest), None)
 
 
 def _named(found: _Found, reference: DataReference) -> None:

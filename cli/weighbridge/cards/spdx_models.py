@@ -10,14 +10,15 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
+from .spdx_data import description_of
 from .spdx_elements import said
 
 if TYPE_CHECKING:
-    from weighbridge_schemas.card import Card, EvaluationResult, TrainingStage
+    from weighbridge_schemas.card import Card, Data, EvaluationResult, TrainingStage
 
     from .exports import ExportSubject
 
@@ -30,6 +31,7 @@ _LINKS: Final = {
     "documentation": "documentation",
     "demo": "altWebPage",
     "license": "license",
+    "changelog": "releaseNotes",
 }
 _FINETUNING: Final = ("finetuning", "post_training")
 _PERSONAL: Final = {"present": "yes", "pseudonymised": "yes", "removed": "no"}
@@ -49,7 +51,7 @@ def model_members(card: Card, subject: ExportSubject) -> dict[str, Any]:
         "ai_informationAboutApplication": "\n".join(_application(card)),
         "ai_informationAboutTraining": "\n".join(_training(card, subject)),
         "ai_limitation": "\n".join(_limitations(card)),
-        "ai_modelDataPreprocessing": [data.description] if data is not None and data.description else [],
+        "ai_modelDataPreprocessing": list(_preparation(data)) if data is not None else [],
         "ai_useSensitivePersonalInformation": _personal(subject),
     }
 
@@ -121,14 +123,20 @@ def _energy(card: Card) -> dict[str, Any]:
     by_activity: dict[str, list[dict[str, Any]]] = {}
     for stage in card.training:
         if stage.energy is not None and stage.energy.kilowatt_hours is not None:
-            one = {
-                "type": "ai_EnergyConsumptionDescription",
-                "ai_energyQuantity": _decimal(stage.energy.kilowatt_hours),
-                "ai_energyUnit": "kilowattHour",
-            }
             activity = "finetuning" if stage.stage in _FINETUNING else "training"
+            one = _kilowatt_hours(stage.energy.kilowatt_hours)
             by_activity.setdefault(f"ai_{activity}EnergyConsumption", []).append(one)
+    if card.inference is not None and card.inference.kilowatt_hours is not None:
+        by_activity["ai_inferenceEnergyConsumption"] = [_kilowatt_hours(card.inference.kilowatt_hours)]
     return {"type": "ai_EnergyConsumption", **by_activity} if by_activity else {}
+
+
+def _kilowatt_hours(value: float) -> dict[str, Any]:
+    return {
+        "type": "ai_EnergyConsumptionDescription",
+        "ai_energyQuantity": _decimal(value),
+        "ai_energyUnit": "kilowattHour",
+    }
 
 
 def _decimal(value: float) -> float | str:
@@ -137,22 +145,42 @@ def _decimal(value: float) -> float | str:
 
 
 def _application(card: Card) -> Iterator[str]:
-    uses, description, identity = card.uses, card.description, card.identity
+    """Yield what is said of using the model, a line for each thing."""
+    uses, description, inference = card.uses, card.description, card.inference
+    library = card.identity.library if card.identity is not None else None
+    said_of: list[tuple[str, Iterable[str | None]]] = []
     if uses is not None:
-        yield from (f"Intended use: {text}" for text in uses.intended)
-        yield from (f"Downstream use: {text}" for text in uses.downstream)
-    if description is not None and description.input_modalities:
-        yield f"Input: {', '.join(description.input_modalities)}"
-    if description is not None and description.output_modalities:
-        yield f"Output: {', '.join(description.output_modalities)}"
-    if identity is not None and identity.library is not None:
-        yield f"Library: {identity.library}"
+        said_of += [("Intended use", uses.intended), ("Downstream use", uses.downstream)]
+        said_of += [("System", uses.systems), ("Integration", uses.integration)]
+        said_of += [("Hardware", [uses.hardware]), ("Software", [uses.software])]
+    said_of.append(("Library", [library]))
+    if description is not None:
+        said_of += [
+            ("Input", [", ".join((*description.input_modalities, *description.input_limits))]),
+            ("Output", [", ".join((*description.output_modalities, *description.output_limits))]),
+        ]
+    if inference is not None:
+        said_of += [("Cost measured", [inference.benchmark]), ("How", [inference.method])]
+        said_of.append(("Petaflop", [_text(inference.petaflop) if inference.petaflop is not None else None]))
+    for label, texts in said_of:
+        yield from (f"{label}: {text}" for text in texts if text)
+
+
+def _preparation(data: Data) -> Iterator[str]:
+    """Yield what was done with the data, each under what it is."""
+    if data.description:
+        yield data.description
+    for name in ("characteristics", "curation", "unsuitable", "biases", "opt_outs", "illegal_content"):
+        if (text := getattr(data, name)) is not None:
+            yield f"{name.replace('_', ' ')}: {text}"
 
 
 def _training(card: Card, subject: ExportSubject) -> Iterator[str]:
     parents = subject.lineage.parents if subject.lineage is not None else ()
     if any(parent.relation == "from_scratch" for parent in parents):
         yield "The publisher claims that it was trained from scratch: it has no parent."
+    if card.description is not None and card.description.design is not None:
+        yield f"design: {card.description.design}"
     for stage in card.training:
         told = [f"{name}: {_text(value)}" for name, value in _stage(stage).items() if value is not None]
         if told:
@@ -163,8 +191,10 @@ def _stage(stage: TrainingStage) -> dict[str, Any]:
     energy = stage.energy
     return {
         "process": stage.process,
+        "rationale": stage.rationale,
         "hardware": stage.hardware,
         "compute in petaflop": stage.compute_petaflop,
+        "compute was measured": stage.compute_method,
         "accelerator hours": stage.accelerator_hours,
         "kilowatt hours": energy.kilowatt_hours if energy is not None else None,
         "emissions in grams of CO2 equivalent": energy.co2_grams if energy is not None else None,
@@ -190,7 +220,7 @@ def _personal(subject: ExportSubject) -> str | None:
     uses = subject.lineage.datasets if subject.lineage is not None else ()
     states = []
     for use in uses:
-        described = subject.datasets.get(use.statement.sha256) if use.statement is not None else None
+        described = description_of(use, subject)
         if use.stage != "eval" and described is not None and described.personal_data is not None:
             states.append(_PERSONAL.get(described.personal_data.state, "noAssertion"))
     if "yes" in states:

@@ -16,7 +16,12 @@ if TYPE_CHECKING:
     from weighbridge_cli.cards import FoundCard
     from weighbridge_schemas.api import Openness
 
-FORMATS = ("hf", "cyclonedx-1.6", "cyclonedx-1.7", "mof", "spdx-3.0.1", "prov-json")
+FORMATS = (
+    *("hf", "cyclonedx-1.6", "cyclonedx-1.7", "mof"),
+    *("spdx-3.0.1", "prov-json"),
+    *("eu-gpai-documentation", "eu-gpai-documentation-json"),
+    *("eu-training-summary", "eu-training-summary-json"),
+)
 """Names of the export formats; a test holds them against the library's."""
 
 

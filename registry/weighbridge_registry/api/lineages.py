@@ -33,7 +33,7 @@ def lineage(
     above, below = number(up, "up"), number(down, "down")
     steps = (1 if above is None else above, 1 if below is None else below)
     if form == "prov-json":
-        return export_response(answers.lineage_export(sha256, *steps), form, f"lineage-{sha256[:16]}")
+        return export_response(answers.lineage_export(sha256, *steps))
     if form is not None:
         raise BadRequestError(
             f"there is no format {form[:40]} of a lineage", hint="leave it out, or prov-json"

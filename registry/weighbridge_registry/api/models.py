@@ -56,13 +56,13 @@ def provenance(namespace: str, name: str, version: str, request: Request, answer
     )
 
 
-@router.get("/models/{namespace}/{name}/{version}/exports/{form}")
-def export(namespace: str, name: str, version: str, form: str, answers: Answers) -> Response:
-    """Give a release in a format that others read."""
-    if form not in FORMATS:
-        raise BadRequestError(f"there is no format {form[:40]}", hint=f"formats are {', '.join(FORMATS)}")
-    found = answers.export(namespace, name, version, form)
-    return export_response(known(found, _named(namespace, name, version)), form, f"{name}-{version}")
+@router.get("/models/{namespace}/{name}/{version}/exports/{format_}")
+def export(namespace: str, name: str, version: str, format_: str, answers: Answers) -> Response:
+    """Give a release's card in a format that others read; a header lists what that has no place for."""
+    if format_ not in FORMATS:
+        raise BadRequestError("there is no such format", hint=f"formats are {', '.join(FORMATS)}", status=404)
+    found = known(answers.export(namespace, name, version, format_), _named(namespace, name, version))
+    return export_response(found)
 
 
 def _named(namespace: str, name: str, version: str | None = None) -> str:

@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from typing import Final
 
 from weighbridge import tlog
-from weighbridge.cards import Exported
 from weighbridge_registry.store.database import Database
 from weighbridge_registry.store.files import DataFolder
 from weighbridge_schemas.api import (
@@ -35,6 +34,7 @@ from weighbridge_schemas.api import (
 )
 
 from . import exports, graphs, logs, lookups, models, osv, releases, signers, testimonies
+from .exports import ExportedCard
 from .reader import Published, Reader, Statements
 from .refusals import check_served
 
@@ -163,13 +163,13 @@ class Queries:
             known = _are_names(namespace, name, version)
             return releases.provenance(reader, namespace, name, version) if known else None
 
-    def export(self, namespace: str, name: str, version: str, form: str) -> Exported | None:
-        """Write a release in a format that others read, one of `weighbridge.cards.FORMATS`."""
+    def export(self, namespace: str, name: str, version: str, format_: str) -> ExportedCard | None:
+        """Give the card of a release in a format of `weighbridge.cards.FORMATS`."""
         with self._reader() as reader:
             known = _are_names(namespace, name, version)
-            return exports.export_release(reader, namespace, name, version, form) if known else None
+            return exports.export(reader, namespace, name, version, format_) if known else None
 
-    def lineage_export(self, sha256: str, up: int, down: int) -> Exported:
+    def lineage_export(self, sha256: str, up: int, down: int) -> ExportedCard:
         """Write the releases around a digest as PROV-JSON, at most 10 steps up and down."""
         with self._reader() as reader:
             return exports.export_lineage(reader, sha256, up, down)

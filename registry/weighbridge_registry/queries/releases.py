@@ -31,7 +31,7 @@ from .signers import reassigned
 from .testimonies import TESTIMONIES, about, reference
 from .upstream import upstream
 
-__all__ = ["current_card", "find_release", "provenance", "release"]
+__all__ = ["find_release", "provenance", "release", "stated_card"]
 
 _MAX_ENTRIES: Final = 1000
 _NAMED_FILES: Final = 3
@@ -49,7 +49,7 @@ def release(reader: Reader, namespace: str, name: str, version: str | None) -> R
         return None
     check_served(reader, "bundle", row.bundle)
     document = cast("Release", reader.statements.get(row.bundle).document)
-    card, card_statement = current_card(reader, row, document)
+    card, card_statement = stated_card(reader, row, document)
     entries = _entries(reader, row, document)
     oms = _oms(entries, row.signer)
     statements, statements_total = about(reader, list(_own_digests(row, document)), TESTIMONIES)
@@ -157,7 +157,7 @@ def _reassigned_since(reader: Reader, row: Row[Any]) -> int:
 
 
 def find_release(reader: Reader, namespace: str, name: str, version: str | None) -> Row[Any] | None:
-    """Return the row of a release, the newest without `version`; None if there is none."""
+    """Return the row of a release; of the newest without `version`."""
     key = f"{fold_name(namespace)}/{fold_name(name)}"
     query = select(_RELEASE).where(col(tables.Release.model) == key)
     if version is not None:
@@ -175,7 +175,7 @@ def _newest(reader: Reader, row: Row[Any]) -> str | None:
     return None if newest == row.version else newest
 
 
-def current_card(reader: Reader, row: Row[Any], document: Release) -> tuple[Card | None, Reference | None]:
+def stated_card(reader: Reader, row: Row[Any], document: Release) -> tuple[Card | None, Reference | None]:
     """Return the card as it now stands, and the statement that it is from."""
     if row.card is not None:
         entry = reader.entry(row.card)

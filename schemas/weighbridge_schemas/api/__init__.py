@@ -9,6 +9,7 @@ opaque `cursor`: pass `next` to get on, null means the end.
 
 from __future__ import annotations
 
+from .eu_forms import EuForm, EuFormAnswer, EuFormQuestion, EuFormSection
 from .events import Event, EventList, Problem, WithheldDocument
 from .lineages import (
     DatasetEdge,
@@ -76,6 +77,10 @@ __all__ = [
     "EdgePosition",
     "EntryDocument",
     "EntryRef",
+    "EuForm",
+    "EuFormAnswer",
+    "EuFormQuestion",
+    "EuFormSection",
     "Event",
     "EventList",
     "GraphEdge",

@@ -13,7 +13,7 @@ from spdx_python_model.bindings import v3_0_1 as spdx
 
 from tests.library.cards.documents import cards, full_card
 from tests.library.cards.test_exports import SUBJECT
-from weighbridge.cards import ExportSubject, export_card
+from weighbridge.cards import DescribedData, ExportSubject, export_card
 from weighbridge.cards.spdx import MAX_FILES
 from weighbridge.cards.spdx_models import measured
 from weighbridge_schemas.card import Card
@@ -56,7 +56,12 @@ MAILS = Dataset.model_validate(
 
 def subject(**changes: Any) -> ExportSubject:
     known = {one: getattr(SUBJECT, one) for one in ExportSubject.__slots__}
-    told = {"lineage": LINEAGE, "datasets": {STATEMENT: MAILS}, "signer": "key 1234", "signer_id": "7" * 64}
+    told = {
+        "lineage": LINEAGE,
+        "datasets": (DescribedData("org/mails", f"sha256:{STATEMENT}", "key 1234", MAILS),),
+        "signer": "key 1234",
+        "signer_id": "7" * 64,
+    }
     return ExportSubject(**known | told | changes)
 
 
@@ -186,6 +191,7 @@ def test_lineage_becomes_relationships_with_their_manner() -> None:
         ("trainedOn", "org/c", "The card names it as training data"),
         ("testedOn", "glue", ""),
         ("testedOn", "cais/hle", ""),
+        ("trainedOn", "partner/mails", "The card names it as training data"),
     }
     parents = {each.name: each for each in found.foreach_type(spdx.software_Package)}
     assert [each.hashValue for each in parents["org/base"].verifiedUsing] == ["3" * 64]
@@ -259,4 +265,4 @@ def test_another_lineage_or_description_makes_another_document() -> None:
         return str(document.spdxId)
 
     assert root(subject()) == root(subject())
-    assert len({root(subject()), root(subject(lineage=None)), root(subject(datasets={}))}) == 3
+    assert len({root(subject()), root(subject(lineage=None)), root(subject(datasets=()))}) == 3
