@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from weighbridge.client import RegistryClient
     from weighbridge.disclosures import Disclosed
     from weighbridge.openness import Evidence
+    from weighbridge.records import RecordLine
+    from weighbridge.releases import ReleaseName
     from weighbridge_schemas.api import DisclosureScore, Openness, ReleaseDocument, StatementDocument
     from weighbridge_schemas.card import Card
     from weighbridge_schemas.dataset import Dataset
@@ -51,27 +53,39 @@ class FoundCard:
     """Address of the registry whose word it is."""
     disclosed: Disclosed | None = None
     """What is at hand beside the card; None: the card alone."""
+    record: Path | None = None
+    """The record file that it was taken from, unchecked."""
 
 
 def tell_whose_word(*found: FoundCard) -> None:
-    """Say whose word cards are that no file here holds."""
+    """Say whose word cards are that were not verified here."""
     from weighbridge_cli import terminal
+
+    for record in sorted({one.record for one in found if one.record is not None}):
+        terminal.note(f"Nothing in {record} was checked; weighbridge verify --record does that.")
 
     for registry in sorted({one.registry for one in found if one.registry is not None}):
         terminal.note(f"What is recorded is the word of {registry}; weighbridge verify --release checks it.")
 
 
-def find_card(what: str, registry: str | None, *, model: Path | None = None) -> FoundCard:
+def find_card(
+    what: str, registry: str | None, *, model: Path | None = None, record: Path | None = None
+) -> FoundCard:
     """Return the card that an argument means: FILE, a model's folder, or NS/NAME@VERSION[#N].
 
-    `#N` is a revision's number; 0 is the release's own card. `model` is the folder that a file is about.
+    `#N` is a revision's number; 0 is the release's own card. `model` is the folder that a file is about;
+    `record` the record file that holds the release, so that no registry is asked.
     """
     path = Path(what)
+    match = _RELEASE.fullmatch(what)
+    if record is not None:
+        if match is None:
+            raise InputError(f"{what} is no release", hint="with --record give NS/NAME@VERSION")
+        return _of_record(match["release"], match["number"], record)
     if path.is_dir():
         return _of_folder(path)
     if path.exists():
         return _of_file(path, model)
-    match = _RELEASE.fullmatch(what)
     if match is None:
         raise InputError(f"there is no file {what}", hint="give a card file, a folder, or NS/NAME@VERSION")
     return _of_release(match["release"], match["number"], registry)
@@ -104,18 +118,55 @@ def _not_understood(card: Card) -> tuple[str, ...]:
 
 
 def _of_release(release: str, number: str | None, registry: str | None) -> FoundCard:
-    from weighbridge.cards import ExportSubject
-    from weighbridge.disclosures import Disclosed, Warnings
-    from weighbridge.openness import Evidence
+    from weighbridge.disclosures import Warnings
     from weighbridge.releases import ReleaseName
-    from weighbridge.revisions import find_history, require_known
+    from weighbridge.revisions import require_known
     from weighbridge_cli.registries import open_registry
-    from weighbridge_schemas.card import Card
 
     name = ReleaseName.parse(release)
     client = open_registry(registry)
     told = require_known(client, name)
-    lines = client.provenance(name.namespace, name.name, name.version)
+    found, subject = _recorded(name, number, client.provenance(name.namespace, name.name, name.version))
+    subject = replace(
+        subject,
+        signer=told.signer.label,
+        signer_id=told.signer.id,
+        datasets=tuple(_described(client, told, subject.lineage)),
+    )
+    warned = told.warnings_of_others
+    disclosed = found.disclosed and replace(
+        found.disclosed,
+        datasets=tuple(one.dataset for one in subject.datasets),
+        warnings=Warnings(warned.total, warned.answered) if warned is not None else None,
+    )
+    return replace(found, subject=subject, registry=client.url, disclosed=disclosed)
+
+
+def _of_record(release: str, number: str | None, record: Path) -> FoundCard:
+    from weighbridge import identities
+    from weighbridge.bounded_files import read_bounded
+    from weighbridge.record_signers import signer_in_record
+    from weighbridge.records import MAX_RECORD_BYTES, parse_record
+    from weighbridge.releases import ReleaseName
+
+    lines = parse_record(read_bounded(record, MAX_RECORD_BYTES, "record file"))
+    found, subject = _recorded(ReleaseName.parse(release), number, lines)
+    signer = signer_in_record(lines, subject.release_statement.removeprefix("sha256:"))
+    if signer is not None:
+        subject = replace(subject, signer=identities.describe(signer), signer_id=identities.signer_id(signer))
+    return replace(found, subject=subject, record=record)
+
+
+def _recorded(
+    name: ReleaseName, number: str | None, lines: Sequence[RecordLine]
+) -> tuple[FoundCard, ExportSubject]:
+    """Return a release's card and what its record says besides, with its lineage as it now stands."""
+    from weighbridge.cards import ExportSubject
+    from weighbridge.disclosures import Disclosed
+    from weighbridge.openness import Evidence
+    from weighbridge.revisions import find_history
+    from weighbridge_schemas.card import Card
+
     history = find_history(name, lines, "card")
     lineages = find_history(name, lines, "lineage")
     last = len(history.parts) - 1
@@ -129,9 +180,9 @@ def _of_release(release: str, number: str | None, registry: str | None) -> Found
         readme=card.readme.sha256 if card.readme is not None else None,
     )
     subject = ExportSubject(
-        name=name.name,
-        namespace=name.namespace,
-        version=name.version,
+        name=document.name,
+        namespace=document.namespace,
+        version=document.version,
         released_at=document.released_at,
         model_digest=document.model.model_digest,
         weights_digest=document.model.weights_digest or "",
@@ -141,18 +192,9 @@ def _of_release(release: str, number: str | None, registry: str | None) -> Found
         locations=document.locations,
         release_statement=f"sha256:{history.statements[0]}",
         lineage_statement=f"sha256:{lineages.statements[-1]}" if lineages.current is not None else "",
-        signer=told.signer.label,
-        datasets=tuple(_described(client, told, lineages.current)),
     )
-    warned = told.warnings_of_others
-    disclosed = Disclosed(
-        card,
-        lineage=lineages.current,
-        release=document,
-        datasets=tuple(one.dataset for one in subject.datasets),
-        warnings=Warnings(warned.total, warned.answered) if warned is not None else None,
-    )
-    return FoundCard(f"{name}#{chosen}", card, evidence, subject, registry=client.url, disclosed=disclosed)
+    disclosed = Disclosed(card, lineage=lineages.current, release=document)
+    return FoundCard(f"{name}#{chosen}", card, evidence, disclosed=disclosed), subject
 
 
 def _described(

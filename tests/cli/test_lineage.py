@@ -242,6 +242,24 @@ def test_show_gives_parents_children_and_the_evidence_for_them(site: Site) -> No
     assert site.show("nonsense").exit_code == 2
 
 
+def test_export_writes_the_graph_as_prov(site: Site) -> None:
+    digest = site.publish("base", "acme/base@1")
+    site.publish("coarse", "acme/small@1", f"parents:\n- {{relation: quantized, digest: {digest}}}\n")
+    asked = ("lineage", "export", "acme/small@1", "--registry", site.registry.url)
+    told = weighbridge_here(*asked)
+    assert told.exit_code == 0, told.stderr
+    (derivation,) = json.loads(told.stdout)["wasDerivedFrom"].values()
+    assert (derivation["prov:usedEntity"], derivation["wb:relation"]) == (digest, "quantized")
+    report = weighbridge_here(*asked, "--json").json()
+    check("LineageExportReport", report)
+    assert report["text"] == told.stdout
+    target = site.folder / "out.json"
+    assert weighbridge_here(*asked, "--output", target).stdout == ""
+    assert target.read_text() == told.stdout
+    unknown = weighbridge_here("lineage", "export", "0" * 64, "--registry", site.registry.url)
+    assert (unknown.exit_code, unknown.stdout, "unknown to" in unknown.stderr) == (1, "", True)
+
+
 def test_what_stands_on_a_model_a_data_set_or_a_bug(site: Site) -> None:
     base = site.publish("base", "acme/base@1")
     data = "datasets:\n- {stage: sft, name: Org/Mails}\n"

@@ -40,7 +40,7 @@ class ExportSubject:
     """Which release a card is of, as far as it is known; a card file alone knows nothing of it.
 
     Digests are `sha256:<hex>`; `released_at` is RFC 3339. `statement` is the card's, which may be a revision.
-    `signer` says in words who signed the release.
+    `signer` says in words who signed the release, `signer_id` is bare hex.
     """
 
     name: str = ""
@@ -56,6 +56,7 @@ class ExportSubject:
     release_statement: str = ""
     lineage_statement: str = ""
     signer: str = ""
+    signer_id: str = ""
     datasets: tuple[DescribedData, ...] = field(default=())
 
 
@@ -94,6 +95,20 @@ def _mof(card: Card, subject: ExportSubject) -> Exported:
     from .mof import write_mof
 
     return write_mof(card, subject)
+
+
+def _spdx(card: Card, subject: ExportSubject) -> Exported:
+    from .spdx import write_spdx
+
+    return write_spdx(card, subject)
+
+
+def _prov(card: Card, subject: ExportSubject) -> Exported:
+    from weighbridge.prov import Provenance, describe_release
+
+    document = Provenance()
+    lost = describe_release(document, card, subject)
+    return Exported(document.write(), lost)
 
 
 def _cyclonedx(version: str) -> Callable[[Card, ExportSubject], Exported]:
@@ -136,6 +151,8 @@ FORMATS: Final[dict[str, Format]] = {
         _cyclonedx("1.7"), "CycloneDX 1.7 ML-BOM", f"{_CYCLONEDX};version=1.7", ".cdx.json"
     ),
     "mof": Format(_mof, "Model Openness Tool", "application/yaml", ".mof.yml"),
+    "spdx-3.0.1": Format(_spdx, "SPDX 3.0.1", "application/spdx+json", ".spdx3.json"),
+    "prov-json": Format(_prov, "W3C PROV", "application/json", ".prov.json"),
     "eu-gpai-documentation": Format(
         _documentation("markdown"), _DOCUMENTATION, "text/markdown", ".eu-gpai-documentation.md"
     ),

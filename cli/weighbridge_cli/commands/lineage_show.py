@@ -25,17 +25,18 @@ LEVELS = (
 """Evidence levels 0 to 4 in words (DESIGN section 5)."""
 
 _DIGEST = re.compile(r"(?:sha256:)?([0-9a-f]{64})")
-_MOST_STEPS = 10
 _LONGEST = 200
+MOST_STEPS = 10
+"""Steps that a registry follows."""
 
 
 @click.command("show")
 @click.argument("what", metavar="NS/NAME[@VERSION]|DIGEST")
 @click.option(
-    "--up", type=click.IntRange(0, _MOST_STEPS), default=1, help="Steps to parents (1).", metavar="N"
+    "--up", type=click.IntRange(0, MOST_STEPS), default=1, help="Steps to parents (1).", metavar="N"
 )
 @click.option(
-    "--down", type=click.IntRange(0, _MOST_STEPS), default=1, help="Steps to children (1).", metavar="N"
+    "--down", type=click.IntRange(0, MOST_STEPS), default=1, help="Steps to children (1).", metavar="N"
 )
 @registry_option
 @json_option

@@ -3,14 +3,12 @@
 
 from __future__ import annotations
 
-import json
-
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from weighbridge.cards import FORMATS
 
-from .documents import json_response
+from .documents import export_response, json_response
 from .problems import BadRequestError
 from .service import Answers, known, number
 
@@ -64,13 +62,7 @@ def export(namespace: str, name: str, version: str, format_: str, answers: Answe
     if format_ not in FORMATS:
         raise BadRequestError("there is no such format", hint=f"formats are {', '.join(FORMATS)}", status=404)
     found = known(answers.export(namespace, name, version, format_), _named(namespace, name, version))
-    headers = {
-        "Cache-Control": "no-cache",
-        "Content-Disposition": f'attachment; filename="{found.file_name}"',
-        "Weighbridge-Left-Out": json.dumps(found.lost),
-        "X-Content-Type-Options": "nosniff",
-    }
-    return Response(found.text, headers=headers, media_type=found.media_type)
+    return export_response(found)
 
 
 def _named(namespace: str, name: str, version: str | None = None) -> str:

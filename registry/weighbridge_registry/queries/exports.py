@@ -9,16 +9,18 @@ from typing import Any, cast
 from sqlalchemy import Row
 
 from weighbridge.cards import FORMATS, ExportSubject, export_card
+from weighbridge.prov import Provenance, describe_graph
 from weighbridge_schemas.base import Reference
 from weighbridge_schemas.card import Card
 from weighbridge_schemas.release import Release
 
+from .graphs import graph
 from .reader import Reader
 from .refusals import check_served
 from .stated import described_data, find_release, stated_card, stated_lineage
 from .testimonies import find_statement
 
-__all__ = ["ExportedCard", "export", "subject_of"]
+__all__ = ["ExportedCard", "export", "export_lineage", "subject_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +77,19 @@ def subject_of(reader: Reader, row: Row[Any]) -> tuple[Card, ExportSubject]:
         release_statement=f"sha256:{row.statement}",
         lineage_statement=f"sha256:{lineage_statement.sha256}" if lineage is not None else "",
         signer=reader.signer(row.signer).label,
+        signer_id=row.signer,
         datasets=tuple(described_data(reader, row, uses)),
     )
     return card or Card(), subject
+
+
+def export_lineage(reader: Reader, sha256: str, up: int, down: int) -> ExportedCard:
+    """Write the graph around a digest as PROV-JSON."""
+    document = Provenance()
+    lost = describe_graph(document, graph(reader, sha256, up, down))
+    form = FORMATS["prov-json"]
+    name = f"lineage-{sha256[:16]}{form.suffix}"
+    return ExportedCard(document.write(), form.media_type, name, lost)
 
 
 def _check_statement(reader: Reader, statement: Reference) -> None:

@@ -170,6 +170,11 @@ class Queries:
             known = _are_names(namespace, name, version)
             return exports.export(reader, namespace, name, version, format_) if known else None
 
+    def lineage_export(self, sha256: str, up: int, down: int) -> ExportedCard:
+        """Write the releases around a digest as PROV-JSON, at most 10 steps up and down."""
+        with self._reader() as reader:
+            return exports.export_lineage(reader, sha256, up, down)
+
     def signer(self, signer_id: str, cursor: int | None = None) -> SignerDocument | None:
         """Describe a signer and list its statements, newest first."""
         with self._reader() as reader:

@@ -108,6 +108,8 @@ class CardExportReport(Report):
         "cyclonedx-1.6",
         "cyclonedx-1.7",
         "mof",
+        "spdx-3.0.1",
+        "prov-json",
         "eu-gpai-documentation",
         "eu-gpai-documentation-json",
         "eu-training-summary",
