@@ -56,6 +56,7 @@ if TYPE_CHECKING:
         DatasetDocument,
         DigestAnswer,
         DigestsAnswer,
+        DisclosureDocument,
         ImpactDocument,
         LineageGraph,
         LogDocument,
@@ -183,6 +184,14 @@ class RegistryClient:
         from weighbridge_schemas.api import DatasetDocument
 
         return self._look_up(f"/api/v1/datasets/{_hex(digest)}", DatasetDocument, limit=_MAX_RELEASE)
+
+    def disclosure(self, digest: str, *, signer: str | None = None) -> DisclosureDocument | None:
+        """Ask what is said of a closed model, by the abstract digest of its name; the first page."""
+        from weighbridge_schemas.api import DisclosureDocument
+
+        asked = f"?signer={_hex(signer)}" if signer else ""
+        path = f"/api/v1/disclosures/{_hex(digest)}{asked}"
+        return self._look_up(path, DisclosureDocument, limit=_MAX_RELEASE)
 
     def lineage(self, digest: str, *, up: int = 1, down: int = 1) -> LineageGraph:
         """Ask for the releases around a digest, `up` steps to parents and `down` to children; at most 10."""

@@ -19,6 +19,9 @@ from weighbridge_schemas.api import (
     DatasetEdge,
     DigestAnswer,
     DigestMatch,
+    DisclosureDocument,
+    DisclosureList,
+    DisclosureSummary,
     EntryDocument,
     EntryRef,
     Event,
@@ -182,6 +185,7 @@ class MemoryRecords:
     releases: dict[tuple[str, str, str], ReleaseDocument] = field(default_factory=dict)
     attachments: dict[str, bytes] = field(default_factory=dict)
     datasets: dict[str, DatasetDocument] = field(default_factory=dict)
+    closed: dict[str, DisclosureDocument] = field(default_factory=dict)
     warnings: dict[str, AdvisoryDocument] = field(default_factory=dict)
     graphs: dict[str, LineageGraph] = field(default_factory=dict)
     impacts: dict[str, tuple[ImpactItem, ...]] = field(default_factory=dict)
@@ -335,6 +339,32 @@ class MemoryRecords:
             if f.sha256 == sha256
         ]
         return DigestAnswer(digest=f"sha256:{sha256}", matches=tuple(matches), as_of=self.as_of)
+
+    def disclosure(self, sha256: str, cursor: int | None, signer: str | None) -> DisclosureDocument:
+        if sha256 not in self.closed or (cursor, signer) != (None, None):
+            raise NotKnownError("a disclosure is not recorded here")
+        return self.closed[sha256]
+
+    def disclosures(self, name: str | None, cursor: int | None) -> DisclosureList:
+        assert cursor is None
+        found = [one for one in self.closed.values() if name in (None, one.name)]
+        summaries = tuple(
+            DisclosureSummary(
+                digest=one.digest,
+                name=one.name,
+                withdrawn=said.withdrawn is not None,
+                signer=said.signer,
+                namespace=said.namespace,
+                summary=one.name,
+                statement=said.statement,
+                index=said.index,
+                received=said.received,
+                url=one.url,
+            )
+            for one in found
+            for said in one.disclosures
+        )
+        return DisclosureList(name=name, disclosures=summaries, next=None, as_of=AsOf(size=9, origin=ORIGIN))
 
     def dataset(self, sha256: str) -> DatasetDocument:
         if sha256 not in self.datasets:

@@ -9,19 +9,27 @@ from typing import Any
 
 import pytest
 
-from tests.web.documents import example, release, sha, signer
+from tests.web.documents import ORIGIN, example, release, sha, signer
 from tests.web.serving import Reader, pages_over, served
+from weighbridge.disclosures import describe_score, find_answered
 from weighbridge_schemas.api import (
     AdvisoryDocument,
+    AsOf,
     DatasetDescription,
     DatasetDocument,
+    DeploymentNote,
     DigestAnswer,
+    DisclosureDocument,
+    DisclosureStatement,
     EntryRef,
+    FieldAnswer,
+    FieldAnswers,
     ReleaseStatus,
     StatementAbout,
     Successor,
 )
 from weighbridge_schemas.base import Reference
+from weighbridge_schemas.disclosure import Disclosure
 
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(1)>\"'&"
 DATA, WARNING = sha("corpus"), sha("warning")
@@ -39,6 +47,89 @@ def about(kind: Any, summary: str, **changes: Any) -> StatementAbout:
         "url": f"/advisories/{WARNING}",
     }
     return StatementAbout.model_validate(values | changes)
+
+
+def closed() -> DisclosureDocument:
+    """A closed model of which three parties speak, two of whom say to be its vendor."""
+    parties = (("lab", True), ("impostor", True), ("watchdog", False))
+    stated = {
+        "name": HOSTILE,
+        "vendor": HOSTILE,
+        "fields": [
+            {"id": "training_data", "answer": HOSTILE, "evidence": ["https://example.org/?a=%3Cimg"]},
+            {"id": "energy", "left_open": HOSTILE},
+            {"id": "colour", "question": HOSTILE, "answer": "blue"},
+        ],
+        "logs": ["log.example/x"],
+        "previous": None,
+    }
+    document = Disclosure.model_validate(stated | {"by_vendor": True})
+    return DisclosureDocument(
+        digest=f"sha256:{sha('closed')}",
+        name=HOSTILE,
+        disclosures=tuple(
+            DisclosureStatement(
+                index=place,
+                statement=f"sha256:{sha(name)}",
+                signer=signer(name),
+                claims_vendor=claims,
+                vendor=HOSTILE,
+                answered=2,
+                left_open=1,
+                score=describe_score(find_answered(document)),
+                received=1_800_000_000,
+                url=f"/log/{place}",
+            )
+            for place, (name, claims) in enumerate(parties)
+        ),
+        total=3,
+        fields=tuple(
+            FieldAnswers(
+                id=one.id,
+                title=one.question or one.id,
+                indicator=one.id != "colour",
+                answers=tuple(
+                    FieldAnswer(
+                        statement=f"sha256:{sha(name)}",
+                        claims_vendor=claims,
+                        answer=one.answer,
+                        left_open=one.left_open,
+                        evidence=one.evidence,
+                    )
+                    for name, claims in parties
+                ),
+            )
+            for one in document.fields
+        ),
+        deployments=(deployment("lab"),),
+        deployments_total=1200,
+        next=None,
+        url=f"/disclosures/{sha('closed')}",
+        as_of=AsOf(size=9, origin=ORIGIN),
+    )
+
+
+def deployment(who: str, **changes: Any) -> DeploymentNote:
+    values = {
+        "name": HOSTILE,
+        "operator": HOSTILE,
+        "service": "https://example.org/?a=%3Cimg",
+        "model_name": HOSTILE,
+        "since": "2026-06-01T00:00:00Z",
+        "stated": f"sha256:{sha('closed')}",
+        "post_training": HOSTILE,
+        "quantization": HOSTILE,
+        "system_prompt_sha256": sha("prompt"),
+        "chat_template_sha256": sha("template"),
+        "own_chat_template": False,
+        "by_owner": False,
+        "signer": signer(who),
+        "statement": f"sha256:{sha('deployment')}",
+        "index": 8,
+        "received": 1_800_000_000,
+        "url": "/log/8",
+    }
+    return DeploymentNote.model_validate(values | changes)
 
 
 def warning(**changes: Any) -> AdvisoryDocument:
@@ -124,6 +215,7 @@ def reader() -> Iterator[Reader]:
         url=f"/datasets/{DATA}",
         as_of=records.as_of,
     )
+    records.closed[sha("closed")] = closed()
     successor = Successor(namespace="tiny", name="encoder", version="1.0", url="/models/tiny/encoder/1.0")
     for state in ("yanked", "deprecated", "superseded", "released"):
         records.releases["spoken", "of", state] = release(
@@ -140,6 +232,8 @@ def reader() -> Iterator[Reader]:
             ),
             statements=(about("advisory", HOSTILE), about("attestation", "Test result, passed", index=5)),
             statements_total=3,
+            deployments=(deployment("lab", by_owner=True, namespace="spoken"), deployment("stranger")),
+            deployments_total=2,
         )
     answer = records.digest(sha("nothing"))
     spoken = DigestAnswer(
@@ -158,6 +252,9 @@ def reader() -> Iterator[Reader]:
 
 PAGES = [
     f"/datasets/{DATA}",
+    f"/disclosures/{sha('closed')}",
+    "/disclosures",
+    "/disclosures?name=%3Cscript%3E",
     "/advisories",
     f"/advisories?about={sha('subject')}",
     f"/advisories?about={sha('other')}",
@@ -227,3 +324,27 @@ def test_a_digest_of_which_only_something_is_said(reader: Reader) -> None:
     text = reader.text(f"/digests/{sha('nothing')}")
     assert "something is said about it" in text
     assert f'<a href="/datasets/{sha("nothing")}">' in text
+
+
+def test_a_closed_model_is_each_partys_word_and_nobodys_vendor(reader: Reader) -> None:
+    text = " ".join(reader.text(f"/disclosures/{sha('closed')}").split())
+    assert "3 parties speak of a closed model of this name" in text
+    assert "2 parties say that they are the vendor.</strong> This record cannot tell which of them is" in text
+    assert text.count("says to be the vendor") == 2
+    assert "a third party" in text
+    assert "field of their own" in text
+    assert "<em>left open</em>: “<bdi>&lt;script&gt;" in text
+    assert text.count('href="#by-2"') == 3, "each answer leads to whoever gives it"
+    assert "none of this release" in text
+    assert "a third party&#39;s word" in text
+    assert "or more statements say where it is served" in text
+    assert 'weighbridge attest "NAME"' in text, "no name of a stranger's choice in a command to copy"
+    twin = json.loads(reader.text(f"/disclosures/{sha('closed')}.json"))
+    assert twin["total"] == 3
+
+
+def test_a_served_release_says_whose_word_it_is(reader: Reader) -> None:
+    text = reader.text("/models/spoken/of/released")
+    section = text[text.index('id="served"') : text.index('id="history"')]
+    assert section.index("its owner&#39;s word") < section.index("a third party&#39;s word")
+    assert "Nothing here shows what a service really runs" in section

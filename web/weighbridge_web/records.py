@@ -16,6 +16,8 @@ from weighbridge_schemas.api import (
     AdvisoryList,
     DatasetDocument,
     DigestAnswer,
+    DisclosureDocument,
+    DisclosureList,
     EntryDocument,
     EventList,
     ImpactDocument,
@@ -74,6 +76,14 @@ class Records(Protocol):
 
     def dataset(self, sha256: str) -> DatasetDocument:
         """Return what is said of a data set."""
+        ...
+
+    def disclosure(self, sha256: str, cursor: int | None, signer: str | None) -> DisclosureDocument:
+        """Return what is said of a closed model; with `signer` what that one says."""
+        ...
+
+    def disclosures(self, name: str | None, cursor: int | None) -> DisclosureList:
+        """List what is said of closed models, newest first; with `name` of the one that is called so."""
         ...
 
     def advisories(self, about: str | None, cursor: int | None) -> AdvisoryList:
@@ -149,6 +159,15 @@ class RegistryRecords:
     def dataset(self, sha256: str) -> DatasetDocument:
         """Return what is said of a data set."""
         return _known(self._queries.dataset(sha256), "a description of that data set")
+
+    def disclosure(self, sha256: str, cursor: int | None, signer: str | None) -> DisclosureDocument:
+        """Return what is said of a closed model; with `signer` what that one says."""
+        found = self._queries.disclosure(sha256, cursor, signer)
+        return _known(found, "a disclosure about a model of that name")
+
+    def disclosures(self, name: str | None, cursor: int | None) -> DisclosureList:
+        """List what is said of closed models, newest first; with `name` of the one that is called so."""
+        return self._queries.disclosures(name, cursor)
 
     def advisories(self, about: str | None, cursor: int | None) -> AdvisoryList:
         """List advisories, newest first; with `about` those that affect that digest."""

@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Pages of what anyone says: data sets and advisories, each word beside who says it."""
+"""Pages of what anyone says: data sets, closed models and advisories, each word beside who says it."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Query, Request, Response
 
 from weighbridge_web.card_rows import license_words
-from weighbridge_web.pages import Cursor, bare_hex, twin
+from weighbridge_web.pages import Cursor, bare_hex, base_url, twin
 from weighbridge_web.records import Ask
 from weighbridge_web.rendering import page
 
@@ -34,6 +34,39 @@ def dataset(sha256: str, ask: Ask) -> Response:
         return twin(document)
     rows = [list(_rows(one.dataset)) for one in document.descriptions]
     return page("dataset.html", dataset=document, rows=rows)
+
+
+@router.get("/disclosures")
+@router.get("/disclosures.json")
+def disclosures(
+    request: Request, ask: Ask, name: Annotated[str, Query(max_length=256)] = "", cursor: Cursor = None
+) -> Response:
+    """List what is said of closed models; with `name` of the one that is called so."""
+    document = ask.disclosures(name or None, cursor)
+    return twin(document) if request.url.path.endswith(_JSON) else page("disclosures.html", found=document)
+
+
+@router.get("/disclosures/{sha256}")
+def disclosure(
+    sha256: str,
+    request: Request,
+    ask: Ask,
+    cursor: Cursor = None,
+    signer: Annotated[str, Query(max_length=71)] = "",
+) -> Response:
+    """Show what is said of a closed model, by whom, and what is left open."""
+    by = bare_hex(signer) if signer else None
+    document = ask.disclosure(bare_hex(sha256.removesuffix(_JSON)), cursor, by)
+    if sha256.endswith(_JSON):
+        return twin(document)
+    return page(
+        "disclosure.html",
+        found=document,
+        marks={one.statement: f"[{place}]" for place, one in enumerate(document.disclosures, start=1)},
+        indexes={one.statement: one.index for one in document.disclosures},
+        claiming=sum(one.claims_vendor and one.withdrawn is None for one in document.disclosures),
+        base_url=base_url(request),
+    )
 
 
 @router.get("/advisories.json")

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from .documents import describe_score
 from .indicators import BY_ID, GROUPS, INDICATORS, RULESET, Indicator
-from .scoring import Disclosed, Finding, Warnings, find_answered, find_stated
+from .scoring import Disclosed, Finding, Warnings, canonical_id, find_answered, find_stated
 
 __all__ = [
     "BY_ID",
@@ -24,6 +24,7 @@ __all__ = [
     "Finding",
     "Indicator",
     "Warnings",
+    "canonical_id",
     "describe_score",
     "find_answered",
     "find_stated",

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from weighbridge_schemas.lineage import Lineage
     from weighbridge_schemas.release import Release
 
-__all__ = ["Disclosed", "Finding", "State", "Warnings", "find_answered", "find_stated"]
+__all__ = ["Disclosed", "Finding", "State", "Warnings", "canonical_id", "find_answered", "find_stated"]
 
 State = Literal["stated", "left open", "not stated", "not asked"]
 """`left open` with a reason; `not asked` where the documents at hand cannot answer it."""
@@ -67,7 +67,7 @@ def find_stated(disclosed: Disclosed) -> tuple[Finding, ...]:
 
 def find_answered(disclosure: Disclosure) -> tuple[Finding, ...]:
     """Return which indicators a disclosure/v1 answers, leaves open, or does not mention."""
-    fields = {_ALIASES.get(one.id, one.id): one for one in reversed(disclosure.fields)}
+    fields = {canonical_id(one.id): one for one in reversed(disclosure.fields)}
     found = []
     for indicator in INDICATORS:
         said = fields.get(indicator.id)
@@ -78,6 +78,11 @@ def find_answered(disclosure: Disclosure) -> tuple[Finding, ...]:
         else:
             found.append(Finding(indicator, "not asked" if indicator.id in _OF_RECORDS else "not stated"))
     return tuple(found)
+
+
+def canonical_id(id_: str) -> str:
+    """Return the short name of an indicator that a field of a disclosure means, or the field's own."""
+    return _ALIASES.get(id_, id_)
 
 
 def _stated(indicator: Indicator, disclosed: Disclosed) -> Finding:

@@ -38,14 +38,19 @@ _CANDIDATES = 5
 
 
 @click.command("identify")
-@click.argument("what", metavar="PATH|DIGEST")
+@click.argument("what", metavar="[PATH|DIGEST]", required=False)
+@click.option("--name", metavar="NAME", help="A closed model or a service, by its exact name.")
 @registry_option
 @ignore_option
 @json_option
-def command(what: str, *, registry: str | None, ignore: tuple[str, ...], as_json: bool) -> None:
+def command(
+    what: str | None, *, name: str | None, registry: str | None, ignore: tuple[str, ...], as_json: bool
+) -> None:
     """Ask a registry what it knows of a model (whatever it is called now), of a file, or of a SHA-256.
 
     And what is wrong with it: its owners' word, warnings of others, what its origins suffer from.
+
+    With --name: what is said of a closed model, or of a service, that nobody can weigh.
 
     Nothing but digests is sent. Exit code 0 if it is known; 1 if it is not, also when only some of a
     model's files are: which says nothing against it.
@@ -53,7 +58,12 @@ def command(what: str, *, registry: str | None, ignore: tuple[str, ...], as_json
     from weighbridge_cli import terminal
     from weighbridge_cli.registries import open_registry
 
+    if (what is None) == (name is None):
+        raise click.UsageError("Give a PATH, a DIGEST, or --name NAME.")
     client = open_registry(registry)
+    if what is None:
+        _by_name(name or "", client, as_json=as_json)
+        return
     question = _question(what, ignore)
     answers = [answer for answer in client.digests(list(question.digests)).answers if answer.matches]
     found = _by_release(question, answers)
@@ -63,6 +73,24 @@ def command(what: str, *, registry: str | None, ignore: tuple[str, ...], as_json
     else:
         _show(question, found, client)
     click.get_current_context().exit(0 if known else 1)
+
+
+def _by_name(name: str, client: RegistryClient, *, as_json: bool) -> None:
+    from weighbridge_cli import terminal
+    from weighbridge_cli.named import find_named, lines, report
+
+    found = find_named(client, name)
+    document = report(found)
+    if as_json:
+        terminal.print_json(document)
+    elif not document["known"]:
+        terminal.put(f"Unknown to {client.url}: {name}")
+        terminal.note("Names are compared letter by letter; nobody there speaks of one that is written so.")
+    else:
+        for line in lines(found, client):
+            terminal.put(line)
+        terminal.note("Each is the word of who signed it; a registry does not know who the vendor is.")
+    click.get_current_context().exit(0 if document["known"] else 1)
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ __all__ = ["router"]
 router = APIRouter(prefix="/api/v1")
 
 _QUERY_BYTES = 1024 * 1024
+_LONGEST_NAME = 256
 
 
 @router.get("/digests/{sha256}")
@@ -70,6 +71,26 @@ def namespace(name: str, answers: Answers) -> Response:
 def dataset(sha256: Digest, answers: Answers) -> Response:
     """Describe a data set."""
     return json_response(known(answers.dataset(sha256), "a description of that data set"))
+
+
+@router.get("/disclosures")
+def disclosures(
+    answers: Answers, name: str | None = None, cursor: str | None = None, limit: str | None = None
+) -> Response:
+    """List what is said of closed models, newest first; with `name` of the one that is called so."""
+    if name is not None and (not name or len(name) > _LONGEST_NAME):
+        raise BadRequestError("a name has 1 to 256 characters", hint="/api/v1/disclosures?name=NAME")
+    return json_response(answers.disclosures(name, number(cursor, "cursor"), number(limit, "limit") or 50))
+
+
+@router.get("/disclosures/{sha256}")
+def disclosure(
+    sha256: Digest, answers: Answers, cursor: str | None = None, signer: str | None = None
+) -> Response:
+    """Describe a closed model by what is said of it; with `signer` by what that one says."""
+    by = digest_of(signer) if signer else None
+    found = answers.disclosure(sha256, number(cursor, "cursor"), by)
+    return json_response(known(found, "a disclosure about a model of that name"))
 
 
 @router.get("/advisories")

@@ -17,6 +17,8 @@ from weighbridge_schemas.api import (
     DatasetDocument,
     DigestAnswer,
     DigestsAnswer,
+    DisclosureDocument,
+    DisclosureList,
     EntryDocument,
     EventList,
     ImpactDocument,
@@ -33,7 +35,7 @@ from weighbridge_schemas.api import (
     SubmissionResult,
 )
 
-from . import exports, graphs, logs, lookups, models, osv, releases, signers, testimonies
+from . import disclosures, exports, graphs, logs, lookups, models, osv, releases, signers, testimonies
 from .exports import ExportedCard
 from .reader import Published, Reader, Statements
 from .refusals import check_served
@@ -129,6 +131,20 @@ class Queries:
         """Describe a data set by its digest, as those who describe it say."""
         with self._reader() as reader:
             return testimonies.dataset(reader, sha256)
+
+    def disclosure(
+        self, sha256: str, cursor: int | None = None, signer: str | None = None
+    ) -> DisclosureDocument | None:
+        """Describe a closed model by the digest of its name; with `signer` by what that one says."""
+        with self._reader() as reader:
+            return disclosures.disclosure(reader, sha256, cursor, signer)
+
+    def disclosures(
+        self, name: str | None = None, cursor: int | None = None, limit: int = 50
+    ) -> DisclosureList:
+        """List what is said of closed models, newest first; with `name` of the one that is called so."""
+        with self._reader() as reader:
+            return disclosures.disclosures(reader, name, cursor, _bounded(limit))
 
     def advisories(
         self, about: str | None = None, cursor: int | None = None, limit: int = 50

@@ -200,6 +200,8 @@ def _newest(reader: Reader, numbers: Sequence[int]) -> set[int]:
 
 def _about(reader: Reader, row: Any, newest: set[int]) -> StatementAbout:
     page = f"/advisories/{row.statement}" if row.kind == "advisory" else None
+    if row.kind == "disclosure" and row.subject:
+        page = f"/disclosures/{row.subject}"
     return StatementAbout(
         index=row.number,
         kind=row.kind,

@@ -334,6 +334,7 @@ class Description(SQLModel, table=True):
 
     __table_args__ = (
         Index("description_subject", "kind", "subject", "number"),
+        Index("description_kind", "kind", "number"),
         Index("description_number", "number"),
     )
     chain: str = Field(primary_key=True, sa_type=_BYTEWISE)

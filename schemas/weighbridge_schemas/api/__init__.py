@@ -10,7 +10,17 @@ opaque `cursor`: pass `next` to get on, null means the end.
 from __future__ import annotations
 
 from .deployments import DeploymentNote, ServedRelease
-from .disclosures import DisclosureCount, DisclosureIndicator, DisclosureScore
+from .disclosures import (
+    DisclosureCount,
+    DisclosureDocument,
+    DisclosureIndicator,
+    DisclosureList,
+    DisclosureScore,
+    DisclosureStatement,
+    DisclosureSummary,
+    FieldAnswer,
+    FieldAnswers,
+)
 from .eu_forms import EuForm, EuFormAnswer, EuFormQuestion, EuFormSection
 from .events import Event, EventList, Problem, WithheldDocument
 from .lineages import (
@@ -80,8 +90,12 @@ __all__ = [
     "DigestsAnswer",
     "DigestsQuery",
     "DisclosureCount",
+    "DisclosureDocument",
     "DisclosureIndicator",
+    "DisclosureList",
     "DisclosureScore",
+    "DisclosureStatement",
+    "DisclosureSummary",
     "EdgePosition",
     "EntryDocument",
     "EntryRef",
@@ -91,6 +105,8 @@ __all__ = [
     "EuFormSection",
     "Event",
     "EventList",
+    "FieldAnswer",
+    "FieldAnswers",
     "GraphEdge",
     "ImpactDocument",
     "ImpactItem",

@@ -5,9 +5,36 @@ from __future__ import annotations
 
 from typing import Literal
 
-from weighbridge_schemas.base import Count, Document, Line, Slug
+from weighbridge_schemas.base import (
+    Count,
+    Digest,
+    Document,
+    Flag,
+    HttpsUrl,
+    Line,
+    Name,
+    NamespaceName,
+    Paragraph,
+    Slug,
+    Timestamp,
+    Withdrawal,
+)
 
-__all__ = ["DisclosureCount", "DisclosureIndicator", "DisclosureScore"]
+from .deployments import DeploymentNote
+from .parts import Address, AsOf, SignerSummary
+from .testimonies import StatementAbout
+
+__all__ = [
+    "DisclosureCount",
+    "DisclosureDocument",
+    "DisclosureIndicator",
+    "DisclosureList",
+    "DisclosureScore",
+    "DisclosureStatement",
+    "DisclosureSummary",
+    "FieldAnswer",
+    "FieldAnswers",
+]
 
 Group = Literal["origin", "data", "training", "compute", "model", "evaluation", "use", "upkeep"]
 
@@ -59,3 +86,127 @@ class DisclosureScore(Document):
     """The same by group."""
     indicators: tuple[DisclosureIndicator, ...]
     """All of them, by group."""
+
+
+class DisclosureStatement(Document):
+    """What one party says of a closed model, as it now stands."""
+
+    index: Count
+    """Entry of the statement."""
+    statement: Digest
+    """Statement digest."""
+    signer: SignerSummary
+    """Who says so."""
+    namespace: NamespaceName | None = None
+    """Folded name of the namespace for which it is said; null: the signer speaks for themselves."""
+    claims_vendor: Flag
+    """True if the signer says that they are the vendor. Anybody can say that: nothing here shows it."""
+    vendor: Line
+    """Who makes or sells the model, as this party says."""
+    as_of: Timestamp | None = None
+    """Time that it describes, as this party says."""
+    withdrawn: Withdrawal | None = None
+    """Set if this party took it back."""
+    answered: Count
+    """Fields that are answered."""
+    left_open: Count
+    """Fields that are left open, with a reason."""
+    score: DisclosureScore | None
+    """How much of what can be said this party says; null if it is withdrawn."""
+    received: Count
+    """When it was taken, Unix seconds."""
+    url: Address
+    """Page of the entry."""
+
+
+class FieldAnswer(Document):
+    """What one party says to one field."""
+
+    statement: Digest
+    """The statement, one of `disclosures`."""
+    claims_vendor: Flag
+    """True if that party says that they are the vendor."""
+    answer: Paragraph | None = None
+    """The answer; null if it is left open."""
+    left_open: Line | None = None
+    """Why it is not answered."""
+    evidence: tuple[HttpsUrl, ...] = ()
+    """Where the answer is shown or explained, as that party says."""
+
+
+class FieldAnswers(Document):
+    """One field, and what each party says to it: never one party's words as another's."""
+
+    id: Slug
+    """Its short name."""
+    title: Line | None
+    """What it asks, if it is an indicator of the ruleset; else the question as the first party puts it."""
+    indicator: Flag
+    """Whether it is an indicator of the ruleset."""
+    answers: tuple[FieldAnswer, ...]
+    """In the order of `disclosures`; without those that were withdrawn."""
+
+
+class DisclosureDocument(Document):
+    """`GET /api/v1/disclosures/<sha256>`: what is said of a closed model, which is known by its name."""
+
+    digest: Digest
+    """Abstract digest of the name (docs/spec/digests.md)."""
+    name: Name
+    """The model, as those who speak of it call it."""
+    disclosures: tuple[DisclosureStatement, ...]
+    """One for each namespace or signer that speaks of it, the oldest first; at most 20 a page."""
+    total: Count
+    """Number of them, also those not listed."""
+    fields: tuple[FieldAnswers, ...]
+    """Field by field what those listed say: indicators first, in their order."""
+    deployments: tuple[DeploymentNote, ...] = ()
+    """Services that are said to serve it, by the statement of one of those listed; at most 20."""
+    deployments_total: Count = 0
+    """Number of statements that say so."""
+    statements: tuple[StatementAbout, ...] = ()
+    """What else is said about it, newest first; at most 100."""
+    next: str | None
+    """Cursor of the next page; null at the end."""
+    url: Address
+    """Its page."""
+    as_of: AsOf
+    """State of the log."""
+
+
+class DisclosureSummary(Document):
+    """What one party says of one closed model, in a list."""
+
+    digest: Digest
+    """Abstract digest of the name."""
+    name: Name
+    """The model, as this party calls it."""
+    withdrawn: Flag
+    """True if this party took it back."""
+    signer: SignerSummary
+    """Who says so."""
+    namespace: NamespaceName | None = None
+    """Folded name of the namespace for which it is said."""
+    summary: Line
+    """One sentence in plain words."""
+    statement: Digest
+    """Statement digest."""
+    index: Count
+    """Its entry."""
+    received: Count
+    """When it was taken, Unix seconds."""
+    url: Address
+    """Page of the model."""
+
+
+class DisclosureList(Document):
+    """`GET /api/v1/disclosures?name=&cursor=`: what is said of closed models, newest first."""
+
+    name: str | None
+    """Name that was asked for, byte for byte."""
+    disclosures: tuple[DisclosureSummary, ...]
+    """This page of the list."""
+    next: str | None
+    """Cursor of the next page; null at the end."""
+    as_of: AsOf
+    """State of the log."""

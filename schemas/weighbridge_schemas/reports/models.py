@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from weighbridge_schemas.api.disclosures import DisclosureDocument
 from weighbridge_schemas.api.lineages import ImpactDocument, LineageGraph, UpstreamNote
 from weighbridge_schemas.api.lookups import DigestAnswer
 from weighbridge_schemas.api.releases import ReleaseStatus
@@ -20,6 +21,7 @@ __all__ = [
     "CachedReport",
     "CompareReport",
     "DeclareReport",
+    "IdentifyNameReport",
     "IdentifyReport",
     "LineageCheckReport",
     "LineageExportReport",
@@ -558,6 +560,21 @@ class StandingReport(Report):
     """What is said of its origins and concerns it."""
     advisories: tuple[StatementAbout, ...]
     """Warnings of others, newest first."""
+
+
+class IdentifyNameReport(Report):
+    """`identify --name --json`."""
+
+    v: VersionOne
+    """Version of this form."""
+    name: str
+    """Name that was asked for, byte for byte."""
+    known: Flag
+    """Somebody speaks of a closed model or a service of that name."""
+    disclosure: DisclosureDocument | None
+    """What is said of the closed model, as the registry's API says it; null if nobody speaks of it."""
+    services: tuple[StatementAbout, ...]
+    """The newest statement of each party about the service."""
 
 
 class IdentifyReport(Report):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Deployments by the digests of the models that they name."""
+"""Deployments by the digests of the models that they name; lists of closed models."""
 
 from __future__ import annotations
 
@@ -24,5 +24,6 @@ def upgrade() -> None:
     op.create_index("deployed_digest", "deployed", ["digest", "number"])
     op.create_index("deployed_speaker", "deployed", ["digest", "speaker", "number"])
     op.create_index("deployed_number", "deployed", ["number"])
+    op.create_index("description_kind", "description", ["kind", "number"])
     op.execute("DELETE FROM meta WHERE key = 'stale'")
     op.execute("INSERT INTO meta (key, value) VALUES ('stale', '0005')")
