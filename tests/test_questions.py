@@ -29,6 +29,19 @@ severity: high
 summary: It leaks.
 propagates: [finetune]
 """
+SERVED: Final = """
+operator: {operator}
+since: 2026-06-01T00:00:00Z
+models:
+  - {{digest: "{model}", quantization: 8 bits}}
+"""
+LARGE: Final = """
+vendor: Large Corp
+by_vendor: {by_vendor}
+fields:
+  - {{id: training_data, answer: "{answer}"}}
+  - {{id: energy, left_open: not measured}}
+"""
 README: Final = """---
 license: apache-2.0
 language: en
@@ -49,7 +62,7 @@ class Family:
     folder: Path
     url: str
     digests: dict[str, str]
-    """By name: model digests of minilm and copy, of the data set, and of the statement of an advisory."""
+    """By name: of minilm and copy, of the data set, of an advisory's statement, of a closed model's name."""
 
     def run(self, *words: str) -> str:
         """Run a command that must succeed; give what it prints."""
@@ -99,12 +112,22 @@ def family(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Family]:
             "datasets": [{"stage": "sft", "name": "org/mails", "digest": f"sha256:{data}"}],
         }
         (folder / "lineage.json").write_text(json.dumps(lineage))
-        run("publish", folder / "mail", "shop/mail@1", "--lineage", folder / "lineage.json", *at, *lab)
+        mail = ("publish", folder / "mail", "shop/mail@1", "--lineage", folder / "lineage.json")
+        released = run(*mail, *at, *lab)["model_digest"]
         copy = run("publish", folder / "copy", "anon/copy@1", *at, *stranger)["model_digest"]
         (folder / "bug.yaml").write_text(BUG)
         warned = ("--type", "advisory", "--predicate", folder / "bug.yaml")
         bug = run("attest", base, *warned, *at, *stranger)["statement"]
-        digests = {"minilm": base, "copy": copy, "data": data, "bug": bug}
+        for who, options in (("lab", lab), ("stranger", stranger)):
+            (folder / f"{who}.served.yaml").write_text(SERVED.format(operator=who, model=released))
+            deployed = ("--type", "deployment", "--predicate", folder / f"{who}.served.yaml")
+            run("attest", f"{who}.example/v1", *deployed, *at, *options)
+            large = LARGE.format(by_vendor=str(who == "lab").lower(), answer=f"says {who}")
+            (folder / f"{who}.large.yaml").write_text(large)
+            disclosed = ("--type", "disclosure", "--predicate", folder / f"{who}.large.yaml")
+            told = run("attest", "Large/3", *disclosed, *at, *options)
+        closed = _subject(registry.url, told["statement"])
+        digests = {"closed": closed, "minilm": base, "copy": copy, "data": data, "bug": bug}
         bare = {name: digest.removeprefix("sha256:") for name, digest in digests.items()}
         yield Family(folder, registry.url, bare)
 
@@ -247,6 +270,54 @@ QUESTIONS: Final = {
         '"total":2',
         "/advisories/{bug}",
         "/impact/{bug}",
+    ),
+    "where is it served": (
+        "lineage show shop/mail@1",
+        "shop/mail@1 is served at lab.example/v1 since 2026-06-01, says the holder",
+        MAIL,
+        '"deployments":[{"name":"lab.example/v1"',
+        PAGE,
+        "lab.example/v1",
+    ),
+    "where is served what this bug reaches": (
+        "lineage impact {bug}",
+        "served at stranger.example/v1",
+        "/api/v1/impact/{bug}",
+        '"by_owner":false',
+        "/impact/{bug}",
+        "a third party&#39;s word",
+    ),
+    "what is disclosed": (
+        "card show shop/mail@1",
+        "points stated by weighbridge-disclosure/2026-11",
+        MAIL,
+        '"disclosure":{"ruleset":"weighbridge-disclosure/2026-11"',
+        PAGE,
+        "points stated",
+    ),
+    "in the EU's forms": (
+        "card export shop/mail@1 --format eu-training-summary",
+        "org/mails (sft",
+        f"{MAIL}/exports/eu-gpai-documentation",
+        "nlp/minilm (relation finetune",
+        PAGE,
+        "/exports/eu-training-summary",
+    ),
+    "of a closed model": (
+        "identify --name Large/3",
+        "[1] says lab [2] says stranger",
+        "/api/v1/disclosures?name=Large/3",
+        '"name":"Large/3"',
+        "/disclosures/{closed}",
+        "says to be the vendor",
+    ),
+    "of a service": (
+        "identify --name lab.example/v1",
+        "Said that lab.example/v1 serves 1 model",
+        "/api/v1/disclosures/{closed}",
+        '"left_open":"not measured"',
+        "/disclosures/{closed}",
+        "left open",
     ),
     "undeclared": (
         "lineage show anon/copy@1",

@@ -201,16 +201,13 @@ def _used(card: Card, category: EuCategory) -> Iterator[Answer]:
 def _sets(card: Card, subject: ExportSubject, category: EuCategory | None) -> Iterator[Answer]:
     """Yield the data sets of a category: as the card puts them there, else as a data set's statement does."""
     described = {one.name: one for one in subject.datasets}
-    listed: set[str] = set()
-    for place, reference in enumerate(card.data.references if card.data is not None else ()):
-        listed.add(reference.name)
+    references = card.data.references if card.data is not None else ()
+    own = {one.name: one.category for one in references}
+    for place, reference in enumerate(references):
         if category in _categories(reference.category, described.get(reference.name)):
             yield Answer(reference_text(reference), f"card: data.references[{place}]")
     for place, use in enumerate(subject.lineage.datasets if subject.lineage is not None else ()):
-        if use.stage == "eval" or use.name in listed:
-            continue
-        listed.add(use.name)
-        if category in _categories(None, described.get(use.name)):
+        if use.stage != "eval" and category in _categories(own.get(use.name), described.get(use.name)):
             details = ", ".join(filter(None, (use.stage, use.location, use.digest, use.note)))
             yield Answer(f"{use.name} ({details})" if details else use.name, f"lineage: datasets[{place}]")
     for one in subject.datasets:
