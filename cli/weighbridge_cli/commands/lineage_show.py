@@ -13,7 +13,14 @@ from weighbridge_cli.options import json_option, registry_option
 
 if TYPE_CHECKING:
     from weighbridge.client import RegistryClient
-    from weighbridge_schemas.api import GraphEdge, LineageGraph, LineageNode, ServedRelease
+    from weighbridge_schemas.api import (
+        GraphEdge,
+        LicenseCheck,
+        LineageGraph,
+        LineageNode,
+        ServedRelease,
+        StatedLicense,
+    )
 
 LEVELS = (
     "says so",
@@ -106,6 +113,27 @@ def _data(graph: LineageGraph, client: RegistryClient) -> Iterator[str]:
     for use in release.lineage.datasets if release is not None and release.lineage is not None else ():
         stage = f" ({use.stage})" if use.stage else ""
         yield f"  made with {use.name}{stage}: {' '.join(use.evidence)}"
+        yield from (f"    {words}" for words in license_lines(use.license))
+
+
+def license_lines(check: LicenseCheck | None) -> Iterator[str]:
+    """Say what the stated licences of the ends of an edge are to each other, and where they are stated."""
+    if check is None:
+        return
+    yield f"{'LICENCES, LOOK: ' if check.result == 'conflict' else 'Licences: '}{check.words}"
+    if check.result == "conflict":
+        for whose, stated in (("child", check.child), ("parent", check.parent)):
+            if stated is not None:
+                yield f"  {whose}: {_stated(stated)}"
+
+
+def _stated(stated: StatedLicense) -> str:
+    """Say where a licence is stated and where its text is."""
+    parts = [stated.spdx or stated.text or "", f"for the {stated.of}" if stated.of != "data set" else ""]
+    parts += [stated.url or "", f"file {stated.path}" if stated.path is not None else ""]
+    parts += [f"SHA-256 {stated.sha256}" if stated.sha256 is not None else ""]
+    parts += [f"in statement {stated.statement}" if stated.statement is not None else ""]
+    return ", ".join(part for part in parts if part)
 
 
 def served(deployments: Iterable[ServedRelease]) -> Iterator[str]:
@@ -143,6 +171,7 @@ def _branch(
         yield f"{indent}{'made from' if up else 'source of'} {name}{_remark(edge)}"
         for words in edge.evidence:
             yield f"{indent}  {words}"
+        yield from (f"{indent}  {words}" for words in license_lines(edge.license))
         if node is None or node.statement in seen:
             continue
         seen.add(node.statement)

@@ -82,7 +82,7 @@ def release(reader: Reader, namespace: str, name: str, version: str | None) -> R
         card=card,
         card_statement=card_statement,
         readme=_blob(reader, card.readme.sha256 if card and card.readme else None),
-        lineage=lineage(reader, row, document),
+        lineage=lineage(reader, row, document, card),
         upstream=upstream(reader, row),
         status=status(reader, row),
         openness=_openness(reader, document, card),

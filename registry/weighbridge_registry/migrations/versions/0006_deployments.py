@@ -6,8 +6,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0005"
-down_revision = "0004"
+revision = "0006"
+down_revision = "0005"
 
 
 def upgrade() -> None:
@@ -26,4 +26,4 @@ def upgrade() -> None:
     op.create_index("deployed_number", "deployed", ["number"])
     op.create_index("description_kind", "description", ["kind", "number"])
     op.execute("DELETE FROM meta WHERE key = 'stale'")
-    op.execute("INSERT INTO meta (key, value) VALUES ('stale', '0005')")
+    op.execute("INSERT INTO meta (key, value) VALUES ('stale', '0006')")
