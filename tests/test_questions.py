@@ -313,7 +313,7 @@ QUESTIONS: Final = {
     ),
     "of a service": (
         "identify --name lab.example/v1",
-        "Said that lab.example/v1 serves 1 model",
+        "said that lab.example/v1 serves 1 model",
         "/api/v1/disclosures/{closed}",
         '"left_open":"not measured"',
         "/disclosures/{closed}",

@@ -53,7 +53,8 @@ def lines(found: Named, client: RegistryClient) -> Iterator[str]:
     if found.disclosure is not None:
         yield from _disclosure(found.disclosure, client)
     for one in found.services:
-        yield f"{one.summary}: says {_who(one)}, {client.absolute(one.url)}"
+        yield f"{_who(one)}: {one.summary[:1].lower()}{one.summary[1:]}"
+        yield f"  entry {one.index}: {client.absolute(one.url)}"
 
 
 def _who(one: StatementAbout) -> str:

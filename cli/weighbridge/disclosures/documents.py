@@ -44,7 +44,7 @@ def describe_score(findings: Sequence[Finding]) -> DisclosureScore:
                 title=one.indicator.title,
                 state=one.state,
                 evidence=tuple(place[:_LONGEST] for place in one.places),
-                fix=one.indicator.how if one.state == "not stated" else None,
+                fix=one.fix,
                 sources=one.indicator.sources,
             )
             for one in findings

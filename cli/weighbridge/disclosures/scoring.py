@@ -53,11 +53,15 @@ class Disclosed:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What was found of one indicator: its state, and where it stands, or why it was left open."""
+    """What was found of one indicator: its state, and where it stands, or why it was left open.
+
+    `fix` says what to do where nothing is stated and it could be.
+    """
 
     indicator: Indicator
     state: State
     places: tuple[str, ...] = ()
+    fix: str | None = None
 
 
 def find_stated(disclosed: Disclosed) -> tuple[Finding, ...]:
@@ -76,8 +80,14 @@ def find_answered(disclosure: Disclosure) -> tuple[Finding, ...]:
         elif said is not None:
             found.append(Finding(indicator, "left open", (said.left_open or "",)))
         else:
-            found.append(Finding(indicator, "not asked" if indicator.id in _OF_RECORDS else "not stated"))
+            found.append(_unmentioned(indicator))
     return tuple(found)
+
+
+def _unmentioned(indicator: Indicator) -> Finding:
+    if indicator.id in _OF_RECORDS:
+        return Finding(indicator, "not asked")
+    return Finding(indicator, "not stated", fix=f"answer the field `{indicator.id}`, or leave it open")
 
 
 def canonical_id(id_: str) -> str:
@@ -90,7 +100,9 @@ def _stated(indicator: Indicator, disclosed: Disclosed) -> Finding:
     if places:
         more = [f"and {len(places) - _PLACES} more places"] if len(places) > _PLACES else []
         return Finding(indicator, "stated", (*places[:_PLACES], *more))
-    return Finding(indicator, "not asked" if _is_beyond(indicator.id, disclosed) else "not stated")
+    if _is_beyond(indicator.id, disclosed):
+        return Finding(indicator, "not asked")
+    return Finding(indicator, "not stated", fix=indicator.how)
 
 
 def _is_beyond(id_: str, disclosed: Disclosed) -> bool:

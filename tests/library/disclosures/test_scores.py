@@ -167,6 +167,8 @@ def test_a_closed_model_is_counted_by_what_is_answered() -> None:
     assert (score.stated, score.left_open, score.asked) == (0, 1, len(INDICATORS) - 2)
     [energy] = [one for one in score.indicators if one.id == "energy"]
     assert (energy.state, energy.evidence, energy.fix) == ("left open", ("secret",), None)
+    [compute] = [one for one in score.indicators if one.id == "compute"]
+    assert (compute.state, compute.fix) == ("not stated", "answer the field `compute`, or leave it open")
 
 
 def test_places_are_bounded() -> None:
