@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from weighbridge import canonical
 from weighbridge.declarations import Draft, proved_release
 from weighbridge.errors import BundleError, InputError
+from weighbridge.releases import ReleaseName
 from weighbridge.scans import TEST_RESULT, scan_predicate
 from weighbridge.statements import Subject, abstract_subject
 from weighbridge.strict_yaml import read_yaml
@@ -22,7 +23,6 @@ from weighbridge_schemas.names import predicate_type
 
 if TYPE_CHECKING:
     from weighbridge.declarations import Speaker
-    from weighbridge.releases import ReleaseName
     from weighbridge.weighing import WeighedModel
 
 __all__ = ["KINDS", "MAX_PREDICATE_BYTES", "Target", "make_draft", "read_bounded_file", "read_predicate"]
@@ -100,14 +100,39 @@ def _ours(
             return _positioned(target, predicate, speaker)
         case "dataset":
             return _data(target, predicate)
+        case "deployment":
+            return _named(kind, target, predicate, _deployed(predicate, speaker))
         case _:
-            called = predicate.get("name", target.text)
-            if called != target.text:
-                raise InputError(
-                    f"the file is about {str(called)[:100]!r}, and you named {target.text!r}",
-                    hint="a closed model or a service is known by its name alone: write the same in both",
-                )
-            return Subject(target.text, abstract_subject(kind, target.text)), {"name": target.text}
+            return _named(kind, target, predicate, {})
+
+
+def _deployed(predicate: Mapping[str, Any], speaker: Speaker) -> dict[str, Any]:
+    """Return the models of a deployment; a release that is given by its name is proved and named exactly."""
+    models = predicate.get("models")
+    if not isinstance(models, list):
+        return {}
+    found = []
+    for model in models:
+        given = model.get("release") if isinstance(model, dict) else None
+        if isinstance(given, str):
+            digest, _ = proved_release(speaker.recorder, ReleaseName.parse(given))
+            found.append({**model, "release": {"kind": "release", "sha256": digest}})
+        else:
+            found.append(model)
+    return {"models": found}
+
+
+def _named(
+    kind: str, target: Target, predicate: Mapping[str, Any], more: Mapping[str, Any]
+) -> tuple[Subject, dict[str, Any]]:
+    """Return the subject of what is known by its name alone: a closed model, a service."""
+    called = predicate.get("name", target.text)
+    if called != target.text:
+        raise InputError(
+            f"the file is about {str(called)[:100]!r}, and you named {target.text!r}",
+            hint="a closed model or a service is known by its name alone: write the same in both",
+        )
+    return Subject(target.text, abstract_subject(kind, target.text)), {"name": target.text, **more}
 
 
 def _advised(

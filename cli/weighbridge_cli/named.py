@@ -67,9 +67,9 @@ def _disclosure(found: DisclosureDocument, client: RegistryClient) -> Iterator[s
     from weighbridge_cli.terminal import short
 
     yield f"{found.name}: a closed model, known by its name alone"
-    marks: dict[str, str] = {}
+    marks: dict[int, str] = {}
     for place, one in enumerate(found.disclosures, start=1):
-        marks[one.statement] = f"[{place}]"
+        marks[one.index] = f"[{place}]"
         party = "who says to be the vendor" if one.claims_vendor else "a third party"
         speaks = f" for {one.namespace}" if one.namespace else ""
         yield f"  [{place}] {short(one.signer.label)}{speaks}, {party}, entry {one.index}"
@@ -85,7 +85,7 @@ def _disclosure(found: DisclosureDocument, client: RegistryClient) -> Iterator[s
         yield f"  {_cut(field.title or field.id)}"
         for answer in field.answers:
             words = f"left open: {answer.left_open}" if answer.answer is None else answer.answer
-            yield f"    {marks[answer.statement]} {_cut(words)}"
+            yield f"    {marks[answer.index]} {_cut(words)}"
     yield from _served(found.deployments)
     if found.next is not None:
         yield f"  and {found.total - len(found.disclosures)} more parties"

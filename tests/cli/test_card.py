@@ -20,6 +20,7 @@ from tests.reports import check
 from weighbridge import keys
 from weighbridge.cards import FORMATS
 from weighbridge.client import RegistryClient
+from weighbridge.disclosures import RULESET
 from weighbridge_cli.commands.card import FORMATS as OFFERED
 
 
@@ -253,6 +254,28 @@ def test_the_record_beside_a_model_is_enough_for_an_export(desk: Desk, name: str
     assert (wrong.exit_code, "is no release" in wrong.stderr) == (2, True)
     other = desk.run("card", "export", "acme/other@1", "--format", name, "--record", record)
     assert (other.exit_code, "does not hold that release" in other.stderr) == (1, True)
+
+
+def test_the_count_of_what_is_said_is_the_same_offline(desk: Desk) -> None:
+    online = desk.run("card", "check", "acme/tiny@1#0", "--json").json()["disclosure"]
+    record = desk.folder / "m" / "provenance.jsonl"
+    done = weighbridge_here("card", "check", "acme/tiny@1#0", "--record", record, "--json")
+    check("CardCheckReport", done.json())
+    assert done.json()["disclosure"] == online
+    assert online["ruleset"] == RULESET
+    plain = weighbridge_here("card", "check", "acme/tiny@1#0", "--record", record)
+    assert f"Disclosure: {online['stated']} of {online['asked']} points stated" in plain.stdout
+    assert "not whether it is true or good" in plain.stdout
+
+
+def test_a_card_file_alone_is_not_asked_for_what_it_cannot_say(desk: Desk) -> None:
+    file = desk.file("short.yaml", "identity: {producer: Acme}\ntraining: [{stage: finetuning}]\n")
+    done = desk.run("card", "check", file, "--json")
+    states = {one["id"]: one["state"] for one in done.json()["disclosure"]["indicators"]}
+    assert (states["developer"], states["training_stages"]) == ("stated", "stated")
+    assert (states["dependencies"], states["versioning"]) == ("not asked", "not asked")
+    plain = desk.run("card", "check", file)
+    assert "→ How much data: give `data.sizes`" in plain.stdout
 
 
 def test_the_formats_that_are_offered_are_those_of_the_library() -> None:

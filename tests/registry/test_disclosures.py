@@ -72,10 +72,11 @@ def test_what_is_said_is_shown_field_by_field_with_who_says_it(
     assert (other["claims_vendor"], other["namespace"], other["score"]["stated"]) == (False, None, 1)
     fields = {one["id"]: one for one in told["fields"]}
     assert list(fields) == ["training_data", "energy", "x"]
-    assert [(one["statement"], one["answer"]) for one in fields["training_data"]["answers"]] == [
-        (f"sha256:{first}", "News."),
-        (f"sha256:{second}", "Everything."),
+    assert [(one["index"], one["answer"]) for one in fields["training_data"]["answers"]] == [
+        (own["index"], "News."),
+        (other["index"], "Everything."),
     ]
+    assert (own["statement"], other["statement"]) == (f"sha256:{first}", f"sha256:{second}")
     assert fields["training_data"]["answers"][0]["evidence"] == ["https://example.com/data"]
     assert fields["energy"]["answers"][0]["left_open"] == "not measured"
     assert (fields["energy"]["title"], fields["energy"]["indicator"]) == ("Energy used for training", True)
@@ -97,6 +98,19 @@ def test_who_says_to_be_the_vendor_is_not_believed(
     assert [one["answer"] for one in energy["answers"]] == [None, "None at all."]
     scores = [one["score"]["stated"] for one in told["disclosures"]]
     assert scores == [1, 1], "each is counted by itself"
+
+
+def test_who_copies_a_partys_words_still_speaks_for_themselves(
+    client: TestClient, vendor: Publisher, stranger: Publisher
+) -> None:
+    """Two who sign the same words make one statement digest: only the entry tells who speaks."""
+    assert take(client, tell(stranger, by_vendor=True)) == take(client, tell(vendor, by_vendor=True))
+    told = asked(client)
+    first, second = told["disclosures"]
+    assert (first["statement"], first["index"] < second["index"]) == (second["statement"], True)
+    assert [one["signer"]["introduced_as"] for one in (first, second)] == ["stranger", "someone"]
+    for field in told["fields"]:
+        assert [one["index"] for one in field["answers"]] == [first["index"], second["index"]]
 
 
 def test_what_is_revised_or_taken_back(client: TestClient, vendor: Publisher) -> None:

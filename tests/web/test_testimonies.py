@@ -90,13 +90,13 @@ def closed() -> DisclosureDocument:
                 indicator=one.id != "colour",
                 answers=tuple(
                     FieldAnswer(
-                        statement=f"sha256:{sha(name)}",
+                        index=place,
                         claims_vendor=claims,
                         answer=one.answer,
                         left_open=one.left_open,
                         evidence=one.evidence,
                     )
-                    for name, claims in parties
+                    for place, (_, claims) in enumerate(parties)
                 ),
             )
             for one in document.fields

@@ -62,8 +62,7 @@ def disclosure(
     return page(
         "disclosure.html",
         found=document,
-        marks={one.statement: f"[{place}]" for place, one in enumerate(document.disclosures, start=1)},
-        indexes={one.statement: one.index for one in document.disclosures},
+        marks={one.index: f"[{place}]" for place, one in enumerate(document.disclosures, start=1)},
         claiming=sum(one.claims_vendor and one.withdrawn is None for one in document.disclosures),
         base_url=base_url(request),
     )

@@ -202,7 +202,7 @@ def _sets(card: Card, subject: ExportSubject, category: EuCategory | None) -> It
     """Yield the data sets of a category: as the card puts them there, else as a data set's statement does."""
     described = {one.name: one for one in subject.datasets}
     references = card.data.references if card.data is not None else ()
-    own = {one.name: one.category for one in references}
+    own: dict[str, EuCategory | None] = {one.name: one.category for one in references}
     for place, reference in enumerate(references):
         if category in _categories(reference.category, described.get(reference.name)):
             yield Answer(reference_text(reference), f"card: data.references[{place}]")

@@ -87,7 +87,7 @@ def find_answered(disclosure: Disclosure) -> tuple[Finding, ...]:
 def _unmentioned(indicator: Indicator) -> Finding:
     if indicator.id in _OF_RECORDS:
         return Finding(indicator, "not asked")
-    return Finding(indicator, "not stated", fix=f"answer the field `{indicator.id}`, or leave it open")
+    return Finding(indicator, "not stated", fix=f"answer the field “{indicator.id}”, or leave it open")
 
 
 def canonical_id(id_: str) -> str:

@@ -70,9 +70,12 @@ def init(path: Path, *, output: Path | None, force: bool, as_json: bool) -> None
 @command.command("check")
 @click.argument("what", metavar="PATH|FILE|NS/NAME@VERSION")
 @click.option("--model", type=EXISTING, metavar="PATH", help="The model's folder that a card FILE is about.")
+@click.option(
+    "--record", type=EXISTING, metavar="FILE", help="Take the release from this provenance.jsonl, offline."
+)
 @registry_option
 @json_option
-def check(what: str, *, model: Path | None, registry: str | None, as_json: bool) -> None:
+def check(what: str, *, model: Path | None, record: Path | None, registry: str | None, as_json: bool) -> None:
     """Check a card file, or the card that a model's folder states: how open it is, how much it says.
 
     Nothing is sent; a registry is asked only for the card of a release. Exit code 1 if something in it is
@@ -83,7 +86,7 @@ def check(what: str, *, model: Path | None, registry: str | None, as_json: bool)
     from weighbridge_cli import terminal
     from weighbridge_cli.cards import find_card, show_disclosure, show_openness
 
-    found = find_card(what, registry, model=model)
+    found = find_card(what, registry, model=model, record=record)
     score = describe_score(find_stated(found.disclosed or Disclosed(found.card)))
     openness = describe_openness(found.card, found.evidence)
     problems = _problems(openness)

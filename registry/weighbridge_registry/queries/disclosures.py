@@ -153,7 +153,7 @@ def _fields(spoken: Sequence[_Spoken]) -> Iterator[FieldAnswers]:
             asked[id_] = asked.get(id_) or field.question
             answers.setdefault(id_, []).append(
                 FieldAnswer(
-                    statement=f"sha256:{row.statement}",
+                    index=row.number,
                     claims_vendor=document.by_vendor,
                     answer=field.answer,
                     left_open=field.left_open,

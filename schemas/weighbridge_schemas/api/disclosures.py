@@ -122,8 +122,9 @@ class DisclosureStatement(Document):
 class FieldAnswer(Document):
     """What one party says to one field."""
 
-    statement: Digest
-    """The statement, one of `disclosures`."""
+    index: Count
+    """Entry of the statement, one of `disclosures`. Two parties may sign the same words: their statements then
+    have one digest, and only the entry tells who speaks."""
     claims_vendor: Flag
     """True if that party says that they are the vendor."""
     answer: Paragraph | None = None

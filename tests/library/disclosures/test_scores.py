@@ -168,7 +168,7 @@ def test_a_closed_model_is_counted_by_what_is_answered() -> None:
     [energy] = [one for one in score.indicators if one.id == "energy"]
     assert (energy.state, energy.evidence, energy.fix) == ("left open", ("secret",), None)
     [compute] = [one for one in score.indicators if one.id == "compute"]
-    assert (compute.state, compute.fix) == ("not stated", "answer the field `compute`, or leave it open")
+    assert (compute.state, compute.fix) == ("not stated", "answer the field “compute”, or leave it open")
 
 
 def test_places_are_bounded() -> None:
