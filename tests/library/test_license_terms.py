@@ -146,7 +146,7 @@ def test_of_a_data_set_only_what_speaks_of_more_than_copies_is_looked_at() -> No
     assert compare_data_license(stated("MIT"), None) is None
     found = check("CC-BY-NC-4.0")
     assert found is not None
-    assert found.words.startswith("The child says MIT; the licence of the data set says CC-BY-NC-4.0. ")
+    assert found.words.startswith("The child says MIT; the data set's licence is CC-BY-NC-4.0. ")
 
 
 def test_a_parent_that_is_not_registered_is_unknown() -> None:

@@ -44,9 +44,10 @@ _LISTED: Final = 6
 
 @dataclass(frozen=True, slots=True)
 class _Question:
-    """What is compared: `of` and `short` name the other side in words."""
+    """What is compared: `of`, `says` and `short` name the other side in words."""
 
     of: str
+    says: str
     short: str
     obligations: tuple[Obligation, ...]
     converted: bool
@@ -72,7 +73,14 @@ def compare_licenses(
 
     `names` are those of the child, for licences that ask for a name; without any nothing is said of it.
     """
-    question = _Question("parent's card", "parent", OBLIGATIONS, relation == "converted", tuple(names))
+    question = _Question(
+        "parent's card",
+        "the parent's card says",
+        "parent",
+        OBLIGATIONS,
+        relation == "converted",
+        tuple(names),
+    )
     return _compare(child, parent, question)
 
 
@@ -85,7 +93,9 @@ def compare_data_license(
     """
     if data is None or stage == "eval":
         return None
-    return _compare(child, data, _Question("licence of the data set", "data set", _OF_DATA, False, ()))
+    return _compare(
+        child, data, _Question("data set", "the data set's licence is", "data set", _OF_DATA, False, ())
+    )
 
 
 def unregistered_parent(child: StatedLicense | None) -> LicenseCheck:
@@ -200,7 +210,7 @@ def _words(
     if other is None:
         return f"The {question.of} states no licence: what it asks for is unknown."
     says = f"The child says {_said(child)}" if child is not None else "The child's card states no licence"
-    start = f"{says}; the {question.of} says {_said(other)}"
+    start = f"{says}; {question.says} {_said(other)}"
     if outcome.result == "conflict":
         return f"{start}. {'. '.join(outcome.against[:_TOLD])}. Look at both texts; this is no advice."
     if outcome.result == "unknown":
