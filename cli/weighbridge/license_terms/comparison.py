@@ -13,7 +13,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -39,6 +39,7 @@ _OF_DATA: Final = ("non_commercial", "no_derivatives", "use_restrictions")
 of a licence is disputed, so those that only speak of copies are left out."""
 _LONGEST: Final = 120
 _TOLD: Final = 3
+_FINDINGS: Final = 32
 _LISTED: Final = 6
 
 
@@ -118,39 +119,72 @@ def _compare(child: StatedLicense | None, other: StatedLicense | None, question:
 
 
 def _outcome(own: Reading, theirs: Reading, question: _Question) -> _Outcome:
+    """Find the child's worst alternative under what each time is the best of the parent's."""
     if not theirs.alternatives:
         return _Outcome("unknown")
-    alternatives = own.alternatives or ((),)  # nothing stated, or nothing read: it may be anything
-    worst = _Outcome("nothing found")
-    for each in alternatives:
-        tried = [_pair(each, one, question, read=bool(own.alternatives)) for one in theirs.alternatives]
-        best = min(tried, key=lambda outcome: _WORSE[outcome.result])
-        if _WORSE[best.result] > _WORSE[worst.result]:
+    worst: tuple[_Result, tuple[Part, ...], tuple[Part, ...]] | None = None
+    for child in own.alternatives or ((),):  # nothing stated, or nothing read: it may be anything
+        graded = ((_grade(child, parent, question), child, parent) for parent in theirs.alternatives)
+        best = _first_best(graded)
+        if worst is None or _WORSE[best[0]] > _WORSE[worst[0]]:
             worst = best
-    return worst
+        if worst[0] == "conflict":
+            break
+    return _told(*worst, question) if worst is not None else _Outcome("unknown")
 
 
-def _pair(child: tuple[Part, ...], parent: tuple[Part, ...], question: _Question, *, read: bool) -> _Outcome:
-    """Compare one alternative of the child with one of the parent. `read`: the child's licence was read."""
-    open_ = not read or any(part.row is None for part in child)
-    findings: list[LicenseFinding] = []
-    against: list[str] = []
-    result: _Result = "nothing found"
+def _first_best(
+    graded: Iterable[tuple[_Result, tuple[Part, ...], tuple[Part, ...]]],
+) -> tuple[_Result, tuple[Part, ...], tuple[Part, ...]]:
+    """Return the first of the best, without looking further than to one against which nothing is found."""
+    found: tuple[_Result, tuple[Part, ...], tuple[Part, ...]] | None = None
+    for one in graded:
+        if found is None or _WORSE[one[0]] < _WORSE[found[0]]:
+            found = one
+        if found[0] == "nothing found":
+            break
+    return found or ("unknown", (), ())
+
+
+def _grade(child: tuple[Part, ...], parent: tuple[Part, ...], question: _Question) -> _Result:
+    """Compare one alternative of the child with one of the parent; stops at the first conflict."""
+    result: _Result = "unknown" if any(part.row is None for part in parent) else "nothing found"
+    for *_, sure in _dropped(child, parent, question):
+        if sure:
+            return "conflict"
+        result = "unknown"
+    return result
+
+
+def _told(
+    result: _Result, child: tuple[Part, ...], parent: tuple[Part, ...], question: _Question
+) -> _Outcome:
+    """Put what was found into words."""
+    dropped = list(_dropped(child, parent, question))[:_FINDINGS]
+    findings = tuple(
+        _finding(obligation, part, row, sure=sure, question=question)
+        for part, row, obligation, sure in dropped
+    )
+    against = (
+        f"{_short(part.name)} {_asks(obligation, row)}" for part, row, obligation, sure in dropped if sure
+    )
+    return _Outcome(result, findings, tuple(against))
+
+
+def _dropped(
+    child: tuple[Part, ...], parent: tuple[Part, ...], question: _Question
+) -> Iterator[tuple[Part, LicenseRow, Obligation, bool]]:
+    """Yield what a child does not keep, and whether that is sure; an empty child may be anything."""
+    open_ = not child or any(part.row is None for part in child)
     for part in parent:
-        if part.row is None:
-            result = max(result, "unknown", key=_WORSE.__getitem__)
-            continue
-        for obligation in question.obligations:
-            if obligation not in part.row.asks:
+        row = part.row
+        for obligation in question.obligations if row is not None else ():
+            if row is None or obligation not in row.asks:
                 continue
-            kept = _is_kept(obligation, part, part.row, child, question)
-            if kept is True:
-                continue
-            sure = kept is False and (not open_ or obligation in ("no_derivatives", "naming"))
-            result = max(result, "conflict" if sure else "unknown", key=_WORSE.__getitem__)
-            findings.append(_finding(obligation, part, part.row, sure=sure, question=question))
-            against += [f"{_short(part.name)} {_asks(obligation, part.row)}"] if sure else []
-    return _Outcome(result, tuple(findings), tuple(against))
+            kept = _is_kept(obligation, part, row, child, question)
+            if kept is not True:
+                sure = kept is False and (not open_ or obligation in ("no_derivatives", "naming"))
+                yield part, row, obligation, sure
 
 
 def _is_kept(
