@@ -216,6 +216,34 @@ def test_a_choice_never_helps_the_child_and_never_harms_under_the_parent(one: st
     assert result(one, f"{other} AND MIT") >= result(one, other)
 
 
+_PIECES = st.sampled_from(
+    [
+        "MIT",
+        "GPL-2.0+",
+        "CC-BY-NC-4.0",
+        "AND",
+        "OR",
+        "WITH",
+        "(",
+        ")",
+        "+",
+        ":",
+        "-",
+        " ",
+        "x",
+        "LLVM-exception",
+    ]
+)
+
+
+@settings(max_examples=300)
+@given(st.lists(_PIECES, min_size=1, max_size=12).map(" ".join), st.lists(_PIECES, min_size=1).map("".join))
+def test_any_string_of_the_form_is_compared(child: str, parent: str) -> None:
+    found = compare_licenses(stated(child), stated(parent[:512]))
+    assert found.result in ("conflict", "unknown", "nothing found")
+    assert len(found.words) <= 1024
+
+
 @given(st.text(min_size=1, max_size=40), st.text(min_size=1, max_size=40))
 def test_any_text_is_compared_and_what_the_table_lacks_is_unknown(child: str, parent: str) -> None:
     text, other = ("".join(c for c in one if c.isprintable()) or "x" for one in (child, parent))

@@ -13,7 +13,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -61,6 +61,19 @@ class _Outcome:
     findings: tuple[LicenseFinding, ...] = ()
     against: tuple[str, ...] = ()
     """What is surely not kept, in words."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Graded:
+    """One alternative of the child beside one of the parent."""
+
+    result: _Result
+    child: tuple[Part, ...]
+    parent: tuple[Part, ...]
+
+    def badness(self) -> int:
+        """Return a number that is greater for what is worse."""
+        return _WORSE[self.result]
 
 
 def compare_licenses(
@@ -122,28 +135,23 @@ def _outcome(own: Reading, theirs: Reading, question: _Question) -> _Outcome:
     """Find the child's worst alternative under what each time is the best of the parent's."""
     if not theirs.alternatives:
         return _Outcome("unknown")
-    worst: tuple[_Result, tuple[Part, ...], tuple[Part, ...]] | None = None
+    found: list[_Graded] = []
     for child in own.alternatives or ((),):  # nothing stated, or nothing read: it may be anything
-        graded = ((_grade(child, parent, question), child, parent) for parent in theirs.alternatives)
-        best = _first_best(graded)
-        if worst is None or _WORSE[best[0]] > _WORSE[worst[0]]:
-            worst = best
-        if worst[0] == "conflict":
+        found.append(_best(child, theirs, question))
+        if found[-1].result == "conflict":
             break
-    return _told(*worst, question) if worst is not None else _Outcome("unknown")
+    worst = max(found, key=_Graded.badness)  # the first of several
+    return _told(worst, question)
 
 
-def _first_best(
-    graded: Iterable[tuple[_Result, tuple[Part, ...], tuple[Part, ...]]],
-) -> tuple[_Result, tuple[Part, ...], tuple[Part, ...]]:
-    """Return the first of the best, without looking further than to one against which nothing is found."""
-    found: tuple[_Result, tuple[Part, ...], tuple[Part, ...]] | None = None
-    for one in graded:
-        if found is None or _WORSE[one[0]] < _WORSE[found[0]]:
-            found = one
-        if found[0] == "nothing found":
+def _best(child: tuple[Part, ...], theirs: Reading, question: _Question) -> _Graded:
+    """Return the first of the parent's best alternatives; the search ends where nothing is found."""
+    found: list[_Graded] = []
+    for parent in theirs.alternatives:
+        found.append(_Graded(_grade(child, parent, question), child, parent))
+        if found[-1].result == "nothing found":
             break
-    return found or ("unknown", (), ())
+    return min(found, key=_Graded.badness)
 
 
 def _grade(child: tuple[Part, ...], parent: tuple[Part, ...], question: _Question) -> _Result:
@@ -156,11 +164,9 @@ def _grade(child: tuple[Part, ...], parent: tuple[Part, ...], question: _Questio
     return result
 
 
-def _told(
-    result: _Result, child: tuple[Part, ...], parent: tuple[Part, ...], question: _Question
-) -> _Outcome:
+def _told(graded: _Graded, question: _Question) -> _Outcome:
     """Put what was found into words."""
-    dropped = list(_dropped(child, parent, question))[:_FINDINGS]
+    dropped = list(_dropped(graded.child, graded.parent, question))[:_FINDINGS]
     findings = tuple(
         _finding(obligation, part, row, sure=sure, question=question)
         for part, row, obligation, sure in dropped
@@ -168,7 +174,7 @@ def _told(
     against = (
         f"{_short(part.name)} {_asks(obligation, row)}" for part, row, obligation, sure in dropped if sure
     )
-    return _Outcome(result, findings, tuple(against))
+    return _Outcome(graded.result, findings, tuple(against))
 
 
 def _dropped(
