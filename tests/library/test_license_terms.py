@@ -146,7 +146,7 @@ def test_of_a_data_set_only_what_speaks_of_more_than_copies_is_looked_at() -> No
     assert compare_data_license(stated("MIT"), None) is None
     found = check("CC-BY-NC-4.0")
     assert found is not None
-    assert found.words.startswith("The child says MIT; the licence of the data set says CC-BY-NC-4.0. ")
+    assert found.words.startswith("The child says MIT; the data set's licence is CC-BY-NC-4.0. ")
 
 
 def test_a_parent_that_is_not_registered_is_unknown() -> None:
@@ -214,6 +214,34 @@ def test_a_choice_never_helps_the_child_and_never_harms_under_the_parent(one: st
     assert result(f"{one} OR MIT", other) >= result(one, other)
     assert result(one, f"{other} OR MIT") <= result(one, other)
     assert result(one, f"{other} AND MIT") >= result(one, other)
+
+
+_PIECES = st.sampled_from(
+    [
+        "MIT",
+        "GPL-2.0+",
+        "CC-BY-NC-4.0",
+        "AND",
+        "OR",
+        "WITH",
+        "(",
+        ")",
+        "+",
+        ":",
+        "-",
+        " ",
+        "x",
+        "LLVM-exception",
+    ]
+)
+
+
+@settings(max_examples=300)
+@given(st.lists(_PIECES, min_size=1, max_size=12).map(" ".join), st.lists(_PIECES, min_size=1).map("".join))
+def test_any_string_of_the_form_is_compared(child: str, parent: str) -> None:
+    found = compare_licenses(stated(child), stated(parent[:512]))
+    assert found.result in ("conflict", "unknown", "nothing found")
+    assert len(found.words) <= 1024
 
 
 @given(st.text(min_size=1, max_size=40), st.text(min_size=1, max_size=40))

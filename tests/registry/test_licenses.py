@@ -156,7 +156,7 @@ def test_data_sets_are_looked_at_as_the_card_or_the_named_statement_says(
     ]
     assert checks[0]["parent"]["statement"] == f"sha256:{statement}"
     assert checks[2]["parent"]["statement"] == child
-    assert checks[0]["words"].startswith("The child says MIT; the licence of the data set says CC-BY-NC-4.0.")
+    assert checks[0]["words"].startswith("The child says MIT; the data set's licence is CC-BY-NC-4.0.")
 
 
 def test_edges_that_nobody_declared_are_not_looked_at(client: TestClient, publisher: Publisher) -> None:

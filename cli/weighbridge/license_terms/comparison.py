@@ -39,14 +39,16 @@ _OF_DATA: Final = ("non_commercial", "no_derivatives", "use_restrictions")
 of a licence is disputed, so those that only speak of copies are left out."""
 _LONGEST: Final = 120
 _TOLD: Final = 3
+_FINDINGS: Final = 32
 _LISTED: Final = 6
 
 
 @dataclass(frozen=True, slots=True)
 class _Question:
-    """What is compared: `of` and `short` name the other side in words."""
+    """What is compared: `of`, `says` and `short` name the other side in words."""
 
     of: str
+    says: str
     short: str
     obligations: tuple[Obligation, ...]
     converted: bool
@@ -61,6 +63,19 @@ class _Outcome:
     """What is surely not kept, in words."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Graded:
+    """One alternative of the child beside one of the parent."""
+
+    result: _Result
+    child: tuple[Part, ...]
+    parent: tuple[Part, ...]
+
+    def badness(self) -> int:
+        """Return a number that is greater for what is worse."""
+        return _WORSE[self.result]
+
+
 def compare_licenses(
     child: StatedLicense | None,
     parent: StatedLicense | None,
@@ -72,7 +87,14 @@ def compare_licenses(
 
     `names` are those of the child, for licences that ask for a name; without any nothing is said of it.
     """
-    question = _Question("parent's card", "parent", OBLIGATIONS, relation == "converted", tuple(names))
+    question = _Question(
+        "parent's card",
+        "the parent's card says",
+        "parent",
+        OBLIGATIONS,
+        relation == "converted",
+        tuple(names),
+    )
     return _compare(child, parent, question)
 
 
@@ -85,7 +107,9 @@ def compare_data_license(
     """
     if data is None or stage == "eval":
         return None
-    return _compare(child, data, _Question("licence of the data set", "data set", _OF_DATA, False, ()))
+    return _compare(
+        child, data, _Question("data set", "the data set's licence is", "data set", _OF_DATA, False, ())
+    )
 
 
 def unregistered_parent(child: StatedLicense | None) -> LicenseCheck:
@@ -108,39 +132,65 @@ def _compare(child: StatedLicense | None, other: StatedLicense | None, question:
 
 
 def _outcome(own: Reading, theirs: Reading, question: _Question) -> _Outcome:
+    """Find the child's worst alternative under what each time is the best of the parent's."""
     if not theirs.alternatives:
         return _Outcome("unknown")
-    alternatives = own.alternatives or ((),)  # nothing stated, or nothing read: it may be anything
-    worst = _Outcome("nothing found")
-    for each in alternatives:
-        tried = [_pair(each, one, question, read=bool(own.alternatives)) for one in theirs.alternatives]
-        best = min(tried, key=lambda outcome: _WORSE[outcome.result])
-        if _WORSE[best.result] > _WORSE[worst.result]:
-            worst = best
-    return worst
+    found: list[_Graded] = []
+    for child in own.alternatives or ((),):  # nothing stated, or nothing read: it may be anything
+        found.append(_best(child, theirs, question))
+        if found[-1].result == "conflict":
+            break
+    worst = max(found, key=_Graded.badness)  # the first of several
+    return _told(worst, question)
 
 
-def _pair(child: tuple[Part, ...], parent: tuple[Part, ...], question: _Question, *, read: bool) -> _Outcome:
-    """Compare one alternative of the child with one of the parent. `read`: the child's licence was read."""
-    open_ = not read or any(part.row is None for part in child)
-    findings: list[LicenseFinding] = []
-    against: list[str] = []
-    result: _Result = "nothing found"
+def _best(child: tuple[Part, ...], theirs: Reading, question: _Question) -> _Graded:
+    """Return the first of the parent's best alternatives; the search ends where nothing is found."""
+    found: list[_Graded] = []
+    for parent in theirs.alternatives:
+        found.append(_Graded(_grade(child, parent, question), child, parent))
+        if found[-1].result == "nothing found":
+            break
+    return min(found, key=_Graded.badness)
+
+
+def _grade(child: tuple[Part, ...], parent: tuple[Part, ...], question: _Question) -> _Result:
+    """Compare one alternative of the child with one of the parent; stops at the first conflict."""
+    result: _Result = "unknown" if any(part.row is None for part in parent) else "nothing found"
+    for *_, sure in _dropped(child, parent, question):
+        if sure:
+            return "conflict"
+        result = "unknown"
+    return result
+
+
+def _told(graded: _Graded, question: _Question) -> _Outcome:
+    """Put what was found into words."""
+    dropped = list(_dropped(graded.child, graded.parent, question))[:_FINDINGS]
+    findings = tuple(
+        _finding(obligation, part, row, sure=sure, question=question)
+        for part, row, obligation, sure in dropped
+    )
+    against = (
+        f"{_short(part.name)} {_asks(obligation, row)}" for part, row, obligation, sure in dropped if sure
+    )
+    return _Outcome(graded.result, findings, tuple(against))
+
+
+def _dropped(
+    child: tuple[Part, ...], parent: tuple[Part, ...], question: _Question
+) -> Iterator[tuple[Part, LicenseRow, Obligation, bool]]:
+    """Yield what a child does not keep, and whether that is sure; an empty child may be anything."""
+    open_ = not child or any(part.row is None for part in child)
     for part in parent:
-        if part.row is None:
-            result = max(result, "unknown", key=_WORSE.__getitem__)
-            continue
-        for obligation in question.obligations:
-            if obligation not in part.row.asks:
+        row = part.row
+        for obligation in question.obligations if row is not None else ():
+            if row is None or obligation not in row.asks:
                 continue
-            kept = _is_kept(obligation, part, part.row, child, question)
-            if kept is True:
-                continue
-            sure = kept is False and (not open_ or obligation in ("no_derivatives", "naming"))
-            result = max(result, "conflict" if sure else "unknown", key=_WORSE.__getitem__)
-            findings.append(_finding(obligation, part, part.row, sure=sure, question=question))
-            against += [f"{_short(part.name)} {_asks(obligation, part.row)}"] if sure else []
-    return _Outcome(result, tuple(findings), tuple(against))
+            kept = _is_kept(obligation, part, row, child, question)
+            if kept is not True:
+                sure = kept is False and (not open_ or obligation in ("no_derivatives", "naming"))
+                yield part, row, obligation, sure
 
 
 def _is_kept(
@@ -200,7 +250,7 @@ def _words(
     if other is None:
         return f"The {question.of} states no licence: what it asks for is unknown."
     says = f"The child says {_said(child)}" if child is not None else "The child's card states no licence"
-    start = f"{says}; the {question.of} says {_said(other)}"
+    start = f"{says}; {question.says} {_said(other)}"
     if outcome.result == "conflict":
         return f"{start}. {'. '.join(outcome.against[:_TOLD])}. Look at both texts; this is no advice."
     if outcome.result == "unknown":

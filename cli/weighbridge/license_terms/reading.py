@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Part", "Reading", "read_license"]
 
-_MOST: Final = 64
+_MOST: Final = 16
 """Most alternatives, and licences in one of them."""
 
 

@@ -189,8 +189,10 @@ def _creative_commons() -> Iterator[LicenseRow]:
         if match is None:
             continue
         asks: list[Obligation] = ["attribution"]
-        asks += ["non_commercial"] if match["nc"] else []
-        asks += ["share_alike"] if match["last"] == "-SA" else ["no_derivatives"] if match["last"] else []
+        if match["nc"]:
+            asks.append("non_commercial")
+        if match["last"]:
+            asks.append("share_alike" if match["last"] == "-SA" else "no_derivatives")
         shared = _later(match) if match["last"] == "-SA" else ()
         yield _row(one, asks, passes_as=shared)
 

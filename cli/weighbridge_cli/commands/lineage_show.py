@@ -113,16 +113,16 @@ def _data(graph: LineageGraph, client: RegistryClient) -> Iterator[str]:
     for use in release.lineage.datasets if release is not None and release.lineage is not None else ():
         stage = f" ({use.stage})" if use.stage else ""
         yield f"  made with {use.name}{stage}: {' '.join(use.evidence)}"
-        yield from (f"    {words}" for words in license_lines(use.license))
+        yield from (f"    {words}" for words in license_lines(use.license, "data set"))
 
 
-def license_lines(check: LicenseCheck | None) -> Iterator[str]:
+def license_lines(check: LicenseCheck | None, other: str = "parent") -> Iterator[str]:
     """Say what the stated licences of the ends of an edge are to each other, and where they are stated."""
     if check is None:
         return
     yield f"{'LICENCES, LOOK: ' if check.result == 'conflict' else 'Licences: '}{check.words}"
     if check.result == "conflict":
-        for whose, stated in (("child", check.child), ("parent", check.parent)):
+        for whose, stated in (("child", check.child), (other, check.parent)):
             if stated is not None:
                 yield f"  {whose}: {_stated(stated)}"
 

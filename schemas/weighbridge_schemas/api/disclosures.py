@@ -123,8 +123,8 @@ class FieldAnswer(Document):
     """What one party says to one field."""
 
     index: Count
-    """Entry of the statement, one of `disclosures`. Two parties may sign the same words: their statements then
-    have one digest, and only the entry tells who speaks."""
+    """Entry of the statement, one of `disclosures`. Two parties may sign the same words: one digest is then
+    that of both statements, and only the entry tells who speaks."""
     claims_vendor: Flag
     """True if that party says that they are the vendor."""
     answer: Paragraph | None = None
