@@ -134,6 +134,13 @@ def test_one_statement_with_many_names_is_bounded(here: Here) -> None:
     assert (len(told["deployments"]), told["deployments_total"]) == (20, 1)
 
 
+def test_of_a_long_statement_lists_show_a_piece(here: Here) -> None:
+    model = {"digest": f"sha256:{here.model}", "post_training": "x" * 60_000}
+    here.take(deploy(here.stranger, "long.example", model))
+    [told] = here.get("/models/acme/tiny/1")["deployments"]
+    assert (len(told["post_training"]), told["post_training"][-1]) == (1000, "…")
+
+
 def test_impact_reaches_what_is_served(here: Here) -> None:
     """From a data set, a release or a warning to the services that stand on it."""
     data = digest_of("corpus")

@@ -140,6 +140,19 @@ def test_many_strangers_cannot_hide_a_party(client: TestClient, vendor: Publishe
     assert asked(client, signer="0" * 64)["disclosures"] == []
 
 
+def test_parties_that_say_very_much_are_shown_on_pages(
+    client: TestClient, vendor: Publisher, stranger: Publisher
+) -> None:
+    much = [{"id": f"f{number}", "answer": "x" * 60_000} for number in range(10)]
+    take(client, tell(stranger, *much))
+    take(client, tell(vendor, DATA))
+    first = asked(client)
+    assert (len(first["disclosures"]), first["total"]) == (1, 2)
+    assert {len(one["answers"][0]["answer"]) for one in first["fields"]} == {4000}
+    [own] = asked(client, cursor=first["next"])["disclosures"]
+    assert own["signer"]["introduced_as"] == "someone"
+
+
 def test_lists_and_names(client: TestClient, vendor: Publisher, stranger: Publisher) -> None:
     take(client, tell(vendor))
     take(client, tell(stranger, name="Example Corp/Large 4"))

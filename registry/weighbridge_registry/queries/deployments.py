@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from sqlalchemy import Row, select
 
@@ -13,7 +14,6 @@ from weighbridge_registry.store.rows import plain
 from weighbridge_registry.store.served import Served
 from weighbridge_registry.store.summaries import release_path
 from weighbridge_schemas.api import DeploymentNote, ServedRelease
-from weighbridge_schemas.deployment import Deployment
 
 from .reader import Reader
 from .standings import is_listed
@@ -42,11 +42,10 @@ def deployments(
     if not total:
         return (), 0
     found = served.served(reader.connection, {row.number: row}, {row.number: digests}, _OF_ONE)
-    told = _documents(reader, found.get(row.number, ()))
+    told = _entries(reader, found.get(row.number, ()))
     return tuple(
-        DeploymentNote(**_members(reader, one, *told[one.number], templates))
+        DeploymentNote(**_members(reader, one, told[one.number], templates))
         for one in found.get(row.number, ())
-        if one.number in told
     ), total
 
 
@@ -57,7 +56,7 @@ def served_releases(reader: Reader, rows: Mapping[int, Row[Any]]) -> tuple[tuple
     chosen = {number: rows[number] for number in numbers}
     found = served.served(reader.connection, chosen, own, _OF_EACH + 1)
     listed = [(number, one) for number in numbers for one in found.get(number, ())[:_OF_EACH]]
-    told = _documents(reader, [one for _, one in listed[:_OF_ALL]])
+    told = _entries(reader, [one for _, one in listed[:_OF_ALL]])
     more = (
         len(listed) > _OF_ALL
         or len(numbers) < len(rows)
@@ -65,7 +64,7 @@ def served_releases(reader: Reader, rows: Mapping[int, Row[Any]]) -> tuple[tuple
     )
     return tuple(
         ServedRelease(
-            **_members(reader, one, *told[one.number], None),
+            **_members(reader, one, told[one.number], None),
             release=f"sha256:{rows[number].statement}",
             release_namespace=rows[number].namespace,
             model=rows[number].name,
@@ -75,7 +74,6 @@ def served_releases(reader: Reader, rows: Mapping[int, Row[Any]]) -> tuple[tuple
             ),
         )
         for number, one in listed[:_OF_ALL]
-        if one.number in told
     ), more
 
 
@@ -85,41 +83,23 @@ def closed_deployments(reader: Reader, statements: Sequence[str]) -> tuple[tuple
     if not total:
         return (), 0
     found = served.naming(reader.connection, statements, _OF_ONE)
-    told = _documents(reader, found)
-    return tuple(
-        DeploymentNote(**_members(reader, one, *told[one.number], None))
-        for one in found
-        if one.number in told
-    ), total
+    told = _entries(reader, found)
+    return tuple(DeploymentNote(**_members(reader, one, told[one.number], None)) for one in found), total
 
 
-def _documents(reader: Reader, found: Sequence[Served]) -> dict[int, tuple[Row[Any], Deployment]]:
-    """Return the statements that are meant, by their entries; not those that are withheld."""
+def _entries(reader: Reader, found: Sequence[Served]) -> dict[int, Row[Any]]:
+    """Return the entries that are meant."""
     numbers = sorted({one.number for one in found})
     rows = reader.connection.execute(select(_ENTRY).where(_ENTRY.c.number.in_(numbers))).all()
-    return {
-        row.number: (row, cast("Deployment", reader.statements.get(row.bundle).document))
-        for row in rows
-        if reader.withheld("bundle", row.bundle) is None
-    }
+    return {row.number: row for row in rows}
 
 
-def _members(
-    reader: Reader, one: Served, row: Row[Any], document: Deployment, templates: Sequence[str] | None
-) -> dict[str, Any]:
-    model = document.models[one.position]
-    template = model.chat_template_sha256
+def _members(reader: Reader, one: Served, row: Row[Any], templates: Sequence[str] | None) -> dict[str, Any]:
+    said: dict[str, Any] = json.loads(one.said)
+    template = said.get("chat_template_sha256")
     return {
-        "name": document.name,
-        "operator": document.operator,
-        "service": document.url,
-        "model_name": model.name,
-        "since": document.since,
+        **said,
         "stated": f"sha256:{one.digest}",
-        "post_training": model.post_training,
-        "quantization": model.quantization,
-        "system_prompt_sha256": model.system_prompt_sha256,
-        "chat_template_sha256": template,
         "own_chat_template": template in templates if template and templates is not None else None,
         "by_owner": one.by_owner,
         "namespace": row.namespace,

@@ -33,6 +33,12 @@ from .testimonies import ABOUT, about
 __all__ = ["disclosure", "disclosures"]
 
 _PAGE: Final = 20
+_MUCH: Final = 256 * 1024
+"""Characters of answers after which a page takes no further statement."""
+_LONGEST: Final = 4000
+"""Characters of one answer that are shown; the statement has all of it."""
+_ADDRESSES: Final = 4
+"""Addresses that are shown beside one answer."""
 _STATEMENTS: Final = 200
 """Statements of a model by which a deployment may name it."""
 
@@ -59,7 +65,7 @@ def disclosure(
     if signer is not None:
         query = query.where(_ENTRY.c.signer == signer)
     rows = reader.connection.execute(query.order_by(_ENTRY.c.number).limit(_PAGE + 1)).all()
-    spoken = [(row, cast("Disclosure", reader.statements.get(row.bundle).document)) for row in rows[:_PAGE]]
+    spoken = _spoken(reader, rows[:_PAGE])
     named = reader.connection.execute(select(_DESCRIPTION.c.name).where(own).limit(1)).scalar_one()
     served, served_total = closed_deployments(reader, _statements(reader, sha256))
     others = [kind for kind in ABOUT if kind != "disclosure"]
@@ -72,7 +78,7 @@ def disclosure(
         deployments=served,
         deployments_total=served_total,
         statements=about(reader, [sha256, *(row.statement for row, _ in spoken)], others)[0],
-        next=str(rows[_PAGE - 1].number) if len(rows) > _PAGE else None,
+        next=str(spoken[-1][0].number) if len(rows) > len(spoken) else None,
         url=reader.url(f"/disclosures/{sha256}"),
         as_of=reader.as_of(),
     )
@@ -112,6 +118,19 @@ def disclosures(reader: Reader, name: str | None, cursor: int | None, limit: int
     )
 
 
+def _spoken(reader: Reader, rows: Sequence[Row[Any]]) -> list[_Spoken]:
+    """Read statements, as many as one answer bears: each may be as long as a statement can be."""
+    found: list[_Spoken] = []
+    size = 0
+    for row in rows:
+        if size > _MUCH:
+            break
+        document = cast("Disclosure", reader.statements.get(row.bundle).document)
+        found.append((row, document))
+        size += sum(len(one.answer or "") + sum(map(len, one.evidence)) for one in document.fields)
+    return found
+
+
 def _statements(reader: Reader, sha256: str) -> list[str]:
     """Return the statements of a closed model, also replaced ones: a deployment may name any of them."""
     query = (
@@ -142,6 +161,10 @@ def _statement(reader: Reader, row: Row[Any], document: Disclosure) -> Disclosur
     )
 
 
+def _cut(answer: str | None) -> str | None:
+    return answer if answer is None or len(answer) <= _LONGEST else f"{answer[: _LONGEST - 1]}…"
+
+
 def _fields(spoken: Sequence[_Spoken]) -> Iterator[FieldAnswers]:
     """Yield the fields that anybody speaks of, with each party's words; nothing that was withdrawn."""
     standing = [(row, document) for row, document in spoken if document.withdrawn is None]
@@ -155,9 +178,9 @@ def _fields(spoken: Sequence[_Spoken]) -> Iterator[FieldAnswers]:
                 FieldAnswer(
                     index=row.number,
                     claims_vendor=document.by_vendor,
-                    answer=field.answer,
+                    answer=_cut(field.answer),
                     left_open=field.left_open,
-                    evidence=field.evidence,
+                    evidence=field.evidence[:_ADDRESSES],
                 )
             )
     usual = [one.id for one in INDICATORS if one.id in answers]

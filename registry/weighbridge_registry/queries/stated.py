@@ -19,12 +19,13 @@ from weighbridge_schemas.lineage import DatasetUse, Lineage, LineageRevision
 from weighbridge_schemas.release import Release
 
 from .reader import Reader
-from .testimonies import find_statement
 
 __all__ = ["described_data", "find_release", "stated_card", "stated_lineage"]
 
 _SETS: Final = 64
 """Data sets of a lineage whose statements are read."""
+_SIGNERS: Final = 16
+"""Signers of one and the same statement who are looked at."""
 
 _ENTRY: Final = plain(tables.Entry)
 _DESCRIPTION: Final = plain(tables.Description)
@@ -82,10 +83,17 @@ def described_data(reader: Reader, row: Row[Any], uses: Iterable[DatasetUse]) ->
             )
 
 
+def _signed(reader: Reader, row: Row[Any], statement: str) -> Row[Any] | None:
+    """Return the entry of a description: the publisher's if several signed the same words, else the first."""
+    query = select(_ENTRY).where(_ENTRY.c.statement == statement, _ENTRY.c.kind == "dataset")
+    found = reader.connection.execute(query.order_by(_ENTRY.c.number).limit(_SIGNERS)).all()
+    own = (one for one in found if one.signer == row.signer or one.namespace == fold_name(row.namespace))
+    return next(own, found[0] if found else None)
+
+
 def _statement_of(reader: Reader, row: Row[Any], use: DatasetUse) -> Row[Any] | None:
     if use.statement is not None:
-        entry = find_statement(reader, use.statement.sha256)
-        return entry if entry is not None and entry.kind == "dataset" else None
+        return _signed(reader, row, use.statement.sha256)
     if use.digest is None:
         return None
     query = (

@@ -49,12 +49,15 @@ _NAMESPACES: Final = (
 class Served:
     """One statement that a release answers behind a service: its entry, the place there, the digest it names.
 
+    `said` is what it says, bounded, as JSON.
+
     `by_owner` says that an owner of the release's namespace, or its signer, says so.
     """
 
     number: int
     position: int
     digest: str
+    said: str
     by_owner: bool
 
 
@@ -73,7 +76,7 @@ def served(
     found: dict[int, dict[tuple[int, int], Served]] = {}
     for row in (*_owned(connection, meant, speakers), *_any(connection, meant, each)):
         for number in meant[row.digest]:
-            one = Served(row.number, row.position, row.digest, row.speaker in speakers[number])
+            one = Served(row.number, row.position, row.digest, row.said, row.speaker in speakers[number])
             found.setdefault(number, {}).setdefault((row.number, row.position), one)
     return {
         number: sorted(ones.values(), key=lambda one: (not one.by_owner, -one.number, one.position))[:each]
@@ -85,7 +88,7 @@ def naming(connection: Connection, digests: Collection[str], most: int) -> list[
     """Return the newest statements that name any of some digests, whoever makes them."""
     rows = _any(connection, dict.fromkeys(digests), most)
     found = {
-        (row.number, row.position): Served(row.number, row.position, row.digest, by_owner=False)
+        (row.number, row.position): Served(row.number, row.position, row.digest, row.said, by_owner=False)
         for row in rows
     }
     return sorted(found.values(), key=lambda one: (-one.number, one.position))[:most]

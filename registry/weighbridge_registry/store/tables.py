@@ -383,6 +383,8 @@ class Deployed(SQLModel, table=True):
     """Entry of the statement."""
     speaker: str
     """Who says so: `namespace:<folded>` or `signer:<lasting id>`."""
+    said: str
+    """What is said, bounded, as JSON: a statement may be far longer than what lists can show of it."""
 
 
 class Advisory(SQLModel, table=True):

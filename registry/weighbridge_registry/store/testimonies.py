@@ -22,7 +22,7 @@ from weighbridge_schemas.api import StatedLicense
 from weighbridge_schemas.attestation import Attestation
 from weighbridge_schemas.base import Reference
 from weighbridge_schemas.dataset import Dataset
-from weighbridge_schemas.deployment import Deployment
+from weighbridge_schemas.deployment import DeployedModel, Deployment
 from weighbridge_schemas.disclosure import Disclosure
 from weighbridge_schemas.position import Position
 from weighbridge_schemas.status import Status
@@ -32,6 +32,8 @@ from .rows import Rows, plain
 
 __all__ = ["forget", "insert_license", "insert_withheld", "named_digests", "project_testimony"]
 
+_LONGEST: Final = 1000
+"""Characters that lists show of what was done to a model after its release."""
 _CHAINS: Final[dict[str, type[SQLModel]]] = {
     "dataset": tables.Description,
     "disclosure": tables.Description,
@@ -152,7 +154,7 @@ def _deploy(rows: Rows, entry: Admitted, document: Deployment) -> None:
         return
     speaker = chain.removeprefix("deployment/").removesuffix(f"/{entry.candidate.subject}")
     pins = [
-        (place, digest)
+        (place, digest, _said(document, model))
         for place, model in enumerate(document.models)
         for digest in sorted(
             {
@@ -164,10 +166,34 @@ def _deploy(rows: Rows, entry: Admitted, document: Deployment) -> None:
     rows.insert(
         tables.Deployed,
         [
-            {"chain": chain, "position": place, "digest": digest, "number": entry.index, "speaker": speaker}
-            for place, digest in pins
+            {
+                "chain": chain,
+                "position": place,
+                "digest": digest,
+                "number": entry.index,
+                "speaker": speaker,
+                "said": said,
+            }
+            for place, digest, said in pins
         ],
     )
+
+
+def _said(document: Deployment, model: DeployedModel) -> str:
+    """Return what lists show of one model of a deployment, as JSON."""
+    done = model.post_training
+    said = {
+        "name": document.name,
+        "operator": document.operator,
+        "service": document.url,
+        "since": document.since,
+        "model_name": model.name,
+        "quantization": model.quantization,
+        "post_training": done if done is None or len(done) <= _LONGEST else f"{done[: _LONGEST - 1]}…",
+        "system_prompt_sha256": model.system_prompt_sha256,
+        "chat_template_sha256": model.chat_template_sha256,
+    }
+    return canonical.encode({name: value for name, value in said.items() if value is not None}).decode()
 
 
 def _advisory(rows: Rows, entry: Admitted, document: Advisory) -> None:

@@ -40,7 +40,7 @@ class DeploymentNote(Document):
     stated: Digest
     """Digest by which the model is named: model, weights or root digest, or a statement."""
     post_training: Paragraph | None = None
-    """What was done to it after its release, as the signer says."""
+    """What was done to it after its release, as the signer says: the first 1,000 characters."""
     quantization: Line | None = None
     """In which precision it runs, if other than released."""
     system_prompt_sha256: Hex256 | None = None

@@ -128,11 +128,11 @@ class FieldAnswer(Document):
     claims_vendor: Flag
     """True if that party says that they are the vendor."""
     answer: Paragraph | None = None
-    """The answer; null if it is left open."""
+    """The answer, its first 4,000 characters; null if it is left open."""
     left_open: Line | None = None
     """Why it is not answered."""
     evidence: tuple[HttpsUrl, ...] = ()
-    """Where the answer is shown or explained, as that party says."""
+    """Where the answer is shown or explained, as that party says: the first 4 addresses."""
 
 
 class FieldAnswers(Document):
@@ -156,7 +156,8 @@ class DisclosureDocument(Document):
     name: Name
     """The model, as those who speak of it call it."""
     disclosures: tuple[DisclosureStatement, ...]
-    """One for each namespace or signer that speaks of it, the oldest first; at most 20 a page."""
+    """One for each namespace or signer that speaks of it, the oldest first; at most 20 a page, fewer if they
+    say much."""
     total: Count
     """Number of them, also those not listed."""
     fields: tuple[FieldAnswers, ...]

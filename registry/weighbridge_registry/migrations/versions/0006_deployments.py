@@ -20,6 +20,7 @@ def upgrade() -> None:
         sa.Column("digest", sa.String(), primary_key=True),
         sa.Column("number", sa.BigInteger(), nullable=False),
         sa.Column("speaker", sa.String(), nullable=False),
+        sa.Column("said", sa.String(), nullable=False),
     )
     op.create_index("deployed_digest", "deployed", ["digest", "number"])
     op.create_index("deployed_speaker", "deployed", ["digest", "speaker", "number"])
