@@ -136,7 +136,7 @@ def _of_release(release: str, number: str | None, registry: str | None) -> Found
     warned = told.warnings_of_others
     disclosed = found.disclosed and replace(
         found.disclosed,
-        datasets=tuple(one.dataset for one in subject.datasets),
+        licensed=tuple(one.name for one in subject.datasets if one.dataset.license is not None),
         warnings=Warnings(warned.total, warned.answered) if warned is not None else None,
     )
     return replace(found, subject=subject, registry=client.url, disclosed=disclosed)

@@ -12,7 +12,6 @@ from .indicators import INDICATORS, Indicator
 if TYPE_CHECKING:
     from weighbridge_schemas.card import Card
     from weighbridge_schemas.card_data import EuCategory
-    from weighbridge_schemas.dataset import Dataset
     from weighbridge_schemas.disclosure import Disclosure
     from weighbridge_schemas.lineage import Lineage
     from weighbridge_schemas.release import Release
@@ -41,13 +40,14 @@ class Warnings:
 class Disclosed:
     """What is at hand of a model. None: not at hand, so that it is not asked.
 
-    `datasets` are dataset/v1 statements that the lineage names. A card file alone knows nothing of a lineage.
+    `licensed` are data sets of the lineage whose dataset/v1 statement (the one that it names, or the
+    publisher's own) gives a licence. A card file alone knows nothing of a lineage.
     """
 
     card: Card | None
     lineage: Lineage | None = None
     release: Release | None = None
-    datasets: tuple[Dataset, ...] = field(default=())
+    licensed: tuple[str, ...] = field(default=())
     warnings: Warnings | None = None
 
 
@@ -224,9 +224,8 @@ def _pinned(disclosed: Disclosed) -> Iterator[str]:
 
 
 def _described(disclosed: Disclosed) -> Iterator[str]:
-    for dataset in disclosed.datasets:
-        if dataset.license is not None:
-            yield f"data set statement of {dataset.name}: license"
+    for name in disclosed.licensed:
+        yield f"data set statement of {name}: license"
 
 
 def _parents(disclosed: Disclosed) -> Iterator[str]:

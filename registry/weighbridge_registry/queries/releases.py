@@ -33,7 +33,7 @@ from .models import status
 from .reader import Reader, text64
 from .refusals import check_served
 from .signers import reassigned
-from .stated import described_data, find_release, stated_card, stated_lineage
+from .stated import find_release, licensed_data, stated_card, stated_lineage
 from .testimonies import TESTIMONIES, about, reference
 from .upstream import upstream
 
@@ -198,12 +198,11 @@ def _disclosure(
 ) -> DisclosureScore:
     """Count what the documents say, as they now stand; a withheld one says nothing."""
     stated, _ = stated_lineage(reader, row, document)
-    described = described_data(reader, row, stated.datasets if stated is not None else ())
     disclosed = Disclosed(
         card,
         lineage=stated,
         release=document,
-        datasets=tuple(one.dataset for one in described),
+        licensed=licensed_data(reader, row, stated.datasets if stated is not None else ()),
         warnings=Warnings(warnings.total, warnings.answered),
     )
     return describe_score(find_stated(disclosed))

@@ -20,15 +20,18 @@ from weighbridge_schemas.release import Release
 
 from .reader import Reader
 
-__all__ = ["described_data", "find_release", "stated_card", "stated_lineage"]
+__all__ = ["described_data", "find_release", "licensed_data", "stated_card", "stated_lineage"]
 
 _SETS: Final = 64
 """Data sets of a lineage whose statements are read."""
+_MUCH: Final = 32 * 1024 * 1024
+"""Bytes of statements after which no further one is read."""
 _SIGNERS: Final = 16
 """Signers of one and the same statement who are looked at."""
 
 _ENTRY: Final = plain(tables.Entry)
 _DESCRIPTION: Final = plain(tables.Description)
+_LICENSE: Final = plain(tables.License)
 _RELEASE: Final = plain(tables.Release)
 
 
@@ -72,15 +75,49 @@ def described_data(reader: Reader, row: Row[Any], uses: Iterable[DatasetUse]) ->
 
     What strangers say of a data set has no place in what a publisher states.
     """
+    size = 0
     for use in list(uses)[:_SETS]:
         entry = _statement_of(reader, row, use)
-        if entry is None or reader.withheld("bundle", entry.bundle) is not None:
+        if entry is None or size > _MUCH or reader.withheld("bundle", entry.bundle) is not None:
             continue
-        dataset = cast("Dataset", reader.statements.get(entry.bundle).document)
+        candidate = reader.statements.get(entry.bundle)
+        size += len(candidate.bundle.raw)
+        dataset = cast("Dataset", candidate.document)
         if dataset.withdrawn is None:
             yield DescribedData(
                 use.name, f"sha256:{entry.statement}", reader.signer(entry.signer).label, dataset
             )
+
+
+def licensed_data(reader: Reader, row: Row[Any], uses: Iterable[DatasetUse]) -> tuple[str, ...]:
+    """Return the names of those data sets of a lineage whose statement gives a licence, from the views alone.
+
+    They are the statements that `described_data` reads; on each page of a release that would be too much.
+    """
+    listed = list(uses)[:_SETS]
+    statements = {use.statement.sha256 for use in listed if use.statement is not None}
+    digests = {use.digest.removeprefix("sha256:") for use in listed if use.digest and use.statement is None}
+    ours = or_(_ENTRY.c.namespace == fold_name(row.namespace), _ENTRY.c.signer == row.signer)
+    licensed = (
+        select(_ENTRY.c.statement, _ENTRY.c.subject)
+        .join(_LICENSE, _LICENSE.c.number == _ENTRY.c.number)
+        .join(_DESCRIPTION, _DESCRIPTION.c.number == _ENTRY.c.number, isouter=True)
+        .where(
+            _ENTRY.c.kind == "dataset", or_(_DESCRIPTION.c.ended.is_(None), _DESCRIPTION.c.ended.is_(False))
+        )
+    )
+    named = licensed.where(_ENTRY.c.statement.in_(sorted(statements))).limit(_SETS * _SIGNERS)
+    own = licensed.where(
+        _DESCRIPTION.c.kind == "dataset", _DESCRIPTION.c.subject.in_(sorted(digests)), ours
+    ).limit(_SETS * _SIGNERS)
+    found = {one.statement for one in reader.connection.execute(named)}
+    found |= {one.subject for one in reader.connection.execute(own)}
+    return tuple(
+        use.name
+        for use in listed
+        if (use.statement.sha256 if use.statement is not None else (use.digest or "").removeprefix("sha256:"))
+        in found
+    )
 
 
 def _signed(reader: Reader, row: Row[Any], statement: str) -> Row[Any] | None:

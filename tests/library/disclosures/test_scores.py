@@ -26,7 +26,6 @@ from weighbridge.disclosures import (
     find_stated,
 )
 from weighbridge_schemas.card import Card
-from weighbridge_schemas.dataset import Dataset
 from weighbridge_schemas.disclosure import Disclosure
 from weighbridge_schemas.lineage import Lineage
 from weighbridge_schemas.release import Release
@@ -55,15 +54,6 @@ RELEASE = Release.model_validate(
         "lineage": None,
         "locations": ["https://example.org/tiny"],
         "logs": ["log.example/1"],
-    }
-)
-DATASET = Dataset.model_validate(
-    {
-        "name": "org/c",
-        "identity": "root",
-        "license": {"spdx": "MIT"},
-        "logs": ["log.example/1"],
-        "previous": None,
     }
 )
 
@@ -112,7 +102,7 @@ def test_everything_that_can_be_said_of_a_release_can_be_met() -> None:
     said["uses"]["out_of_scope"] = ["War."]
     card = Card.model_validate(said)
     disclosed = Disclosed(
-        card, lineage=LINEAGE, release=RELEASE, datasets=(DATASET,), warnings=Warnings(2, 1)
+        card, lineage=LINEAGE, release=RELEASE, licensed=("org/c",), warnings=Warnings(2, 1)
     )
     found = states(disclosed)
     assert {id_ for id_, state in found.items() if state != "stated"} == {"system_prompt"}
