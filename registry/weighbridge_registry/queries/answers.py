@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from sqlalchemy import Row, select, union
+from sqlalchemy import BindParameter, Row, bindparam, select
 
 from weighbridge_registry.store import tables
 from weighbridge_registry.store.rows import plain
@@ -27,44 +27,41 @@ _POSITION: Final = plain(tables.Position)
 _OWNER: Final = plain(tables.Owner)
 
 
+_MANY: Final[BindParameter[Any]] = bindparam("many", expanding=True)
+_OWNERS_IDS: Final[BindParameter[Any]] = bindparam("owners", expanding=True)
+_STANDING: Final = (
+    select(_ENTRY.c.statement, _ENTRY.c.number)
+    .select_from(_ADVISORY)
+    .join(_ENTRY, _ENTRY.c.number == _ADVISORY.c.number)
+    .where(_ADVISORY.c.withdrawn.is_(False), _ENTRY.c.signer.not_in(_OWNERS_IDS))
+    .order_by(_ADVISORY.c.number)
+    .limit(_WARNINGS)
+)
+_DIRECT: Final = _STANDING.where(_ADVISORY.c.subject.in_(_MANY))
+_FURTHER: Final = _STANDING.join(_ABOUT, _ABOUT.c.number == _ADVISORY.c.number).where(
+    _ABOUT.c.sha256.in_(_MANY), _ABOUT.c.role == "affects"
+)
+_ANSWERS: Final = (
+    select(_POSITION.c.subject)
+    .join(_ENTRY, _ENTRY.c.number == _POSITION.c.number)
+    .where(
+        _POSITION.c.subject.in_(_MANY), _POSITION.c.stance != "withdrawn", _ENTRY.c.signer.in_(_OWNERS_IDS)
+    )
+    .distinct()
+)
+
+
 def answered(reader: Reader, row: Row[Any], digests: Sequence[str]) -> AnsweredWarnings:
     """Count the standing advisories of others that name a release by one of its digests (bare hex)."""
-    owners = owners_of(reader, row)
-    direct = (
-        select(_ADVISORY.c.number)
-        .where(_ADVISORY.c.subject.in_(digests), _ADVISORY.c.withdrawn.is_(False))
-        .order_by(_ADVISORY.c.number)
-        .limit(_WARNINGS)
-    )
-    further = (
-        select(_ADVISORY.c.number)
-        .select_from(_ABOUT)
-        .join(_ADVISORY, _ADVISORY.c.number == _ABOUT.c.number)
-        .where(_ABOUT.c.sha256.in_(digests), _ABOUT.c.role == "affects", _ADVISORY.c.withdrawn.is_(False))
-        .order_by(_ADVISORY.c.number)
-        .limit(_WARNINGS)
-    )
-    numbers = union(select(direct.subquery()), select(further.subquery())).subquery()
-    warnings = reader.connection.execute(
-        select(_ENTRY.c.statement)
-        .join(numbers, numbers.c.number == _ENTRY.c.number)
-        .where(_ENTRY.c.signer.not_in(sorted(owners)))
-        .order_by(_ENTRY.c.number)
-        .limit(_WARNINGS)
-    )
-    statements = set(warnings.scalars())
+    owners = sorted(owners_of(reader, row))
+    found: dict[int, str] = {}
+    for query in (_DIRECT, _FURTHER):
+        for one in reader.connection.execute(query, {"many": list(digests), "owners": owners}):
+            found[one.number] = one.statement
+    statements = sorted({found[number] for number in sorted(found)[:_WARNINGS]})
     if not statements:
         return AnsweredWarnings(total=0, answered=0)
-    positions = reader.connection.execute(
-        select(_POSITION.c.subject)
-        .join(_ENTRY, _ENTRY.c.number == _POSITION.c.number)
-        .where(
-            _POSITION.c.subject.in_(sorted(statements)),
-            _POSITION.c.stance != "withdrawn",
-            _ENTRY.c.signer.in_(sorted(owners)),
-        )
-        .distinct()
-    )
+    positions = reader.connection.execute(_ANSWERS, {"many": statements, "owners": owners})
     return AnsweredWarnings(total=len(statements), answered=len(set(positions.scalars())))
 
 

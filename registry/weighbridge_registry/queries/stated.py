@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any, Final, cast
 
-from sqlalchemy import Row, or_, select
+from sqlalchemy import BindParameter, Row, bindparam, or_, select
 from sqlmodel import col
 
 from weighbridge.cards import DescribedData
@@ -33,6 +33,21 @@ _ENTRY: Final = plain(tables.Entry)
 _DESCRIPTION: Final = plain(tables.Description)
 _LICENSE: Final = plain(tables.License)
 _RELEASE: Final = plain(tables.Release)
+
+_MANY: Final[BindParameter[Any]] = bindparam("many", expanding=True)
+_LICENSED_DATA: Final = (
+    select(_ENTRY.c.statement, _ENTRY.c.subject)
+    .join(_LICENSE, _LICENSE.c.number == _ENTRY.c.number)
+    .join(_DESCRIPTION, _DESCRIPTION.c.number == _ENTRY.c.number, isouter=True)
+    .where(_ENTRY.c.kind == "dataset", or_(_DESCRIPTION.c.ended.is_(None), _DESCRIPTION.c.ended.is_(False)))
+    .limit(_SETS * _SIGNERS)
+)
+_LICENSED: Final = _LICENSED_DATA.where(_ENTRY.c.statement.in_(_MANY))
+_LICENSED_BY_US: Final = _LICENSED_DATA.where(
+    _DESCRIPTION.c.kind == "dataset",
+    _DESCRIPTION.c.subject.in_(_MANY),
+    or_(_ENTRY.c.namespace == bindparam("namespace"), _ENTRY.c.signer == bindparam("signer")),
+)
 
 
 def find_release(reader: Reader, namespace: str, name: str, version: str | None) -> Row[Any] | None:
@@ -94,30 +109,21 @@ def licensed_data(reader: Reader, row: Row[Any], uses: Iterable[DatasetUse]) -> 
 
     They are the statements that `described_data` reads; on each page of a release that would be too much.
     """
-    listed = list(uses)[:_SETS]
-    statements = {use.statement.sha256 for use in listed if use.statement is not None}
-    digests = {use.digest.removeprefix("sha256:") for use in listed if use.digest and use.statement is None}
-    ours = or_(_ENTRY.c.namespace == fold_name(row.namespace), _ENTRY.c.signer == row.signer)
-    licensed = (
-        select(_ENTRY.c.statement, _ENTRY.c.subject)
-        .join(_LICENSE, _LICENSE.c.number == _ENTRY.c.number)
-        .join(_DESCRIPTION, _DESCRIPTION.c.number == _ENTRY.c.number, isouter=True)
-        .where(
-            _ENTRY.c.kind == "dataset", or_(_DESCRIPTION.c.ended.is_(None), _DESCRIPTION.c.ended.is_(False))
-        )
-    )
-    named = licensed.where(_ENTRY.c.statement.in_(sorted(statements))).limit(_SETS * _SIGNERS)
-    own = licensed.where(
-        _DESCRIPTION.c.kind == "dataset", _DESCRIPTION.c.subject.in_(sorted(digests)), ours
-    ).limit(_SETS * _SIGNERS)
-    found = {one.statement for one in reader.connection.execute(named)}
-    found |= {one.subject for one in reader.connection.execute(own)}
-    return tuple(
-        use.name
-        for use in listed
-        if (use.statement.sha256 if use.statement is not None else (use.digest or "").removeprefix("sha256:"))
-        in found
-    )
+    pins = [(use.name, _pin(use)) for use in list(uses)[:_SETS]]
+    many = sorted({pin for _, pin in pins if pin is not None})
+    if not many:
+        return ()
+    asked = {"many": many, "namespace": fold_name(row.namespace), "signer": row.signer}
+    found = {one.statement for one in reader.connection.execute(_LICENSED, {"many": many})}
+    found |= {one.subject for one in reader.connection.execute(_LICENSED_BY_US, asked)}
+    return tuple(name for name, pin in pins if pin in found)
+
+
+def _pin(use: DatasetUse) -> str | None:
+    """Return the statement that an edge names, else the digest of the data; bare hex."""
+    if use.statement is not None:
+        return use.statement.sha256
+    return use.digest.removeprefix("sha256:") if use.digest is not None else None
 
 
 def _signed(reader: Reader, row: Row[Any], statement: str) -> Row[Any] | None:
