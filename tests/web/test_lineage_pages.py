@@ -25,7 +25,7 @@ from weighbridge_schemas.api import (
     UpstreamNote,
 )
 from weighbridge_web.drawing import Relative, draw_lineage
-from weighbridge_web.lineages import graph_drawing, steps
+from weighbridge_web.lineages import edge_groups, graph_drawing, steps
 
 HOSTILE = "<script>alert(1)</script>"
 SVG = "{http://www.w3.org/2000/svg}"
@@ -194,6 +194,16 @@ def test_licences_that_do_not_agree_are_shown_beside_the_edge_with_both(reader: 
     assert "licences: The child says MIT; the parent&#39;s card says &lt;script&gt;" in page
     assert "finds nothing against it" not in page
     assert 'id="licenses"' in reader.text("/about/trust")
+
+
+def test_a_parents_page_says_of_its_childrens_licences_only_a_word() -> None:
+    conflict, unknown = licenses("CC-BY-NC-4.0"), licenses(None, text="?")
+    edges = [edge("one", license=conflict), edge("two", license=unknown)]
+    (group,) = edge_groups(edges, from_parent=True)
+    first, second = (line.license for line in group.edges)
+    assert first is not None
+    assert (first.words, first.look, first.sentence) == ("its licence", True, conflict.words)
+    assert second is None, "what is unknown of strangers' children is not the parent's affair"
 
 
 def test_what_nobody_declared_is_kept_apart(reader: Reader) -> None:

@@ -46,10 +46,11 @@ MAX_DATASETS_DRAWN: Final = 3
 
 @dataclass(frozen=True)
 class LicenseLine:
-    """Two stated licences: a sentence, whether to look, and each as it was stated, with where its text is."""
+    """Two stated licences: a few words, whether to look, a sentence, each as it was stated with its place."""
 
     words: str
     look: bool
+    sentence: str = ""
     stated: tuple[tuple[str, StatedLicense], ...] = ()
 
 
@@ -182,18 +183,23 @@ def _line(edge: ParentEdge | DatasetEdge, *, from_parent: bool) -> EdgeLine:
         match,
         positions,
         release,
-        _license(edge.license, "parent"),
+        _license(edge.license, "parent", from_parent=from_parent),
     )
 
 
-def _license(check: LicenseCheck | None, other: str) -> LicenseLine | None:
-    """Say what two stated licences are to each other, if there is something to look at or to know."""
-    if check is None or check.result == "nothing found":
+def _license(check: LicenseCheck | None, other: str, *, from_parent: bool = False) -> LicenseLine | None:
+    """Say what two stated licences are to each other, if there is something to look at or to know.
+
+    On a parent's page it is said in a word: many children must not fill it with sentences about themselves.
+    """
+    if check is None or check.result == "nothing found" or (from_parent and check.result == "unknown"):
         return None
     if check.result == "unknown":
         return LicenseLine(f"licences: {check.words}", look=False)
     both = (("child", check.child), (other, check.parent))
     stated = tuple((whose, one) for whose, one in both if one is not None)
+    if from_parent:
+        return LicenseLine("its licence", look=True, sentence=check.words, stated=stated)
     return LicenseLine(f"licences: {check.words}", look=True, stated=stated)
 
 

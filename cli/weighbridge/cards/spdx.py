@@ -70,6 +70,12 @@ def write_spdx(card: Card, subject: ExportSubject) -> Exported:
     packages = data_packages(card, subject)
     for package in packages:
         _data_set(elements, package, model["spdxId"])
+    bill = elements.add(
+        "bill",
+        "software_Sbom",
+        rootElement=[model["spdxId"]],
+        software_sbomType=["analyzed"] if subject.files else [],  # whoever signed weighed what was built
+    )
     profiles = ["core", "software", "simpleLicensing"]
     if all(name in model for name in _AI_ASKS_FOR):
         profiles.insert(2, "ai")
@@ -81,7 +87,7 @@ def write_spdx(card: Card, subject: ExportSubject) -> Exported:
             "creationInfo": Elements.CREATION,
             "name": _title(card, subject),
             "profileConformance": profiles,
-            "rootElement": [model["spdxId"]],
+            "rootElement": [bill],
             "element": sorted(one["spdxId"] for one in elements.found),
         },
         *elements.found,

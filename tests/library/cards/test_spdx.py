@@ -106,8 +106,14 @@ def entries(listed: Any) -> dict[str, str | None]:
 @pytest.mark.parametrize("of", [None, SUBJECT, subject()], ids=["file", "release", "whole"])
 def test_a_document_is_what_spdx_reads_and_the_same_each_time(card: Card, of: ExportSubject | None) -> None:
     text = export_card(card, "spdx-3.0.1", of).text
-    document = one(read(text), spdx.SpdxDocument)
-    assert [root.name for root in document.rootElement] == [one(read(text), spdx.ai_AIPackage).name]
+    found = read(text)
+    document = one(found, spdx.SpdxDocument)
+    (bill,) = document.rootElement
+    assert bill is one(found, spdx.software_Sbom)
+    assert list(bill.rootElement) == [one(found, spdx.ai_AIPackage)]
+    assert len(document.element) == len(json.loads(text)["@graph"]) - 2, (
+        "all but the document and its creation"
+    )
     assert text == export_card(card, "spdx-3.0.1", of).text
 
 
