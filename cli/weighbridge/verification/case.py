@@ -113,10 +113,10 @@ class Case:
         request = self.request
         if request.release is not None:
             asked |= {6, 7}
-        if self.evidence.has_record or request.registry is not None or self.memory_asks:
+        if self.evidence.has_record or self.memory_asks:
             asked.add(7)
         if request.witness_policy is not None and request.witness_policy.demands_witnesses:
             asked.add(8)
-        if request.registry is not None:
-            asked |= {9, 10}
+        if request.registry is not None or request.mirror is not None:
+            asked |= {7, 9, 10}
         return frozenset(asked)

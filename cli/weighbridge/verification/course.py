@@ -11,15 +11,16 @@ import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
-from weighbridge.errors import NotVerifiedError, SignerError, StatementError, UndecidedError
+from weighbridge.errors import InputError, NotVerifiedError, SignerError, StatementError, UndecidedError
 from weighbridge.hub import HubName, located, snapshot_at
 from weighbridge.identities import lasting_id, signer_id
 from weighbridge.verdict import STEPS, Result, Verdict
 
 from .advice import next_commands, summary
 from .case import Case
+from . import registries
 from .evidence import Evidence, Spoilt, gather, gather_remote
 from .manifests import judge_files, judge_statement
 from .ownership import read_ownership
@@ -31,6 +32,11 @@ from .signers import judge_signer
 from .standing import judge_lineage, judge_release
 from .statuses import judge_status
 from .witnesses import judge_witnesses
+
+if TYPE_CHECKING:
+    from weighbridge.tlog import SignedCheckpoint
+
+    from .registries import RegistryWord
 
 __all__ = ["check", "verify"]
 
@@ -103,14 +109,11 @@ def _open(given: str | os.PathLike[str], request: Request) -> Case:
         evidence = gather(path, signatures=request.signatures, record=request.record)
     reading = read_found(evidence, request.pins)
     word = None
-    if request.registry is not None:
-        from . import registries
-
-        authenticator = _authenticator(request, reading)
-        sought = [registries.Sought(*_sought(authenticator, each)) for each in reading.candidates]
-        word = registries.ask(request.registry, request.release, sought, request.pins)
+    if request.registry is not None or request.mirror is not None:
+        word = _ask(request, reading)
         evidence = evidence._replace(found=(*evidence.found, *word.found))
         reading = read_found(evidence, request.pins)
+        word = registries.outdated(word, _checkpoints_known(request, reading, word))
     return Case(
         path=path,
         request=request,
@@ -122,6 +125,26 @@ def _open(given: str | os.PathLike[str], request: Request) -> Case:
         snapshot=None if remote is not None else snapshot_at(path),
         remote=remote,
     )
+
+
+def _ask(request: Request, reading: Reading) -> RegistryWord:
+    """Ask the registry, or the copy of its log, for the release or for the manifests that were found."""
+    authenticator = _authenticator(request, reading)
+    sought = [registries.Sought(*_sought(authenticator, each)) for each in reading.candidates]
+    if request.mirror is not None:
+        keep = request.memory.enabled
+        return registries.consult(request.mirror, request.release, sought, request.pins, keep=keep)
+    if request.registry is None:
+        raise InputError("neither a registry nor a copy of its log was named")
+    return registries.ask(request.registry, request.release, sought, request.pins)
+
+
+def _checkpoints_known(request: Request, reading: Reading, word: RegistryWord) -> list[SignedCheckpoint]:
+    """List what else is known of how far the log goes: what was remembered, and what receipts are of."""
+    known = [each.checkpoint for each in reading.entries if each.checkpoint is not None]
+    mine = word.checkpoint
+    seen = None if mine is None else request.memory.checkpoint(mine.origin, mine.verifier.key_id)
+    return known if seen is None else [*known, seen]
 
 
 def _authenticator(request: Request, reading: Reading) -> Authenticator:

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from weighbridge.client import RegistryClient
     from weighbridge.tlog import Verifier, WitnessPolicy
 
+    from .registries import Copy
+
 __all__ = ["Options", "Request", "WantedRelease"]
 
 _One = TypeVar("_One", bound="str | bytes | os.PathLike[str]")
@@ -74,6 +76,8 @@ class Options(TypedDict, total=False):
     """The record file, if it does not lie beside the model."""
     registry: str | RegistryClient | None
     """Ask this registry (its address, or a client of it) as well. Without it there is no network."""
+    mirror: Copy | None
+    """Ask this copy of a log (`weighbridge_registry.replicas.Replica`), after a replay of all its entries."""
     log_keys: Sequence[str]
     """vkeys of the only logs to trust in this run."""
     witness_policy: str | bytes | None
@@ -149,6 +153,7 @@ class Request:
     signatures: tuple[Path, ...]
     record: Path | None
     registry: RegistryClient | None
+    mirror: Copy | None
     pins: Pins
     stampers: tuple[TimestampAuthority, ...]
     witness_policy: WitnessPolicy | None
@@ -177,6 +182,10 @@ class Request:
             )
         if options.get("copy_to") and options.get("remote"):
             raise InputError("--copy-to writes what was verified, and --remote verifies nothing.")
+        if options.get("registry") and options.get("mirror"):
+            raise InputError(
+                "A registry and a copy of a log answer the same questions.", hint="Give one of --registry, --mirror."
+            )
         if all_digests and not release:
             raise InputError(
                 "--all-digests compares with what a release holds.",
@@ -194,6 +203,7 @@ class Request:
             signatures=tuple(Path(each) for each in _several(options.get("signature"))),
             record=_path(options.get("record")),
             registry=_registry(options.get("registry")),
+            mirror=options.get("mirror"),
             stampers=tuple(
                 TimestampAuthority.of_pem(_bytes(each) or b"")
                 for each in _several(options.get("tsa_certificate"))
