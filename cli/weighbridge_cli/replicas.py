@@ -22,5 +22,7 @@ def open_replica(folder: Path, trust_configs: Sequence[bytes] = ()) -> Replica:
     try:
         from weighbridge_registry.replicas import Replica
     except ImportError as error:
-        raise InputError(f"--mirror needs the registry, which is not installed: {error}", hint=INSTALL_REGISTRY) from error
+        raise InputError(
+            f"--mirror needs the registry, which is not installed: {error}", hint=INSTALL_REGISTRY
+        ) from error
     return Replica(folder.absolute(), trust_configs=trust_configs)

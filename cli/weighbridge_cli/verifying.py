@@ -41,7 +41,10 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
         help="Wanted: a certificate below this anchor.",
     ),
     click.option(
-        "--identity", metavar="S", multiple=True, help="Wanted: exactly this Sigstore identity; with --issuer."
+        "--identity",
+        metavar="S",
+        multiple=True,
+        help="Wanted: exactly this Sigstore identity; with --issuer.",
     ),
     click.option(
         "--identity-regex", metavar="R", multiple=True, help="Wanted: an identity that this RE2 pattern fits."
@@ -50,7 +53,9 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
         "--ci-repository-id", metavar="ID", help="Wanted: a CI workflow of this repository; with --issuer."
     ),
     click.option("--ci-owner-id", metavar="ID", help="… and of this owner."),
-    click.option("--ci-workflow", metavar="PATH", help="… and of this file, e.g. .github/workflows/release.yml."),
+    click.option(
+        "--ci-workflow", metavar="PATH", help="… and of this file, e.g. .github/workflows/release.yml."
+    ),
     click.option("--ci-ref", metavar="PATTERN", help="… and at such a git ref, e.g. 'refs/tags/*'."),
     click.option("--issuer", metavar="U", multiple=True, help="Who vouches: one for all, or one for each."),
     click.option(
@@ -63,7 +68,9 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
         multiple=True,
         help="Trust this time-stamp authority (its root).",
     ),
-    click.option("--staging", is_flag=True, help="Sigstore's public test instance in place of the public one."),
+    click.option(
+        "--staging", is_flag=True, help="Sigstore's public test instance in place of the public one."
+    ),
     click.option(
         "--signature",
         type=EXISTING,
@@ -88,9 +95,13 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
         "--witness-policy", type=EXISTING, metavar="F", help="Demand the co-signers of this tlog-policy file."
     ),
     ignore_option,
-    click.option("--ignore-unsigned-files", is_flag=True, help="Let files pass that nobody signed, and warn."),
+    click.option(
+        "--ignore-unsigned-files", is_flag=True, help="Let files pass that nobody signed, and warn."
+    ),
     click.option("--allow-subset", is_flag=True, help="Accept a partial copy: signed files may be missing."),
-    click.option("--allow-yanked", is_flag=True, help="Accept a release that its publisher withdrew, and warn."),
+    click.option(
+        "--allow-yanked", is_flag=True, help="Accept a release that its publisher withdrew, and warn."
+    ),
     click.option("--all-digests", is_flag=True, help="With --release: recompute every digest that it holds."),
     click.option(
         "--copy-to",
@@ -116,7 +127,7 @@ def verifying_options(command: _Command) -> _Command:
 
 @contextmanager
 def reading(given: dict[str, Any], *, quiet: bool) -> Iterator[Options]:
-    """Read the files that options name, each bounded, and open the copy of a log, for as long as the block lasts."""
+    """Read the files that options name, each bounded; the copy of a log is open in the block."""
     with ExitStack() as opened:
         progress = opened.enter_context(Progress("weighing", quiet=quiet))
         options = _options(given, progress)

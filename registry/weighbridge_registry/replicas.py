@@ -2,14 +2,15 @@
 """A copy of a log on this machine, consulted by somebody who verifies: `verify --mirror DIR`.
 
 The folder is a mirror's, or a registry's own. Of it only what hashes up to the pinned log's checkpoint is
-believed: tiles, entries, bundles and attachments. Its database is not opened at all, because whoever can write to
-the folder can write there what they like. What the entries mean is found out by a replay, in a database of the
-user's own:
+believed: tiles, entries, bundles and attachments. Its database is not opened at all, because whoever can
+write to the folder can write there what they like. What the entries mean is found out by a replay, in a
+database of the user's own:
 
     replays/<log key and trusted Sigstores>/replay.db     facts and views, and how far they go
 
-It is believed as the user's trust store is, in the same folder, and saves the next verification all entries that
-the last one read: only what is new is replayed, after a proof that the tree begins with what was read before.
+It is believed as the user's trust store is, in the same folder, and saves the next verification all entries
+that the last one read: only what is new is replayed, after a proof that the tree begins with what was read
+before.
 """
 
 from __future__ import annotations
@@ -125,9 +126,9 @@ class Replica:
     def replay(self, checkpoint: tlog.SignedCheckpoint, *, keep: bool) -> Replayed:
         """Replay all entries of a verified checkpoint, or those that an earlier replay did not have.
 
-        Without `keep` nothing is left on disk. Raises `LogError` if anything is not what the checkpoint commits
-        to, or may not stand where it stands; `UndecidedError` if the copy lacks something, or is older than
-        what was replayed before.
+        Without `keep` nothing is left on disk. Raises `LogError` if anything is not what the checkpoint
+        commits to, or may not stand where it stands; `UndecidedError` if the copy lacks something, or is
+        older than what was replayed before.
         """
         if self._replayed is not None and self._size == checkpoint.size:
             return self._replayed
@@ -158,7 +159,8 @@ class Replica:
         if found is None:
             raise UndecidedError(f"{self.url} does not know {namespace}/{name}@{version}")
         return tuple(
-            RecordLine(b64decode(one.bundle), b64decode(one.leaf), one.receipt.encode()) for one in found.lines
+            RecordLine(b64decode(one.bundle), b64decode(one.leaf), one.receipt.encode())
+            for one in found.lines
         )
 
     def digest(self, digest: str) -> DigestAnswer:
@@ -237,7 +239,8 @@ class Replica:
             lock.acquire()
         except filelock.Timeout as error:
             raise UndecidedError(
-                f"another verification is replaying this log in {self._place}", hint="try again when it has ended"
+                f"another verification is replaying this log in {self._place}",
+                hint="try again when it has ended",
             ) from error
         try:
             yield
@@ -251,8 +254,8 @@ class Replica:
             word_from = _get(connection, "word_from")
         if start.size > checkpoint.size:
             raise UndecidedError(
-                f"it ends with entry {checkpoint.size - 1}, and this computer has already read {start.size:,} "
-                "entries of that log",
+                f"it ends with entry {checkpoint.size - 1}, and this computer has already read "
+                f"{start.size:,} entries of that log",
                 hint="bring it up to date: weighbridge log mirror URL --data DIR",
                 evidence={"size": checkpoint.size, "read": start.size},
             )
@@ -276,8 +279,8 @@ class Replica:
     def _add_tables(self, found: ReleaseDocument) -> bool:
         """Read the tensor tables of a release and its parents that the copy has and nobody read here yet.
 
-        Nothing is believed of a table but what hashes to the digest that its publisher signed. Returns whether
-        there were any.
+        Nothing is believed of a table but what hashes to the digest that its publisher signed. Returns
+        whether there were any.
         """
         database, added = cast("Database", self._database), False
         with self._locked(), database.write() as connection:
@@ -293,8 +296,10 @@ class Replica:
         return added
 
     def _tables_of(self, connection: Connection, statement: str) -> dict[int, str]:
-        """Return the tables, not read yet, of a release and of the parents that it declares, by their entries."""
-        number = connection.execute(select(_RELEASE.c.number).where(_RELEASE.c.statement == statement)).scalar()
+        """Return the tables, not read yet, of a release and of its declared parents, by their entries."""
+        number = connection.execute(
+            select(_RELEASE.c.number).where(_RELEASE.c.statement == statement)
+        ).scalar()
         links = descent.links(connection, [number]).get(number, []) if number is not None else []
         parents = sorted({link.parent for link in links if link.parent is not None})[:_PARENTS]
         if number is None or not parents:
@@ -337,7 +342,8 @@ class _Frozen(Database):
         with super().read() as connection:
             if get_applied(connection) != self._size:
                 raise UndecidedError(
-                    "another verification read on in a newer copy of the log", hint="try again, with that copy"
+                    "another verification read on in a newer copy of the log",
+                    hint="try again, with that copy",
                 )
             yield connection
 

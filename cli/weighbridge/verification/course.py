@@ -18,9 +18,9 @@ from weighbridge.hub import HubName, located, snapshot_at
 from weighbridge.identities import lasting_id, signer_id
 from weighbridge.verdict import STEPS, Result, Verdict
 
+from . import registries
 from .advice import next_commands, summary
 from .case import Case
-from . import registries
 from .evidence import Evidence, Spoilt, gather, gather_remote
 from .manifests import judge_files, judge_statement
 from .ownership import read_ownership

@@ -195,10 +195,10 @@ def _remembered_as_logged(case: Case) -> str:
 
 
 def _relate(case: Case, checkpoints: Sequence[SignedCheckpoint]) -> list[str]:
-    """Hold the checkpoints against that of the registry, or of the copy, and against memory; returns warnings.
+    """Hold the checkpoints against the registry's, or the copy's, and against memory; returns warnings.
 
-    Raises `ForkError` with both checkpoints if the log shows two histories. A copy may be smaller than what is
-    known otherwise, which is no second history: steps 9 and 10 then have no answer.
+    Raises `ForkError` with both checkpoints if the log shows two histories. A copy may be smaller than what
+    is known otherwise, which is no second history: steps 9 and 10 then have no answer.
     """
     memory, word = case.request.memory, case.word
     live = word.checkpoint if word is not None else None

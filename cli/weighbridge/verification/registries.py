@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a registry says, when `--registry` asks one, or a copy of its log: evidence to check, and a word to report.
+"""What a registry says, or a copy of its log, when one is asked: evidence to check, a word to report.
 
 The lines that either hands out are checked exactly like those of a record file. What nobody signed, such as
 "nothing was reported", is a registry's word and no more. A copy is asked the same questions, and answers them
@@ -98,8 +98,8 @@ class Copy(Answering, Protocol):
     def replay(self, checkpoint: SignedCheckpoint, *, keep: bool) -> Replayed:
         """Replay all entries of a verified checkpoint; what it answers is then what they say.
 
-        `keep`: begin where an earlier replay of this user ended. Raises `LogError` if an entry, a statement or
-        the tree is not what the checkpoint commits to, `UndecidedError` if something is missing.
+        `keep`: begin where an earlier replay of this user ended. Raises `LogError` if an entry, a statement
+        or the tree is not what the checkpoint commits to, `UndecidedError` if something is missing.
         """
         ...
 
@@ -108,8 +108,8 @@ class Copy(Answering, Protocol):
 class Replayed:
     """That all entries of a checkpoint were read, verified and applied here.
 
-    `word_from` is the first entry whose statement is withheld, so that what the log says from there on rests on
-    its operator's word; None if there is none.
+    `word_from` is the first entry whose statement is withheld, so that what the log says from there on rests
+    on its operator's word; None if there is none.
     """
 
     size: int
@@ -118,11 +118,11 @@ class Replayed:
 
 @dataclass(frozen=True, slots=True)
 class RegistryWord:
-    """What one registry, or a copy of its log, answered. `problem` says why it could not help, if it could not.
+    """What a registry, or a copy of its log, answered; `problem` says why it could not help, if so.
 
     `checkpoint` is its current one, if a pinned log signed it, `asked` when it was asked for it; `prove`
-    fetches consistency proofs. `replayed` is there if and only if the answer follows from all entries. `source`
-    answers further questions of this verification.
+    fetches consistency proofs. `replayed` is there if and only if the answer follows from all entries.
+    `source` answers further questions of this verification.
     """
 
     url: str
@@ -174,7 +174,7 @@ def consult(
         if checkpoint is None:
             raise UndecidedError(
                 f"{copy.url} is a copy of a log whose key is not trusted here",
-                hint="get the key's fingerprint from the people who run it: weighbridge log trust add URL|VKEY",
+                hint="get its fingerprint from the people who run it: weighbridge log trust add URL|VKEY",
             )
         replayed = copy.replay(checkpoint, keep=keep)
     except WeighbridgeError as error:
@@ -183,7 +183,7 @@ def consult(
 
 
 def outdated(word: RegistryWord, known: Sequence[SignedCheckpoint]) -> RegistryWord:
-    """Return the word of a copy without its answer, if a larger tree of its log is known: it may lack a yank."""
+    """Return the word of a copy; without its answer if a larger tree is known, since it may lack a yank."""
     mine = word.checkpoint
     if word.live or mine is None:
         return word

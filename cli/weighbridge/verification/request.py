@@ -184,7 +184,8 @@ class Request:
             raise InputError("--copy-to writes what was verified, and --remote verifies nothing.")
         if options.get("registry") and options.get("mirror"):
             raise InputError(
-                "A registry and a copy of a log answer the same questions.", hint="Give one of --registry, --mirror."
+                "A registry and a copy of a log answer the same questions.",
+                hint="Give one of --registry, --mirror.",
             )
         if all_digests and not release:
             raise InputError(

@@ -103,7 +103,7 @@ def judge_lineage(case: Case) -> bool:
 
 
 def _note(note: UpstreamNote, says: str) -> str:
-    """Say what is known of an ancestor or a data set, and whose word that is; `says` tells how it is known."""
+    """Say what is known of an ancestor or a data set, and whose word that is; `says` tells how."""
     up = {0: "", 1: "its parent ", 2: "its grandparent "}.get(note.generation, "its ancestor ")
     who = "" if note.by_owner else f" (says {note.signer.label}, a third party)"
     match note.kind:

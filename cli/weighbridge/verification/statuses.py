@@ -2,8 +2,8 @@
 """Step 9: whether the release still stands, by what its owners said, by a registry's word, or by a replay.
 
 Pure. A status in a record is signed and proves itself: a yank among the lines fails the step offline, whoever
-handed the record over. Lines can be left out of a record, so nothing in it is ever a pass; out of a log that was
-replayed from its first entry to its last nothing can be.
+handed the record over. Lines can be left out of a record, so nothing in it is ever a pass; out of a log that
+was replayed from its first entry to its last nothing can be.
 """
 
 from __future__ import annotations
@@ -203,9 +203,12 @@ def _as_of(word: RegistryWord, checkpoint: SignedCheckpoint) -> str:
         case None:
             return f"as of entry {last}, says {word.url}; a replay of the log would prove it"
         case Replayed(word_from=None):
-            return f"as of entry {last} of {checkpoint.origin}, by a replay of all its entries from {word.url}"
+            return (
+                f"as of entry {last} of {checkpoint.origin}, by a replay of all its entries from {word.url}"
+            )
         case Replayed(word_from=first):
-            return f"as of entry {last}; entry {first} is withheld, and what follows rests on its operator's word"
+            withheld = f"entry {first} is withheld, and what follows rests on its operator's word"
+            return f"as of entry {last}; {withheld}"
 
 
 def _none(case: Case) -> str:
@@ -218,7 +221,11 @@ def _put_none(case: Case, told: str, evidence: dict[str, Any]) -> bool:
     word = case.word
     if word is None or word.checkpoint is None or not word.proves:
         return case.put(9, Result.REPORTED, told, evidence)
-    replayed = {"log": word.checkpoint.origin, "size": word.checkpoint.size, "root": word.checkpoint.root.hex()}
+    replayed = {
+        "log": word.checkpoint.origin,
+        "size": word.checkpoint.size,
+        "root": word.checkpoint.root.hex(),
+    }
     told = f"{told}; {freshness(case, [word.checkpoint])}"
     return case.put(9, Result.PASS, told, evidence | {"replayed": replayed})
 

@@ -74,5 +74,3 @@ def _all_cached(options: Options, *, as_json: bool) -> int:
 
         show_cached(found)
     return worst(found)
-
-
