@@ -24,6 +24,7 @@ _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 _MAX_PEM = 64 * 1024
 _MAX_JSON = 4 * 1024 * 1024
+_MAX_POLICY = 256 * 1024
 _VKEY = re.compile(r"[^+\s]+\+[0-9a-f]{8}\+[A-Za-z0-9+/]+=*")
 
 _OPTIONS: tuple[Callable[[Any], Any], ...] = (
@@ -93,6 +94,12 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
     ),
     click.option(
         "--witness-policy", type=EXISTING, metavar="F", help="Demand the co-signers of this tlog-policy file."
+    ),
+    click.option(
+        "--policy",
+        type=EXISTING,
+        metavar="F",
+        help="Demand what this policy file (weighbridge.toml) demands.",
     ),
     ignore_option,
     click.option(
@@ -175,6 +182,7 @@ def _options(given: dict[str, Any], progress: Progress) -> Options:
         registry=registry,
         log_keys=[_log_key(each) for each in given["log_key"]],
         witness_policy=_read(given["witness_policy"], _MAX_JSON, "witness policy"),
+        policy=_read(given["policy"], _MAX_POLICY, "policy"),
         ignore=given["ignore"],
         ignore_unsigned_files=given["ignore_unsigned_files"],
         allow_subset=given["allow_subset"],

@@ -43,6 +43,7 @@ from weighbridge.records import RecordLine
 from weighbridge.stores import make_private_folder
 from weighbridge.verification.registries import Replayed
 from weighbridge_schemas.api import DigestAnswer, DigestsAnswer, ReleaseDocument, StatementDocument
+from weighbridge_schemas.api.bounds import EVERYTHING
 from weighbridge_schemas.release import Release
 
 from .attachments import Slot, decompress, record_file
@@ -140,7 +141,7 @@ class Replica:
             word_from = self._read_on(self._database, checkpoint)
         self._size = checkpoint.size
         frozen = _Frozen(self._database, self._size)
-        self._queries = Queries(frozen, self._folder, checkpoint.verifier)
+        self._queries = Queries(frozen, self._folder, checkpoint.verifier, shown=EVERYTHING)
         self._replayed = Replayed(checkpoint.size, word_from)
         return self._replayed
 

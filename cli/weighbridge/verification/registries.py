@@ -38,7 +38,18 @@ if TYPE_CHECKING:
     from .entries import Pins
     from .request import WantedRelease
 
-__all__ = ["Answering", "Copy", "RegistryWord", "Replayed", "Sought", "ask", "consult", "outdated"]
+__all__ = [
+    "Answering",
+    "Copy",
+    "RegistryWord",
+    "Replayed",
+    "Sought",
+    "ask",
+    "consult",
+    "outdated",
+    "pinned_checkpoint",
+    "proved_line",
+]
 
 _MOST: Final = 16
 
@@ -170,7 +181,7 @@ def consult(
     What is wrong with the copy is a `problem` in what is returned, no error.
     """
     try:
-        checkpoint = _checkpoint(copy, pins)
+        checkpoint = pinned_checkpoint(copy, pins)
         if checkpoint is None:
             raise UndecidedError(
                 f"{copy.url} is a copy of a log whose key is not trusted here",
@@ -212,9 +223,9 @@ def ask(
             document = _release(client, release, [each.root for each in manifests])
             lines = list(client.provenance(document.namespace, document.name, document.version))
             word = replace(word, release=document, found=tuple(lines_found(client.url, lines, named=False)))
-            checkpoint = _checkpoint(client, pins)  # last, so that no receipt above is of a larger tree
+            checkpoint = pinned_checkpoint(client, pins)  # last, so that no receipt above is of a larger tree
         else:
-            checkpoint = _checkpoint(client, pins)
+            checkpoint = pinned_checkpoint(client, pins)
             lines = [line for each in manifests[:_MOST] for line in _lines(client, each, checkpoint)]
             word = replace(word, found=tuple(lines_found(client.url, lines, named=False)))
     except WithheldError as error:
@@ -282,10 +293,10 @@ def _lines(client: Answering, sought: Sought, checkpoint: SignedCheckpoint | Non
         raise UndecidedError(
             f"{client.url} has no record of the statement {sought.statement} by this signer."
         )
-    return [_proved(client, checkpoint, index) for index in indices]
+    return [proved_line(client, checkpoint, index) for index in indices]
 
 
-def _proved(client: Answering, checkpoint: SignedCheckpoint, index: int) -> RecordLine:
+def proved_line(client: Answering, checkpoint: SignedCheckpoint, index: int) -> RecordLine:
     """Make the record line of an entry from the log's own tiles, each checked against the checkpoint."""
     reader = client.reader(checkpoint)
     tile, place = divmod(index, TILE_WIDTH)
@@ -304,7 +315,7 @@ def _unproved(client: Answering, statement: str) -> RecordLine:
     return RecordLine(b64decode(document.bundle), b64decode(document.leaf), document.receipt.encode())
 
 
-def _checkpoint(client: Answering, pins: Pins) -> SignedCheckpoint | None:
+def pinned_checkpoint(client: Answering, pins: Pins) -> SignedCheckpoint | None:
     """Fetch the log's current checkpoint; None if its log is not pinned.
 
     Raises `NoteError` if it claims to be of a pinned log that did not sign it.

@@ -11,14 +11,15 @@ from weighbridge.verdict import Result
 
 from .case import Case
 from .contents import compare_readme, compare_with_files, compare_with_manifest
+from .hearing import heard
 from .ownership import read_ownership
 from .releases import FoundRelease, names_of
 from .revisions import card_in_force
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
-    from weighbridge_schemas.api import ReleaseDocument, UpstreamNote
+    from weighbridge_schemas.api import ParentEdge, ReleaseDocument, UpstreamNote
     from weighbridge_schemas.lineage import Lineage, Parent
 
 __all__ = ["judge_lineage", "judge_release"]
@@ -85,7 +86,7 @@ def judge_lineage(case: Case) -> bool:
     if spoken is not None and spoken.statement != f"sha256:{found.entry.bundle.statement_digest}":
         spoken = None  # of another version: step 9 says so
     says = case.word.says if case.word is not None else ""
-    words = _words(spoken, says)
+    words = _words(spoken, says) | _rechecked(case, spoken)
     told = [_edge(parent, words) for parent in lineage.parents[:_SHOWN]]
     if len(lineage.parents) > _SHOWN:
         told.append(f"and {len(lineage.parents) - _SHOWN} more parents")
@@ -100,6 +101,19 @@ def judge_lineage(case: Case) -> bool:
     evidence = {"lineage": lineage.to_json(), "upstream": [note.to_json() for note in notes]}
     concerned = any(note.by_owner for note in notes) or any("contradict" in text for text in words.values())
     return case.put(10, Result.WARN if concerned else Result.REPORTED, "; ".join(told), evidence)
+
+
+def _rechecked(case: Case, released: ReleaseDocument | None) -> dict[str, str]:
+    """Return who re-checked which parent, of those whose re-checks count by the policy: level 4."""
+    if case.request.policy is None or released is None:
+        return {}
+    found = heard(case, released).rechecks
+    refuted = {edge.parent for edge in _parents_of(released) if edge.contradicted}
+    return {parent: f"re-checked by {said[0].who}" for parent, said in found.items() if parent not in refuted}
+
+
+def _parents_of(document: ReleaseDocument | None) -> Sequence[ParentEdge]:
+    return document.lineage.parents if document is not None and document.lineage is not None else ()
 
 
 def _note(note: UpstreamNote, says: str) -> str:
@@ -154,9 +168,8 @@ def _no_such_release(case: Case) -> bool:
 
 def _words(document: ReleaseDocument | None, says: str) -> dict[str, str]:
     """Return what is known of each parent that has a digest: its evidence, in plain words."""
-    edges = document.lineage.parents if document is not None and document.lineage is not None else ()
     found: dict[str, str] = {}
-    for edge in edges:
+    for edge in _parents_of(document):
         if edge.parent is None:
             continue
         if edge.contradicted:

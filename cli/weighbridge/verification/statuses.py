@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from .registries import RegistryWord
 
-__all__ = ["LoggedStatus", "judge_status", "read_statuses"]
+__all__ = ["LoggedStatus", "judge_status", "read_statuses", "released"]
 
 _SHOWN = 3
 _WARNING_KINDS = ("advisory", "position")
@@ -128,7 +128,7 @@ def _document(entry: Entry) -> Status:
 def _put_logged(case: Case, newest: LoggedStatus) -> bool:
     """Conclude by what an owner signed; a registry that says otherwise is told of."""
     document, where = newest.document, _where(newest.entry)
-    hidden, word = _hidden(case, newest), _released(case)
+    hidden, word = _hidden(case, newest), released(case)
     warnings, warned = _warnings(word) if word is not None else ("", {})
     if document.state == "yanked":
         danger = " as dangerous" if document.security else ""
@@ -254,8 +254,8 @@ def _is_warning(each: StatementAbout) -> bool:
     return not each.summary.startswith(("Withdrew", "Acknowledged", "Took back"))
 
 
-def _released(case: Case) -> ReleaseDocument | None:
-    """Return what the registry says of this very release, or None."""
+def released(case: Case) -> ReleaseDocument | None:
+    """Return what the registry, or the copy, says of this very release, or None."""
     word, found = case.word, case.release
     release = word.release if word is not None else None
     if release is None or found is None:
@@ -270,7 +270,7 @@ def _is_newer(release: ReleaseDocument, newest: LoggedStatus) -> bool:
 
 def _hidden(case: Case, newest: LoggedStatus) -> str:
     """Say so where a registry does not tell of a status that is signed and here."""
-    release = _released(case)
+    release = released(case)
     if case.word is None or release is None or release.status.state == newest.document.state:
         return ""
     return f"; {case.word.url} does not say so: ask its operator why, and tell the log's monitors"

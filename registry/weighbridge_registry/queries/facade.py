@@ -32,6 +32,7 @@ from weighbridge_schemas.api import (
     StatementDocument,
     SubmissionResult,
 )
+from weighbridge_schemas.api.bounds import SHOWN, Shown
 
 from . import graphs, logs, lookups, models, osv, releases, signers, testimonies
 from .reader import Published, Reader, Statements
@@ -58,6 +59,7 @@ class Queries:
         base_url: str = "",
         policy: tlog.WitnessPolicy | None = None,
         statements: Statements | None = None,
+        shown: Shown = SHOWN,
     ) -> None:
         self._database = database
         self._folder = folder
@@ -65,6 +67,7 @@ class Queries:
         self._policy = policy
         self._statements = statements or Statements(folder)
         self._base_url = base_url
+        self._shown = shown
 
     def checkpoint(self, *, holding: int = 0) -> tlog.SignedCheckpoint:
         """Return the published checkpoint, and not one of a second ago that lacks the entry `holding`."""
@@ -199,7 +202,7 @@ class Queries:
     @contextmanager
     def _reader(self) -> Iterator[Reader]:
         with self._database.read() as connection:
-            yield Reader(connection, self._published, self._statements, self._base_url)
+            yield Reader(connection, self._published, self._statements, self._base_url, self._shown)
 
 
 def _are_names(*names: str) -> bool:
