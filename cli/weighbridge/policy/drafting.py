@@ -79,7 +79,7 @@ def draft(
             *([f"releases = [{_text(f'{namespace}/*')}]"] if namespace is not None else _UNNAMED),
             f"signers = [{_text(name)}]",
             *(["recorded = true"] if vkeys else []),
-            *(["witnessed = true"] if witness_policy is not None else []),
+            *(["witnessed = true"] if witness_policy is not None and _demands(witness_policy) else []),
             _OPTIONAL,
             _REVIEWERS,
         ]
@@ -122,6 +122,12 @@ def signer_table(
             yield 'type = "certificate"'
             yield from _pem("anchor", _anchor_pem(identity.anchor_sha256, anchors))
             yield from _pairs(subject=identity.subject)
+
+
+def _demands(witness_policy: str) -> bool:
+    from weighbridge.tlog import WitnessPolicy
+
+    return WitnessPolicy.parse(witness_policy).demands_witnesses
 
 
 def _logs(vkeys: Sequence[str], witness_policy: str | None) -> Iterator[str]:

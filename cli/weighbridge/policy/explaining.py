@@ -34,7 +34,7 @@ def explain(policy: LoadedPolicy, rules: Sequence[Rule] | None = None) -> Iterat
         yield f"Only {_and([one.name for one in policy.logs], 'or')} is believed as a public record."
     else:
         yield "Believed as public records are the logs that this computer trusts."
-    if policy.witness_policy is not None:
+    if policy.witness_policy is not None and policy.witness_policy.witnesses:
         names = [one.name for one in policy.witness_policy.witnesses]
         yield f"Co-signers that count: {_and(names, 'and')}; enough are: {policy.witness_policy.quorum}."
     for rule in document.rules if rules is None else rules:

@@ -25,6 +25,8 @@ __all__ = ["MAX_POLICY_BYTES", "LoadedPolicy", "read_policy"]
 MAX_POLICY_BYTES: Final = 256 * 1024
 """Longest policy file that is read."""
 
+_MAX_LINE: Final = 4096
+"""Bytes of one line: a parser takes time that grows with the square of a dotted key's length."""
 _HINT: Final = "what a policy may hold: docs/spec/policy.md; weighbridge policy init writes one"
 
 
@@ -88,6 +90,12 @@ def read_policy(data: bytes | str) -> LoadedPolicy:
         raise InputError(f"a policy of {len(raw):,} bytes; the limit is {MAX_POLICY_BYTES:,}", hint=_HINT)
     document = _document(_toml(raw))
     policy = LoadedPolicy(document, hashlib.sha256(raw).hexdigest(), _logs(document), _witnesses(document))
+    witnesses = policy.witness_policy
+    if witnesses is not None and not witnesses.demands_witnesses and any(r.witnessed for r in document.rules):
+        raise InputError(
+            "a rule wants to be witnessed, and the witness policy asks for no witness (quorum none)",
+            hint="name a quorum in witness_policy, or leave witnessed out",
+        )
     for name in document.signers:
         try:
             policy.signers([name])
@@ -101,6 +109,11 @@ def read_policy(data: bytes | str) -> LoadedPolicy:
 def _toml(raw: bytes) -> dict[str, Any]:
     import tomllib
 
+    if (longest := max(map(len, raw.split(b"\n")))) > _MAX_LINE:
+        raise InputError(
+            f"a line of the policy has {longest:,} bytes; the limit is {_MAX_LINE:,}",
+            hint="a list in brackets may go over several lines",
+        )
     try:
         return tomllib.loads(raw.decode("utf-8"))
     except UnicodeDecodeError as error:
