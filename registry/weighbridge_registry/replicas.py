@@ -6,7 +6,7 @@ believed: tiles, entries, bundles and attachments. Its database is not opened at
 write to the folder can write there what they like. What the entries mean is found out by a replay, in a
 database of the user's own:
 
-    replays/<log key and trusted Sigstores>/replay.db     facts and views, and how far they go
+    replays/<log key, trusted Sigstores, schema>/replay.db     facts and views, and how far they go
 
 It is believed as the user's trust store is, in the same folder, and saves the next verification all entries
 that the last one read: only what is new is replayed, after a proof that the tree begins with what was read
@@ -16,6 +16,7 @@ before.
 from __future__ import annotations
 
 import hashlib
+import os
 import tempfile
 from base64 import b64decode
 from collections.abc import Callable, Iterator, Sequence
@@ -222,11 +223,12 @@ class Replica:
     def _make_place(self, verifier: tlog.Verifier, *, keep: bool) -> Path:
         """Make the folder of the replay: the log's own, or one that goes with this object."""
         trusted = [hashlib.sha256(config).hexdigest() for config in self._trust_configs]
-        named = "\n".join((verifier.vkey, str(self._public_sigstore), *sorted(trusted)))
-        place = self._replays / hashlib.sha256(named.encode()).hexdigest()[:32]
+        named = (verifier.vkey, tables.SCHEMA_VERSION, self._public_sigstore, *sorted(trusted))
+        place = self._replays / hashlib.sha256("\n".join(map(str, named)).encode()).hexdigest()[:32]
         if keep:
             try:
                 make_private_folder(place)
+                keep = os.access(place, os.W_OK)
             except OSError:
                 keep = False  # a read-only home: replayed each time, and as good
         if not keep:

@@ -397,8 +397,15 @@ def test_init_pins_what_was_verified_and_nothing_else(town: Town, tmp_path: Path
     assert town.vkey in text
     assert verify(town, text).code == 0
     assert town.run("policy", "check", file).exit_code == 0
+    held = town.run("policy", "check", file, town.model(MODEL), "--json")
+    check("PolicyCheckReport", held.json())
+    assert (held.exit_code, held.json()["verdict"]["steps"][10]["result"]) == (0, "pass")
     again = town.run("policy", "init", town.model(MODEL), "--release", MODEL, "--output", file)
     assert again.exit_code == 2
+    assert "status = [" not in text.replace("# status", "")
+    forced = ("--output", file, "--force", *mirrored(town))
+    assert town.run("policy", "init", town.model(MODEL), "--release", MODEL, *forced).exit_code == 0
+    assert '\nstatus = ["released"]\n' in file.read_text()
     stranger = ("--public-key", town.key("stranger").with_suffix(".pub"))
     refused = town.run("policy", "init", town.model(MODEL), *stranger, "--output", tmp_path / "no.toml")
     assert refused.exit_code == 1

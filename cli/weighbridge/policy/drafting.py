@@ -51,13 +51,15 @@ def draft(
     release: str | None,
     vkeys: Sequence[str] = (),
     witness_policy: str | None = None,
+    replayed: bool = False,
     public_keys: Sequence[PublicKey] = (),
     anchors: Sequence[Certificate] = (),
 ) -> str:
     """Return a policy file that accepts what was verified: this signer, these logs, this namespace.
 
-    `release` is `NS/NAME[@VERSION]` or None; `public_keys` and `anchors` are those that were known, of which
-    one is the signer's. Raises `InputError` if the signer's key or anchor is not among them.
+    `release` is `NS/NAME[@VERSION]` or None; `replayed` says that step 9 passed. `public_keys` and `anchors`
+    are those that were known, of which one is the signer's. Raises `InputError` if the signer's key or anchor
+    is not among them.
     """
     namespace = release.partition("/")[0] if release is not None else None
     name = _BARE.sub("-", namespace or "publisher").strip("-")[:64] or "publisher"
@@ -80,6 +82,7 @@ def draft(
             f"signers = [{_text(name)}]",
             *(["recorded = true"] if vkeys else []),
             *(["witnessed = true"] if witness_policy is not None and _demands(witness_policy) else []),
+            *(['status = ["released"]'] if replayed else []),
             _OPTIONAL,
             _REVIEWERS,
         ]

@@ -98,6 +98,7 @@ def draft_policy(path: str | os.PathLike[str], **options: Unpack[Options]) -> tu
         release=case.release.title if case.release is not None else None,
         vkeys=list(dict.fromkeys(e.checkpoint.verifier.vkey for e in case.used if e.checkpoint is not None)),
         witness_policy=witnesses.decode() if isinstance(witnesses, bytes) else witnesses,
+        replayed=case.steps[9].result is Result.PASS,
         public_keys=case.authenticator.known_keys,
         anchors=case.authenticator.known_anchors,
     )

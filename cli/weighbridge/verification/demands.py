@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from .wanted import Wanted
 
-__all__ = ["Check", "judge_policy"]
+__all__ = ["Check", "caution_check", "judge_policy"]
 
 _SEVERITIES: Final = ("none", "low", "medium", "high", "critical")
 _WORST_FIRST: Final = (Result.FAIL, Result.UNKNOWN, Result.WARN, Result.REPORTED)
@@ -126,10 +126,11 @@ def _signers(case: Case, policy: LoadedPolicy, rule: Rule) -> Check:
         if one is None or not wanted.accepts(one):
             who = "nobody" if one is None else describe(one)
             return Check(what, Result.FAIL, f"signed by {who}, not by {wanted.describe()}")
-    return _caution(what, wanted, [one for one in signers if one is not None])
+    return caution_check(what, wanted, [one for one in signers if one is not None])
 
 
-def _caution(what: str, wanted: Wanted, signers: list[Identity]) -> Check:
+def caution_check(what: str, wanted: Wanted, signers: list[Identity]) -> Check:
+    """Accept signers, with a warning if only a pattern that fits strangers does."""
     caution = next((told for one in signers if (told := wanted.caution(one))), "")
     if caution:
         return Check(what, Result.WARN, caution)
@@ -212,7 +213,8 @@ def _status(case: Case, rule: Rule) -> Check:
     own = [each.document.state for each in logged if each.by_owner]
     state: str = "released" if not own or own[-1] == "restored" else own[-1]
     answer = released(case)
-    if answer is not None and answer.status.state != "released":
+    proved = case.word is not None and case.word.proves
+    if answer is not None and (proved or answer.status.state != "released"):
         state = answer.status.state
     if state == "withheld":
         return Check(what, Result.UNKNOWN, "the operator of the log withholds it")

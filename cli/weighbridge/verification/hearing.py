@@ -110,12 +110,12 @@ class Ear:
         self._authenticator = authenticator
         signers = policy.document.signers.values()
         self._known = {signer_id(one): one for one in map(_identity, signers) if one is not None}
-        self._issuers = {one.issuer for one in signers if one.type in ("ci", "pattern")}
+        self._some_accounts = any(one.type in ("ci", "pattern") for one in signers)
         self._fetched: dict[int, Said | None] = {}
 
     def may_be_named(self, summary: SignerSummary) -> bool:
         """Tell whether a signer, as the answer has it, can be one of the policy's at all."""
-        return summary.id in self._known or (bool(self._issuers) and summary.kind == "sigstore")
+        return summary.id in self._known or (self._some_accounts and summary.kind == "sigstore")
 
     def hear(self, index: int, statement: str, summary: SignerSummary) -> Said | None:
         """Return the statement of an entry if one of the policy's signers signed it."""

@@ -47,6 +47,8 @@ def init(
 
     if given["policy"] is not None:
         raise click.UsageError("policy init writes a policy; it takes none.")
+    if given["copy_to"] is not None or given["remote"]:
+        raise click.UsageError("policy init verifies files that are here, and copies none.")
     if output.exists() and not force:
         raise InputError(f"{output} is there already", hint="add --force to write over it, or --output FILE")
     with reading(given, quiet=as_json) as options:
@@ -71,33 +73,49 @@ def init(
 
 @command.command("check")
 @click.argument("file", type=EXISTING, default=_FILE)
+@click.argument("model", type=EXISTING, required=False)
+@verifying_options
 @json_option
 @click.pass_context
-def check(context: click.Context, /, *, file: Path, as_json: bool) -> None:
-    """Check that FILE is a policy, and warn of what lets in more than it seems to.
+def check(context: click.Context, /, *, file: Path, model: Path | None, as_json: bool, **given: Any) -> None:
+    """Check that FILE is a policy, warn of what lets in more than it seems to, and hold MODEL against it.
 
-    To hold a model against it: verify MODEL --policy FILE. Exit code 0: it is one; 1: with warnings; 2: it
-    is none.
+    With MODEL this is verify MODEL --policy FILE, with the same options and exit codes. Without: exit code 0
+    if it is a policy, 1 with warnings, 2 if it is none.
     """
     from weighbridge.policy import cautions
+    from weighbridge.verification import check as verified
     from weighbridge_cli import terminal
+    from weighbridge_cli.verdicts import show
 
-    policy = _read(file)
+    if given["policy"] is not None:
+        raise click.UsageError("The policy to check is FILE.")
+    policy, verdict = _read(file), None
     found = cautions(policy)
+    if model is not None:
+        with reading(given, quiet=as_json) as options:
+            options["policy"] = policy
+            verdict = verified(model, **options)
     if as_json:
-        document = policy.document
-        counts = {
-            "signers": len(document.signers),
-            "reviewers": len(document.reviewers),
-            "rules": len(document.rules),
-        }
-        terminal.print_json({"v": 1, "policy": f"sha256:{policy.sha256}", **counts, "warnings": found})
+        terminal.print_json(
+            {
+                "v": 1,
+                "policy": f"sha256:{policy.sha256}",
+                "signers": len(policy.document.signers),
+                "reviewers": len(policy.document.reviewers),
+                "rules": len(policy.document.rules),
+                "warnings": found,
+                "verdict": verdict.to_json() if verdict is not None else None,
+            }
+        )
     else:
         rules, signers = len(policy.document.rules), len(policy.document.signers)
         terminal.put(f"{file} is a policy: {_count(rules, 'rule')}, {_count(signers, 'signer')}")
         for caution in found:
             terminal.warn(caution)
-    context.exit(1 if found else 0)
+        if verdict is not None:
+            show(verdict)
+    context.exit(verdict.exit_code if verdict is not None else 1 if found else 0)
 
 
 @command.command("explain")

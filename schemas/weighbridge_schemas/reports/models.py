@@ -286,6 +286,8 @@ class PolicyCheckReport(Report):
     """Rules."""
     warnings: tuple[Text, ...]
     """What lets in more than it seems to, or has no effect."""
+    verdict: VerifyReport | None
+    """The verdict on the model that was held against it; null without one."""
 
 
 class PolicyExplainReport(Report):
