@@ -23,6 +23,7 @@ from weighbridge_registry.replicas import Replica
 from weighbridge_registry.settings import Limits
 from weighbridge_schemas.api import ReleaseDocument
 
+pytestmark = pytest.mark.files  # the copy is the registry's own folder
 RELEASE = "acme/tiny@1.0"
 SCAN = "https://in-toto.io/attestation/test-result/v0.1"
 REVIEWERS = 'advisories = { fail = "low" }\ndisputes = "fail"\n'

@@ -85,7 +85,7 @@ class LoadedPolicy:
 
 def read_policy(data: bytes | str) -> LoadedPolicy:
     """Read a policy file. Raises `InputError` (exit 2) that names the member, the signer or the line."""
-    raw = data.encode() if isinstance(data, str) else data
+    raw = data.encode("utf-8", "surrogatepass") if isinstance(data, str) else data
     if len(raw) > MAX_POLICY_BYTES:
         raise InputError(f"a policy of {len(raw):,} bytes; the limit is {MAX_POLICY_BYTES:,}", hint=_HINT)
     document = _document(_toml(raw))
