@@ -287,19 +287,19 @@ def named_signers(signers: Sequence[Signer]) -> Wanted | None:
 
 def _owner_words(named: _Named) -> str:
     """Name an owner in plain words."""
-    match named.owner.type:
-        case "key" if named.public_key is not None:
-            return _Key(named.public_key).describe()
-        case "certificate" if named.anchor is not None:
-            anchor = certificates.anchor_sha256(named.anchor)
-            return describe(CertificateIdentity(anchor, named.owner.subject))
+    owner = named.owner
+    match owner.type:
+        case "key":
+            key = named.public_key or keys.load_public_key(owner.public_key.encode())
+            return _Key(key).describe()
+        case "certificate":
+            anchor = named.anchor or _anchors([owner.anchor.encode()])[0]
+            return describe(CertificateIdentity(certificates.anchor_sha256(anchor), owner.subject))
         case "sigstore":
-            return _Account(named.owner.subject, named.owner.issuer).describe()
+            return _Account(owner.subject, owner.issuer).describe()
         case "ci":
-            ci = named.owner
-            return Ci(ci.issuer, ci.repository_id, ci.owner_id, ci.workflow_path, ci.ref_pattern).describe()
-        case _:
-            return "somebody"
+            ids = (owner.repository_id, owner.owner_id, owner.workflow_path, owner.ref_pattern)
+            return Ci(owner.issuer, *ids).describe()
 
 
 def ci_options(ci: CiClaims) -> str:
