@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sqlite3
 import sys
@@ -198,6 +199,32 @@ def test_another_entry_in_its_place_does_not_hash_up(person: Person, town: Town)
     entries.write_bytes(tlog.entry_bundle([*leaves[:5], leaves[4]]))
     told = person.verify(copy)
     assert (told.code, told.step(7)[0]) == (1, "fail")
+
+
+@pytest.mark.parametrize("what", ["checkpoint", "tile", "bundle"])
+@pytest.mark.parametrize("how", ["pipe", "endless", "long"])
+def test_what_never_ends_is_not_read(person: Person, town: Town, what: str, how: str) -> None:
+    copy = person.copy_of(town.after)
+    tile = copy / "public" / tlog.tile_path(0, 0, 6)
+    path = {
+        "checkpoint": copy / "public" / "checkpoint",
+        "tile": tile,
+        "bundle": _bundle(copy, _newest(town)),
+    }[what]
+    path.unlink()
+    if how == "pipe":
+        os.mkfifo(path)
+    elif how == "endless":
+        path.symlink_to("/dev/zero")
+    else:
+        with path.open("wb") as file:
+            file.truncate(1 << 40)
+    told = person.verify(copy)
+    if what == "checkpoint":
+        assert told.code == 1, "it is no log at all"
+        return
+    assert told.step(9)[0] == "unknown"
+    assert told.code in (1, 3)
 
 
 def test_an_older_checkpoint_is_noticed_by_whoever_saw_a_newer_one(person: Person, town: Town) -> None:
