@@ -44,7 +44,7 @@ from weighbridge.records import RecordLine
 from weighbridge.stores import make_private_folder
 from weighbridge.verification.registries import Replayed
 from weighbridge_schemas.api import DigestAnswer, DigestsAnswer, ReleaseDocument, StatementDocument
-from weighbridge_schemas.api.bounds import EVERYTHING
+from weighbridge_schemas.bounds import EVERYTHING
 from weighbridge_schemas.release import Release
 
 from .attachments import Slot, decompress, record_file

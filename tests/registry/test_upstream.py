@@ -12,7 +12,7 @@ from tests.registry.publishers import Publisher, digest_of, submit
 from tests.registry.test_lineage import graph, model_digest, of, publish
 from weighbridge_registry.fsck import fsck
 from weighbridge_registry.service import Service
-from weighbridge_schemas.api.bounds import SHOWN
+from weighbridge_schemas.bounds import SHOWN
 
 
 def release(client: TestClient, name: str) -> Any:

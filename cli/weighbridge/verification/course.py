@@ -21,7 +21,6 @@ from weighbridge.verdict import STEPS, Result, Verdict
 from . import registries
 from .advice import next_commands, summary
 from .case import Case
-from .demands import judge_policy
 from .evidence import Evidence, Spoilt, gather, gather_remote
 from .manifests import judge_files, judge_statement
 from .ownership import read_ownership
@@ -115,12 +114,21 @@ def _judge(case: Case) -> Verdict:
     judge_witnesses(case)
     judge_status(case)
     judge_lineage(case)
-    judge_policy(case)
+    _judge_policy(case)
     _settle_envelope(case)
     verdict = _conclude(case)
     if verdict.exit_code == 0:
         _remember(case)
     return verdict
+
+
+def _judge_policy(case: Case) -> bool:
+    """Conclude step 11; what judges loads only where there is a policy."""
+    if case.request.policy is None:
+        return case.put(11, Result.SKIPPED, "no policy was given")
+    from .demands import judge_policy
+
+    return judge_policy(case, case.request.policy)
 
 
 def _open(given: str | os.PathLike[str], request: Request) -> Case:

@@ -49,11 +49,8 @@ class Check(NamedTuple):
         return {"what": self.what, "result": self.result.value, "reason": self.reason}
 
 
-def judge_policy(case: Case) -> bool:
+def judge_policy(case: Case, policy: LoadedPolicy) -> bool:
     """Conclude step 11."""
-    policy = case.request.policy
-    if policy is None:
-        return case.put(11, Result.SKIPPED, "no policy was given")
     evidence: dict[str, Any] = {"policy": f"sha256:{policy.sha256}"}
     if not case.passed(3, 4, 5):
         return case.put(11, Result.UNKNOWN, "not judged: no signature was accepted (steps 3 to 5)", evidence)

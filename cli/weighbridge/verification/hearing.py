@@ -22,7 +22,7 @@ from weighbridge.identities import (
     signer_id,
 )
 from weighbridge.statements import Statement, parse_statement
-from weighbridge_schemas.api.bounds import EVERYTHING, SHOWN
+from weighbridge_schemas.bounds import EVERYTHING, SHOWN
 
 from .entries import read_entry
 from .registries import proved_line

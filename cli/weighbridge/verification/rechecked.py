@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Unpack
 
 from weighbridge.errors import InputError, UndecidedError
 
-from .hearing import Ear, rechecks_of
 from .registries import pinned_checkpoint
 from .request import Options, Request
 from .signatures import Authenticator
@@ -15,6 +14,7 @@ from .signatures import Authenticator
 if TYPE_CHECKING:
     from weighbridge_schemas.api import GraphEdge, LineageGraph
 
+    from .hearing import Ear
     from .registries import Answering
 
 __all__ = ["recheck"]
@@ -31,6 +31,8 @@ def recheck(
     proved to be in a pinned log and authenticated; that it still stands is the word of whoever answered.
     Raises `InputError` without a policy, `UndecidedError` if the log is not pinned.
     """
+    from .hearing import Ear
+
     request = Request.read(options)
     if request.policy is None:
         raise InputError("Only a policy says whose re-checks count.", hint="Give --policy FILE.")
@@ -53,6 +55,8 @@ def recheck(
 
 
 def _raised(ear: Ear, edge: GraphEdge) -> GraphEdge:
+    from .hearing import rechecks_of
+
     if not edge.declared or edge.contradicted:
         return edge
     found = rechecks_of(ear, edge)

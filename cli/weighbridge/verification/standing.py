@@ -11,7 +11,6 @@ from weighbridge.verdict import Result
 
 from .case import Case
 from .contents import compare_readme, compare_with_files, compare_with_manifest
-from .hearing import heard
 from .ownership import read_ownership
 from .releases import FoundRelease, names_of
 from .revisions import card_in_force
@@ -107,6 +106,8 @@ def _rechecked(case: Case, released: ReleaseDocument | None) -> dict[str, str]:
     """Return who re-checked which parent, of those whose re-checks count by the policy: level 4."""
     if case.request.policy is None or released is None:
         return {}
+    from .hearing import heard
+
     found = heard(case, released).rechecks
     refuted = {edge.parent for edge in _parents_of(released) if edge.contradicted}
     return {parent: f"re-checked by {said[0].who}" for parent, said in found.items() if parent not in refuted}

@@ -32,7 +32,7 @@ from weighbridge_schemas.api import (
     StatementDocument,
     SubmissionResult,
 )
-from weighbridge_schemas.api.bounds import SHOWN, Shown
+from weighbridge_schemas.bounds import SHOWN, Shown
 
 from . import graphs, logs, lookups, models, osv, releases, signers, testimonies
 from .reader import Published, Reader, Statements

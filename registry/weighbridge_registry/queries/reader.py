@@ -23,7 +23,7 @@ from weighbridge_registry.store.files import DataFolder
 from weighbridge_registry.store.state import SqlState
 from weighbridge_registry.store.views import shown_name
 from weighbridge_schemas.api import AsOf, SignerSummary, StatementSubject
-from weighbridge_schemas.api.bounds import SHOWN, Shown
+from weighbridge_schemas.bounds import SHOWN, Shown
 
 __all__ = ["Published", "Reader", "Statements", "identity_of", "text64"]
 
