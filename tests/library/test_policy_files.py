@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import re
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +18,7 @@ from weighbridge.errors import InputError
 from weighbridge.identities import CertificateIdentity, CiClaims, Identity, KeyIdentity, SigstoreIdentity
 from weighbridge.policy import MAX_POLICY_BYTES, cautions, draft, explain, read_policy
 from weighbridge.policy.matching import fits, may_fit
+from weighbridge.tlog import Algorithm, Signer
 from weighbridge.verification.cards import permitted
 
 KEY = keys.generate_private_key().public_key()
@@ -268,3 +271,23 @@ def test_an_explanation_says_every_demand() -> None:
     for demand, words in demands.items():
         told = "\n".join(explain(read_policy(f"v = 1\n[[rules]]\n{demand}\n")))
         assert words in told, told
+
+
+def test_the_example_of_the_specification_is_a_policy() -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs/spec/policy.md").read_text(encoding="utf-8")
+    example = page.split("```toml\n")[1].split("```")[0]
+    log = Signer.generate("log.example/x").verifier.vkey
+    witness = Signer.generate("first.example/w1", Algorithm.ED25519_COSIGNATURE).verifier.vkey
+    for pattern, real in (
+        (r"-----BEGIN PUBLIC KEY-----\n….*?-----END PUBLIC KEY-----\n", PEM),
+        (r"sha256:…", f"sha256:{DOMAIN}"),
+        (r'"log\.example/[^"]*"', f'"{log}"'),
+        (r"first\.example/w1\+\S*", witness),
+    ):
+        example, count = re.subn(pattern, lambda _, text=real: text, example, flags=re.DOTALL)  # type: ignore[misc]
+        assert count
+    policy = read_policy(example)
+    told = "\n".join(explain(policy))
+    assert "Rule 1 (our own), for acme/*:" in told
+    assert "with the result PASSED" in told
+    assert cautions(policy) == []
