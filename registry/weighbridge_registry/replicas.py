@@ -30,16 +30,19 @@ from sqlalchemy import Connection, insert, select, update
 from sqlmodel import col
 
 from weighbridge import tlog
+from weighbridge.bundles import Bundle, SigstoreMaterial
 from weighbridge.config import config_folder
 from weighbridge.errors import (
     ForkError,
     InputError,
     LogError,
     ProofError,
+    SignerError,
     UnavailableError,
     UndecidedError,
     WeighbridgeError,
 )
+from weighbridge.identities import Identity
 from weighbridge.records import RecordLine
 from weighbridge.stores import make_private_folder
 from weighbridge.verification.registries import Replayed
@@ -262,7 +265,7 @@ class Replica:
                 hint="bring it up to date: weighbridge log mirror URL --data DIR",
                 evidence={"size": checkpoint.size, "read": start.size},
             )
-        authentication = Authentication(self._trust_configs, public_sigstore=self._public_sigstore)
+        authentication = _Authentication(self._trust_configs, public_sigstore=self._public_sigstore)
         source, state = FolderSource(self._folder), LiveState(database)
         replay = Replay(source, checkpoint, authentication, state, start=start)
         replay.check_start()
@@ -319,6 +322,26 @@ class Replica:
         document = read_candidate(self._folder.bundles.read(row.bundle)).document
         release = document if isinstance(document, Release) else None
         return Slot(table, "table", row.namespace, Limits().table_bytes, None, release)
+
+
+class _Authentication(Authentication):
+    """Authentication by the roots that are here, which may be fewer, or older, than the registry's were."""
+
+    def __call__(
+        self, bundle: Bundle, *, key: str | None, anchors: tuple[str, ...], received: int
+    ) -> Identity:
+        """Return who signed; `UndecidedError` for an account that no Sigstore trusted here vouches for."""
+        try:
+            return super().__call__(bundle, key=key, anchors=anchors, received=received)
+        except SignerError as error:
+            if not isinstance(bundle.material, SigstoreMaterial):
+                raise
+            raise UndecidedError(
+                "an entry is signed by an account that no Sigstore trusted here vouches for: "
+                f"{error.message}",
+                hint="name the private Sigstore that this log admits: --trust-config JSON",
+                evidence={"bundle": bundle.sha256},
+            ) from error
 
 
 class _Shown(LogFiles):

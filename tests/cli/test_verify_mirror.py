@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from tests.commands import Outcome, weighbridge_here
+from tests.local_sigstore import LocalSigstore
 from tests.models import safetensors, tiny_model, write
 from tests.registries import Registry, registry_here
 from weighbridge import bundles, keys, records, tlog
@@ -368,6 +369,37 @@ def test_lineage_is_by_the_replay_too(person: Person, town: Town, tmp_path: Path
         "its parent acme/base@1 was withdrawn by its owners, by a replay of the log: poisoned"
         in after[9]["reason"]
     )
+
+
+@pytest.mark.needs("node", "npm")
+def test_accounts_of_a_private_sigstore_need_its_roots(
+    person: Person, town: Town, tmp_path: Path, local_sigstore: LocalSigstore
+) -> None:
+    """The log is right and this computer lacks a root: that is no fault of the log."""
+    config = write(tmp_path / "sigstore.json", local_sigstore.trust_config.decode())
+    with registry_here(tmp_path / "other", trust_configs=(local_sigstore.trust_config,)) as registry:
+        where = ("--registry", registry.url)
+        mine = tiny_model(tmp_path / "mine")
+        done = person.run("publish", mine, "acme/tiny@1", *where, "--key", town.folder / "k.pem")
+        assert done.exit_code == 0, done.stderr
+        theirs = tiny_model(tmp_path / "theirs")
+        keyless = (
+            "--keyless",
+            "--identity-token",
+            local_sigstore.email_token(),
+            "--trust-config",
+            config,
+            "--yes",
+        )
+        done = person.run("publish", theirs, "bob/tiny@1", *where, *keyless)
+        assert done.exit_code == 0, done.stderr
+        copy = ("--mirror", registry.data, "--log-key", registry.vkey, "--json")
+    judged = ("verify", mine, "--release", "acme/tiny@1", *copy)
+    lacking = person.run(*judged)
+    assert lacking.exit_code == 3, lacking.stdout
+    assert "no Sigstore trusted here vouches for" in lacking.json()["steps"][8]["reason"]
+    told = person.run(*judged, "--trust-config", config)
+    assert (told.exit_code, told.json()["steps"][8]["result"]) == (0, "pass"), told.stdout
 
 
 # Words
