@@ -266,7 +266,7 @@ class Replica:
                 evidence={"size": checkpoint.size, "read": start.size},
             )
         authentication = _Authentication(self._trust_configs, public_sigstore=self._public_sigstore)
-        source, state = FolderSource(self._folder), LiveState(database)
+        source, state = FolderSource(self._folder), self._open.enter_context(LiveState(database))
         replay = Replay(source, checkpoint, authentication, state, start=start)
         replay.check_start()
         for batch in replay.batches():
@@ -279,6 +279,7 @@ class Replica:
                 _put(connection, "root", reached.root.hex())
                 if word_from is not None:
                     _put(connection, "word_from", word_from)
+            state.renew()
             self._tell(reached.size, checkpoint.size)
         return None if word_from is None else int(word_from)
 
