@@ -168,6 +168,33 @@ def test_an_answer_that_points_to_another_entry_is_no_answer(town: Town) -> None
     assert "is not the statement that it is said to be" in told.reason
 
 
+def test_an_agreement_is_said_to_be_a_re_check(town: Town) -> None:
+    """The reviewer agrees by their own knowledge, and has compared nothing; or has disputed."""
+    edge = {"child": town.child, "parent": town.parent}
+    level = {"reviewers": "rechecks = true\n", "rule": 'known_by = "registry"\nlineage = { level = 4 }'}
+
+    def lie(document: ReleaseDocument) -> ReleaseDocument:
+        assert document.lineage is not None
+        (parent,) = document.lineage.parents
+        (said,) = parent.positions
+        told = parent.model_copy(update={"positions": (said.model_copy(update={"stance": "rechecked"}),)})
+        return document.model_copy(
+            update={"lineage": document.lineage.model_copy(update={"parents": (told,)})}
+        )
+
+    town.send(town.reviewer.position(stance="acknowledges", edge=edge))
+    assert town.ask(Liar(town.registry.url, lie), **level).result.value == "fail"
+    previous = town.registry.get("/api/v1/models/acme/tiny/1.0")["lineage"]["parents"][0]["positions"][0]
+    statement = previous["statement"].removeprefix("sha256:")
+    checked = {"edge": edge, "basis": "recomputed", "reason": "I looked."}
+    town.send(town.reviewer.position(statement, stance="disputes", **checked))
+    assert town.ask(Liar(town.registry.url, lie), **level).result.value == "fail"
+    newer = town.registry.get("/api/v1/models/acme/tiny/1.0")["lineage"]["parents"][0]["positions"][0]
+    statement = newer["statement"].removeprefix("sha256:")
+    town.send(town.reviewer.position(statement, stance="acknowledges", **checked))
+    assert town.ask(RegistryClient(town.registry.url), **level).result.value == "reported"
+
+
 def test_a_warning_that_is_kept_back_is_never_a_pass(town: Town) -> None:
     town.send(town.advisory(town.reviewer))
 
