@@ -58,8 +58,8 @@ def release(reader: Reader, namespace: str, name: str, version: str | None) -> R
     card, card_statement = stated_card(reader, row, document)
     entries = _entries(reader, row, document)
     oms = _oms(entries, row.signer)
-    statements, statements_total = about(reader, list(_own_digests(row, document)), TESTIMONIES)
     own = list(_own_digests(row, document))
+    statements, statements_total = about(reader, own, TESTIMONIES, reader.shown.statements)
     warnings = answered(reader, row, own)
     templates = [template.sha256 for template in document.model.chat_templates]
     served, served_total = deployments(reader, row, own, templates)
