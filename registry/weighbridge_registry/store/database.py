@@ -23,7 +23,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from weighbridge.errors import ConfigurationError
 
 from . import schema
-from .locks import Turn
+from .locks import TURN_SECONDS, BusyError, Turn
 from .tables import SCHEMA_VERSION
 
 __all__ = ["Database", "open_database", "open_for_reading", "sqlite_engine"]
@@ -93,6 +93,9 @@ def open_database(url: str, *, upgrade: bool | None = False) -> Database:
     database = Database(_engine(url), _engine(url, light=True), _turn(url))
     try:
         database.found = schema.prepare(database, upgrade=database.is_sqlite if upgrade is None else upgrade)
+    except BusyError:
+        database.close()
+        raise
     except SQLAlchemyError as error:
         database.close()
         raise ConfigurationError(
@@ -181,7 +184,7 @@ def sqlite_engine(url: URL | str, *, light: bool = False) -> Engine:
         try:
             cursor.execute("PRAGMA journal_mode=WAL")
             cursor.execute(f"PRAGMA synchronous={'NORMAL' if light else 'FULL'}")
-            cursor.execute("PRAGMA busy_timeout=10000")
+            cursor.execute(f"PRAGMA busy_timeout={TURN_SECONDS * 1000:.0f}")
             cursor.execute("PRAGMA trusted_schema=OFF")
         finally:
             cursor.close()
