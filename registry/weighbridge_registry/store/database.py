@@ -16,17 +16,18 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, select
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry
+from sqlmodel import col
 
 from weighbridge.errors import ConfigurationError
 
 from . import schema
 from .locks import TURN_SECONDS, BusyError, Turn
-from .tables import SCHEMA_VERSION
+from .tables import SCHEMA_VERSION, Meta
 
-__all__ = ["Database", "open_database", "open_for_reading", "sqlite_engine"]
+__all__ = ["Database", "check_not_moved", "open_database", "open_for_reading", "read_meta", "sqlite_engine"]
 
 _CONNECTIONS: Final = 48
 """More than the threads that answer requests, so that none waits for a connection."""
@@ -133,6 +134,25 @@ def open_for_reading(url: str) -> Database:
             hint="start the registry, or run the mirror, with this release once",
         )
     return database
+
+
+def read_meta(connection: Connection, key: str) -> str | None:
+    """Return a small named value."""
+    value: str | None = connection.execute(select(col(Meta.value)).where(col(Meta.key) == key)).scalar()
+    return value
+
+
+def check_not_moved(connection: Connection) -> None:
+    """Raise `ConfigurationError` if the registry of this database has gone to another (`moving`)."""
+    where = read_meta(connection, "moved")
+    if where is None:
+        return
+    here = where.startswith("sqlite")
+    raise ConfigurationError(
+        f"this registry has moved to the database {where}: nothing is signed or shown from here any more",
+        hint="leave --database-url out" if here else f"give --database-url {where}, with its password",
+        evidence={"moved": where},
+    )
 
 
 def _forbid_writing(connection: Any, _entry: ConnectionPoolEntry) -> None:
