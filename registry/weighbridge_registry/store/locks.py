@@ -197,5 +197,5 @@ def _busy(path: Path | None, seconds: float) -> BusyError:
     where = f"the database of {path.parent}" if path is not None else "the database"
     return BusyError(
         f"{where} has been kept by another process or thread for {seconds:g} seconds",
-        hint="try again in a few seconds; if it lasts, look for a process that is stopped (ps shows T) or hangs",
+        hint="try again soon; if it lasts, look for a process that is stopped (ps shows T) or hangs",
     )
