@@ -158,8 +158,9 @@ class _Move:
         size = old.execute(select(col(tables.Checkpoint.size))).scalar()
         problem = Place(self._folder, self._old).problem()
         if size is None or size < published.size or problem is not None:
+            why = problem or "more was published"
             raise ConfigurationError(
-                f"the old database may be a copy or a restored backup: {problem or 'more was published'}",
+                f"the old database may be a copy or a restored backup: {why}",
                 hint="start the registry where it is, which says what is missing, then stop and move it",
             )
 

@@ -157,7 +157,7 @@ def test_it_comes_back(home: Path, url: str, capsys: pytest.CaptureFixture[str])
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 @pytest.mark.parametrize("step", ["staged", "swapped", "tiles", "published"])
 def test_what_a_crash_left_is_finished_in_the_new_database(home: Path, url: str, step: str) -> None:
-    """A checkpoint that was signed and shown to nobody, but perhaps to a witness, is never signed otherwise."""
+    """A checkpoint that only a witness may have seen is never signed otherwise."""
     size = size_of(home)
     dying = open_service(settings(home), dying_at(step, 1))
     late = Publisher(dying.origin, "late", "late")

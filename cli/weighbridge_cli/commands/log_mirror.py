@@ -48,9 +48,9 @@ def command(
 
     Every entry, statement and attached file is verified before it is stored, and compared with what the
     copy holds: a rewritten, forked or shortened log is an error, with both checkpoints in a file. Killed, it
-    goes on where it was. With --storage tiles, statements and attached files lie in a bucket, and DIR keeps the
-    rest; serve takes the same option. Exit code 0 if the copy is whole, 1 if the log is not what it should be,
-    3 if it can't be read.
+    goes on where it was. With --storage tiles, statements and attached files lie in a bucket, and DIR keeps
+    the rest; serve takes the same option. Exit code 0 if the copy is whole, 1 if the log is not what it
+    should be, 3 if it can't be read.
     """
     from weighbridge.errors import InputError, UndecidedError
     from weighbridge_cli import registries, rounds, terminal
