@@ -102,6 +102,11 @@ class Beginning:
     def _begin(self, log: Log) -> None:
         """Write entry 0, signed by the operator key that it names."""
         operator = self._keys.operator
+        if operator is None:  # the log was there when the keys were read, and is not any more
+            raise ConfigurationError(
+                "this log has no entries, and keys/operator.pem is missing, which signs the first",
+                hint="restore keys/ from your backup",
+            )
         predicate = Operator(
             decision=Genesis(
                 action="genesis",

@@ -152,7 +152,7 @@ class _Move:
         if read_meta(old, "vkey") != self._verifier.vkey:
             raise InputError(
                 f"the old database does not hold the log of {self._folder.path}",
-                hint="give the one that this registry uses now with --database-url, or leave it out for SQLite",
+                hint="give with --database-url the one that this registry uses now; leave it out for SQLite",
             )
         published = tlog.parse_checkpoint(self._folder.log.published() or b"", [self._verifier])
         size = old.execute(select(col(tables.Checkpoint.size))).scalar()
@@ -161,7 +161,7 @@ class _Move:
             why = problem or "more was published"
             raise ConfigurationError(
                 f"the old database may be a copy or a restored backup: {why}",
-                hint="start the registry where it is, which says what is missing, then stop and move it",
+                hint="start the registry where it is and see what it says, then stop and move it",
             )
 
     def _copy(self, old: Connection, new: Connection) -> int:
