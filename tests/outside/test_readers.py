@@ -98,7 +98,7 @@ def test_a_receipt_of_a_published_model_is_a_proof_to_go(log: Grown) -> None:
 
 
 def test_a_stranger_who_is_given_the_key_goes_on_with_the_same_tree(log: Grown) -> None:
-    """What handing a log over rests on (docs/scale.md): the same tiles, the same signed bytes, then growth."""
+    """What handing a log over rests on (docs/scale.md): the same tiles and signed bytes, then growth."""
     folder = log.folder / "taken over"
     shown = urllib3.request("GET", f"{log.registry.url}/checkpoint").data
     old = tlog.parse_checkpoint(shown, [log.vkey])
