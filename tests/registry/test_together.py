@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -14,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
+import psycopg
 import pytest
 from fastapi.testclient import TestClient
 
@@ -23,7 +25,9 @@ from weighbridge_cli import main
 from weighbridge_registry.api.receipts import Receipts
 from weighbridge_registry.queries import Queries
 from weighbridge_registry.service import Service
+from weighbridge_registry.settings import Settings
 from weighbridge_registry.store import locks
+from weighbridge_registry.store.database import open_database
 from weighbridge_registry.store.files import DigestFiles
 from weighbridge_registry.store.locks import BusyError, Turn
 
@@ -152,6 +156,18 @@ def test_a_thread_that_keeps_the_turn_is_not_waited_for_either() -> None:
     turn = Turn(seconds=0.1)
     with turn, pytest.raises(BusyError, match="the database has been kept"), turn:
         pass
+
+
+@pytest.mark.everywhere
+def test_a_question_that_outlives_its_registry_leaves_no_connection_behind(tmp_path: Path, home: str) -> None:
+    assert home
+    database = open_database(Settings(tmp_path).database)
+    with database.read() as connection:
+        used: Any = connection.connection.dbapi_connection
+        database.close()
+        assert connection.exec_driver_sql("SELECT 1").scalar() == 1
+    with pytest.raises((sqlite3.ProgrammingError, psycopg.OperationalError), match="closed"):
+        used.execute("SELECT 1")
 
 
 def test_a_storage_that_fails_in_a_way_nobody_foresaw_does_not_end_the_desk(

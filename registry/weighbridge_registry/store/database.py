@@ -78,9 +78,10 @@ class Database:
             yield connection
 
     def close(self) -> None:
-        """Close every connection."""
-        self.engine.dispose()
-        self.light.dispose()
+        """Close every connection; one that a thread still uses, when it gives it back."""
+        for engine in {self.engine, self.light}:
+            event.listen(engine.pool, "checkin", _end)
+            engine.dispose()
         if isinstance(self.turn, Turn):
             self.turn.close()
 
@@ -134,6 +135,11 @@ def open_for_reading(url: str) -> Database:
             hint="start the registry, or run the mirror, with this release once",
         )
     return database
+
+
+def _end(connection: Any, _entry: ConnectionPoolEntry) -> None:
+    if connection is not None:
+        connection.close()
 
 
 def read_meta(connection: Connection, key: str) -> str | None:
