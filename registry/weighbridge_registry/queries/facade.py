@@ -64,6 +64,7 @@ class Queries:
         self._published = Published(folder, verifier)
         self._policy = policy
         self._statements = statements or Statements(folder)
+        self._lists = graphs.Lists()
         self._base_url = base_url
 
     def checkpoint(self, *, holding: int = 0) -> tlog.SignedCheckpoint:
@@ -187,14 +188,14 @@ class Queries:
     def impact(self, sha256: str, after: tuple[int, int] = (0, 0), limit: int = _PAGE) -> ImpactDocument:
         """List what stands on a release or data set behind a place (distance, entry); at most 1,000."""
         with self._reader() as reader:
-            return graphs.impact(reader, sha256, after, max(1, min(limit, _LONG_PAGE)))
+            return graphs.impact(reader, self._lists, sha256, after, max(1, min(limit, _LONG_PAGE)))
 
     def dataset_impact(
         self, name: str, after: tuple[int, int] = (0, 0), limit: int = _PAGE
     ) -> ImpactDocument:
         """List what was made with a data set that publishers call so, and what descends from that."""
         with self._reader() as reader:
-            return graphs.dataset_impact(reader, name, after, max(1, min(limit, _LONG_PAGE)))
+            return graphs.dataset_impact(reader, self._lists, name, after, max(1, min(limit, _LONG_PAGE)))
 
     @contextmanager
     def _reader(self) -> Iterator[Reader]:

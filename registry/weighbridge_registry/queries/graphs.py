@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final, cast
 
 from sqlalchemy import Row
@@ -22,13 +24,36 @@ from .standings import is_listed, state_of
 from .testimonies import find_statement
 from .walks import MAX_STEPS, Descendant, Descendants, Walk
 
-__all__ = ["dataset_impact", "graph", "impact", "named", "place_of"]
+__all__ = ["Lists", "dataset_impact", "graph", "impact", "named", "place_of"]
 
 _BEGINNINGS: Final = 16
 """Releases with the digest asked for, oldest first, around which a graph is drawn."""
 _PROPOSING: Final = 4
 """Those of them for which undeclared edges are proposed."""
 _CURSOR: Final = re.compile(r"(0|[1-9][0-9]?)\.(0|[1-9][0-9]{0,15})")
+
+
+class Lists:
+    """Descendants that were found last, as of a state of the log: who reads one page asks for the next."""
+
+    def __init__(self, most: int = 8) -> None:
+        self._most = most
+        self._kept: OrderedDict[tuple[int, str], Descendants] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def find(self, reader: Reader, what: str, walk: Callable[[], Descendants]) -> Descendants:
+        """Return what stands on a digest or a name, found again only if the log has grown."""
+        key = reader.as_of().size, what
+        with self._lock:
+            if key in self._kept:
+                self._kept.move_to_end(key)
+                return self._kept[key]
+        found = walk()
+        with self._lock:
+            self._kept[key] = found
+            if len(self._kept) > self._most:
+                self._kept.popitem(last=False)
+        return found
 
 
 def graph(reader: Reader, sha256: str, up: int, down: int) -> LineageGraph:
@@ -62,28 +87,36 @@ def graph(reader: Reader, sha256: str, up: int, down: int) -> LineageGraph:
     )
 
 
-def impact(reader: Reader, sha256: str, after: tuple[int, int], limit: int) -> ImpactDocument:
+def impact(reader: Reader, lists: Lists, sha256: str, after: tuple[int, int], limit: int) -> ImpactDocument:
     """List what descends from a release, its files or weights, or was made with a data set.
 
     For the statement of an advisory: the releases that it is about, and those to which it propagates.
     """
+    found = lists.find(reader, f"sha256:{sha256}", lambda: _standing_on(reader, sha256))
+    return _impact(reader, found, after, limit, digest=f"sha256:{sha256}")
+
+
+def dataset_impact(
+    reader: Reader, lists: Lists, name: str, after: tuple[int, int], limit: int
+) -> ImpactDocument:
+    """List what was made with a data set that publishers call so, and what descends from that."""
+
+    def walk() -> Descendants:
+        users = descent.dataset_users(reader.connection, name=name, limit=walks.MAX_IMPACT + 1)
+        return walks.descendants(reader.connection, (), users=users)
+
+    return _impact(reader, lists.find(reader, f"dataset:{name}", walk), after, limit, dataset=name)
+
+
+def _standing_on(reader: Reader, sha256: str) -> Descendants:
     advisory = _advisory(reader, sha256)
     if advisory is not None:
-        found = _affected(reader, *advisory)
-        return _impact(reader, found, after, limit, digest=f"sha256:{sha256}")
+        return _affected(reader, *advisory)
     begin = descent.having(reader.connection, sha256, _BEGINNINGS)
     own = descent.own_digests(reader.connection, begin)
     digests = {sha256, *(digest for all_ in own.values() for digest in all_)}
     users = descent.dataset_users(reader.connection, digest=sha256, limit=walks.MAX_IMPACT + 1)
-    found = walks.descendants(reader.connection, digests, users=users, but=begin)
-    return _impact(reader, found, after, limit, digest=f"sha256:{sha256}")
-
-
-def dataset_impact(reader: Reader, name: str, after: tuple[int, int], limit: int) -> ImpactDocument:
-    """List what was made with a data set that publishers call so, and what descends from that."""
-    users = descent.dataset_users(reader.connection, name=name, limit=walks.MAX_IMPACT + 1)
-    found = walks.descendants(reader.connection, (), users=users)
-    return _impact(reader, found, after, limit, dataset=name)
+    return walks.descendants(reader.connection, digests, users=users, but=begin)
 
 
 def _advisory(reader: Reader, sha256: str) -> tuple[Advisory, str] | None:
