@@ -22,7 +22,7 @@ from weighbridge.errors import BundleError, ConfigurationError, InputError, Note
 
 from .store.files import DataFolder
 
-__all__ = ["Copied", "pin", "read_copied", "vkey_of"]
+__all__ = ["Copied", "no_log", "pin", "read_copied", "vkey_of"]
 
 _NAME: Final = "mirror.json"
 _MAX_BYTES: Final = 64 * 1024
@@ -113,6 +113,17 @@ def vkey_of(folder: DataFolder) -> str:
             f"the log key of {folder.path} cannot be read: {error}",
             hint="run this as the user that runs the registry, or name the key with --log-key",
         ) from error
+
+
+def no_log(folder: DataFolder, what: str, hint: str) -> InputError:
+    """Return the error for a place that shows no log; a copy says itself where its log lies."""
+    copied = read_copied(folder)
+    if copied is not None and copied.storage is not None:
+        return InputError(
+            f"the log of the copy in {folder.path} lies in a bucket",
+            hint=f"give --storage '{copied.storage}'",
+        )
+    return InputError(what, hint=hint)
 
 
 def _spoilt(path: Path, why: str) -> ConfigurationError:

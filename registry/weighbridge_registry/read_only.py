@@ -11,11 +11,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from weighbridge import tlog
-from weighbridge.errors import ConfigurationError, InputError, UnavailableError
+from weighbridge.errors import ConfigurationError, UnavailableError
 
 from .attachments import Attachments
 from .authentication import Authentication
-from .copies import read_copied
+from .copies import no_log, read_copied
 from .log.desk import Ticket
 from .log.outcomes import Placed
 from .queries import Queries
@@ -72,7 +72,11 @@ def open_read_only(settings: Settings) -> ReadOnlyService:
     shown = folder.log.published()
     if shown is None:
         folder.close()
-        raise _nothing(folder)
+        raise no_log(
+            folder,
+            f"there is no log in {folder.path}",
+            "give a registry's data folder, or mirror one there: weighbridge log mirror URL",
+        )
     database = open_for_reading(settings.database)
     try:
         verifier = _verifier(database)
@@ -101,19 +105,6 @@ def _verifier(database: Database) -> tlog.Verifier:
             "the database holds no log", hint="start the registry once, or mirror a log into the folder first"
         )
     return tlog.Verifier.from_vkey(vkey)
-
-
-def _nothing(folder: DataFolder) -> InputError:
-    copied = read_copied(folder)
-    if copied is not None and copied.storage is not None:
-        return InputError(
-            f"the log of the copy in {folder.path} lies in a bucket",
-            hint=f"give --storage '{copied.storage}'",
-        )
-    return InputError(
-        f"there is no log in {folder.path}",
-        hint="give a registry's data folder, or mirror one there: weighbridge log mirror URL",
-    )
 
 
 def _where(folder: DataFolder) -> str:

@@ -207,6 +207,8 @@ def test_the_commands_mirror_into_a_bucket_and_show_it(
     assert run(["log", "mirror", registry.url, *place, "--log-key", registry.vkey, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["size"] == 8
     assert run(["log", "fsck", *place]) == 0
+    assert run(["log", "fsck", *place[:2]]) == 2
+    assert f"give --storage '{copy.storage}'" in capsys.readouterr().err
     folder = tmp_path / "serving"
     folder.mkdir()
     (folder / "data").symlink_to(copy.data)
