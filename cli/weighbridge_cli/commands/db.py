@@ -65,10 +65,11 @@ def move(
     trust_configs: tuple[Path, ...],
     as_json: bool,
 ) -> None:
-    """Move a stopped registry's database to another server, or out of SQLite, and check it there.
+    """Move a stopped registry into another database.
 
-    The newest signed checkpoint, what was begun and the queue are copied, all else is made anew from the log.
-    The old database is kept, and can't be served any more. If it fails or is killed, run it again.
+    From SQLite to PostgreSQL or back, or to another server; then it is checked as log fsck does. The newest
+    signed checkpoint, what was begun and the queue are copied, all else is made anew from the log. The old
+    database is kept, and can't be served any more. If it fails or is killed, run it again.
     """
     from weighbridge.errors import InputError
 
@@ -90,7 +91,9 @@ def move(
     else:
         if moved is None:
             terminal.put("it had moved there before; looked at again")
-        terminal.rows([("log", report.origin), ("size", f"{report.size:,} entries"), ("root", report.root)])
+        terminal.rows(
+            [("log", report.origin), ("size", f"{report.size:,} entries"), ("root", f"sha256:{report.root}")]
+        )
         if moved is not None and moved.rebuilt.staged:
             terminal.put(f"{moved.rebuilt.staged:,} more entries wait: the next start finishes them")
         for one in report.checks:
