@@ -63,8 +63,8 @@ _SKETCHES: Final = 8
 """Sketches of a table that are looked up; each makes 16 rows."""
 _RESEMBLING: Final = 64
 """Tables looked at for one piece of a sketch."""
-_ENTRIES: Final = 256
-"""Entries that one round looks at."""
+_RELEASES: Final = 64
+"""Releases that one round looks at."""
 _KEPT_EVERY: Final = 1000
 """Entries after which it is kept that they were looked at, if there was nothing to compare: a write costs."""
 _CURSOR: Final = "compared"
@@ -97,6 +97,7 @@ class Likenesses:
         self._folder = folder
         self._turn = threading.Lock()
         self._again = False
+        self._closed = False
         self._reached = -1
         """Entries looked at by this process; what is kept in the database may lag behind."""
 
@@ -115,7 +116,7 @@ class Likenesses:
         Returns at once if another thread is at it, which then looks once more.
         """
         self._again = True
-        while self._again and self._turn.acquire(blocking=False):
+        while self._again and not self._closed and self._turn.acquire(blocking=False):
             try:
                 self._again = False
                 while self._round():
@@ -126,15 +127,21 @@ class Likenesses:
             finally:
                 self._turn.release()
 
+    def close(self) -> None:
+        """Let whoever catches up end after the release that is being looked at; the next start goes on."""
+        self._closed = True
+
     def _round(self) -> bool:
-        """Look at some entries; tell whether there were any."""
+        """Look at some releases; tell whether there may be more."""
+        rows: list[dict[str, Any]] = []
         with self._database.read() as connection:
             kept = compared_up_to(connection)
             start = max(kept, self._reached)
-            end = min(get_applied(connection), start + _ENTRIES)
-            rows = [
-                row for one in _named(connection, start, end) for row in self._of_release(connection, one)
-            ]
+            named, end = _named(connection, start)
+            for one in named:
+                if self._closed:
+                    return False
+                rows += self._of_release(connection, one)
         if rows or end - kept > _KEPT_EVERY:
             with self._database.write() as connection:
                 upsert(connection, tables.Likeness, rows)
@@ -304,16 +311,18 @@ def _key(shape: tuple[int, ...], place: int, piece: int) -> int:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big", signed=True)
 
 
-def _named(connection: Connection, start: int, end: int) -> list[int]:
-    """Return the releases that entries from `start` to before `end` are or give a new lineage."""
+def _named(connection: Connection, start: int) -> tuple[list[int], int]:
+    """Return the next releases that entries from `start` on are or give a lineage, and where those end."""
     query = (
-        select(_ENTRY.c.release)
-        .where(_ENTRY.c.number >= start, _ENTRY.c.number < end, _ENTRY.c.kind.in_(("release", "lineage")))
+        select(_ENTRY.c.number, _ENTRY.c.release)
+        .where(_ENTRY.c.number >= start, _ENTRY.c.kind.in_(("release", "lineage")))
         .where(_ENTRY.c.release.is_not(None))
-        .distinct()
-        .order_by(_ENTRY.c.release)
+        .order_by(_ENTRY.c.number)
+        .limit(_RELEASES)
     )
-    return list(connection.execute(query).scalars())
+    rows = connection.execute(query).all()
+    end = rows[-1].number + 1 if len(rows) == _RELEASES else get_applied(connection)
+    return sorted({row.release for row in rows}), end
 
 
 def _first(connection: Connection, digests: Sequence[str]) -> dict[str, int]:

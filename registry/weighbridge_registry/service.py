@@ -173,6 +173,7 @@ class Service:
         if self._closed.is_set():
             return
         self._closed.set()
+        self.attachments.likenesses.close()
         self.desk.close(seconds)
         if self._refresher is not None:
             self._refresher.close()

@@ -138,6 +138,18 @@ def test_an_edge_that_comes_after_the_tables_is_compared_too(lab: Lab, service: 
     assert (edge["level"], edge["match"]["finding"], edge["contradicted"]) == (2, "no sign", False)
 
 
+def test_a_registry_that_closes_leaves_comparisons_to_its_next_start(lab: Lab, service: Service) -> None:
+    lab.publish("base", weights("base"))
+    release = lab.publish("other", weights("stranger"))
+    service.attachments.likenesses.close()
+    lineage = {"parents": [lab.of("base")], "datasets": []}
+    submit(lab.client, lab.publisher.revision("lineage", release, {"lineage": lineage}))
+    service.attachments.likenesses.catch_up()
+    assert lab.lineage_of("other")["parents"][0]["match"] is None
+    likenesses.Likenesses(service.database, service.folder).catch_up()
+    assert lab.lineage_of("other")["parents"][0]["match"]["finding"] == "no sign"
+
+
 def test_a_relation_that_the_tables_refute_is_contradicted_and_not_raised(lab: Lab) -> None:
     lab.publish("base", weights("base"))
     lab.publish("fake", weights("stranger"), lab.of("base", "quantized"))
