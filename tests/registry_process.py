@@ -3,9 +3,10 @@
 
     python -m tests.registry_process DATA PORT '{"crash_at": "swapped", "crash_after": 3, …}'
 
-`workers` runs as many, which are started again at once however often they die, and tells what `serve
---log-format json` tells. `crash_at` names a step of the write order (weighbridge_registry.log.writing.STEPS): the process
-dies there without any clean-up, as in a power cut, on the batch number `crash_after`.
+`workers` runs as many, which are started again at once however often they die, and tells what
+`serve --log-format json` tells. `crash_at` names a step of the write order
+(weighbridge_registry.log.writing.STEPS): the process dies there without any clean-up, as in a power
+cut, on the batch number `crash_after`.
 """
 
 from __future__ import annotations
