@@ -35,7 +35,7 @@ from pydantic.json_schema import JsonSchemaMode, models_json_schema  # noqa: E40
 import bundle_vectors  # noqa: E402 - beside this script
 import license_list  # noqa: E402 - beside this script
 import resemblance_vectors  # noqa: E402 - beside this script
-from weighbridge import canonical, dsse, identities, leaves, openness, tlog, weighing  # noqa: E402
+from weighbridge import canonical, dsse, identities, leaves, license_terms, openness, tlog, weighing  # noqa: E402
 from weighbridge.errors import StatementError  # noqa: E402
 from weighbridge.statements import PAYLOAD_TYPE, abstract_subject, parse_statement  # noqa: E402
 from weighbridge_schemas import api, base, reports  # noqa: E402
@@ -142,6 +142,7 @@ def _vector_files() -> Iterator[tuple[Path, str]]:
         yield PACKAGE / "vectors" / f"{kind}.json", _pretty(_vectors(kind))
     yield PACKAGE / "vectors" / "digests.json", _pretty(_digest_vectors())
     yield PACKAGE / "vectors" / "openness.json", _pretty(_openness_vectors())
+    yield PACKAGE / "vectors" / "license-terms.json", _pretty(_license_vectors())
     yield PACKAGE / "vectors" / "bundles.json", _pretty(bundle_vectors.document())
     yield PACKAGE / "vectors" / "resemblance.json", _pretty(resemblance_vectors.document())
 
@@ -221,6 +222,24 @@ def _parent(value: Any, pointer: str) -> tuple[Any, str]:
 def _openness_vectors() -> dict[str, Any]:
     """Return cards with their class; the class that the example was written for must come out."""
     return {"ruleset": openness.RULESET, "cases": [_assessed(case) for case in _example("openness")["cases"]]}
+
+
+def _license_vectors() -> dict[str, Any]:
+    """Return pairs of stated licences with what is found; what the example was written for must come out."""
+    cases = [_compared(case) for case in _example("license-terms")["cases"]]
+    return {"ruleset": license_terms.RULESET, "cases": cases}
+
+
+def _compared(case: dict[str, Any]) -> dict[str, Any]:
+    child, parent = (
+        api.StatedLicense(of="distribution", **case[side]) if case[side] is not None else None
+        for side in ("child", "parent")
+    )
+    found = license_terms.compare_licenses(child, parent, relation=case["relation"], names=case["names"])
+    told = (found.result, [one.obligation for one in found.findings])
+    if told != (case["result"], case["obligations"]):
+        raise SystemExit(f"{case['name']} was written for {case['result']} and comes out as {told}")
+    return {**case, "words": found.words, "findings": [one.words for one in found.findings]}
 
 
 def _assessed(case: dict[str, Any]) -> dict[str, Any]:
@@ -321,11 +340,45 @@ def _block(page: str, what: str) -> str:
             for case in _example(page)["cases"]
         ]
         return "\n".join(["| vector | class | why |", "|---|---|---|", *rows, ""])
-    if what == "components":
-        return "\n".join(_component_table())
-    if what == "types":
-        return "\n".join(_type_table())
+    tables = {
+        "components": _component_table,
+        "license-cases": _license_cases,
+        "license-table": _license_table,
+        "types": _type_table,
+    }
+    if what in tables:
+        return "\n".join(tables[what]())
     raise SystemExit(f"docs/spec/{page}.md asks for a block that does not exist: {what}")
+
+
+def _licensed(stated: dict[str, str] | None) -> str:
+    return "not stated" if stated is None else f"`{stated.get('spdx') or stated.get('text')}`"
+
+
+def _license_cases() -> Iterator[str]:
+    yield from ("| vector | child | parent | result | why |", "|---|---|---|---|---|")
+    for case in _example("license-terms")["cases"]:
+        sides = f"{_licensed(case['child'])} | {_licensed(case['parent'])}"
+        yield f"| `{case['name']}` | {sides} | {case['result']} | {case['why']} |"
+    yield ""
+
+
+def _license_table() -> Iterator[str]:
+    """Yield the table of licences: those that ask for the same stand in one row."""
+    yield from ("| licences | ask for | may be shared as | text |", "|---|---|---|---|")
+    groups: dict[tuple[Any, ...], list[Any]] = {}
+    for row in license_terms.rows():
+        own = row.passes_as == {row.identifier} or not row.passes_as
+        place = row.source if not row.source.startswith("https://spdx.org/") else ""
+        key = (tuple(one for one in license_terms.OBLIGATIONS if one in row.asks), row.begins, place)
+        key += ("",) if own else (", ".join(sorted(row.passes_as, key=str.casefold)),)
+        groups.setdefault(key, []).append(row)
+    for (asks, begins, place, shared), rows in groups.items():
+        names = ", ".join(f"`{row.identifier}`" for row in rows)
+        words = ", ".join(asks).replace("naming", f"naming (“{begins}”)") or "nothing"
+        itself = "any" if not rows[0].passes_as else "itself"
+        yield f"| {names} | {words} | {shared or itself} | {place or 'spdx.org/licenses'} |"
+    yield ""
 
 
 def _models(page: str) -> dict[str, type[BaseModel]]:
@@ -334,6 +387,7 @@ def _models(page: str) -> dict[str, type[BaseModel]]:
         return {model.__name__: model for model in _api_models()}
     parts = {
         "types": ("base",),
+        "card": ("card_data", "card"),
         "reports": ("reports.cards", "reports.forms", "reports.logs", "reports.models"),
     }
     modules = [sys.modules[f"weighbridge_schemas.{name}"] for name in parts.get(page, (page,))]

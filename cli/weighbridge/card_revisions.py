@@ -12,12 +12,9 @@ from weighbridge.errors import AdmissionError, WithheldError
 from weighbridge.releases import ReleaseName
 from weighbridge.revisions import (
     RETRY_SECONDS,
-    History,
     Revised,
     Revision,
-    find_history,
     open_revision,
-    require_known,
 )
 
 if TYPE_CHECKING:
@@ -29,16 +26,7 @@ if TYPE_CHECKING:
     from weighbridge_schemas.card import Card
     from weighbridge_schemas.release import Release
 
-__all__ = ["card_history", "revise_card"]
-
-
-def card_history(registry: RegistryClient, name: ReleaseName) -> History[Card]:
-    """Return a release's cards as a registry shows them: its word, for reading.
-
-    Raises InputError if there is no such release.
-    """
-    require_known(registry, name)
-    return find_history(name, registry.provenance(name.namespace, name.name, name.version), "card")
+__all__ = ["revise_card"]
 
 
 def revise_card(

@@ -53,6 +53,7 @@ from weighbridge.withholding import read_withheld
 
 if TYPE_CHECKING:
     from weighbridge_schemas.api import (
+        DatasetDocument,
         DigestAnswer,
         DigestsAnswer,
         ImpactDocument,
@@ -176,6 +177,12 @@ class RegistryClient:
         """
         path = f"{_release_path(namespace, name, version)}/provenance"
         return parse_record(self._fetch(path, _JSON_LINES, MAX_RECORD_BYTES))
+
+    def dataset(self, digest: str) -> DatasetDocument | None:
+        """Ask what is said of a data set (digest of its files or of its Croissant description)."""
+        from weighbridge_schemas.api import DatasetDocument
+
+        return self._look_up(f"/api/v1/datasets/{_hex(digest)}", DatasetDocument, limit=_MAX_RELEASE)
 
     def lineage(self, digest: str, *, up: int = 1, down: int = 1) -> LineageGraph:
         """Ask for the releases around a digest, `up` steps to parents and `down` to children; at most 10."""

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from weighbridge.records import RecordLine
     from weighbridge.signing import StatementSigner
     from weighbridge.trust import TrustStore
+    from weighbridge_schemas.api import ReleaseDocument
     from weighbridge_schemas.card import Card
     from weighbridge_schemas.lineage import Lineage
     from weighbridge_schemas.release import Release
@@ -132,13 +133,15 @@ def _is(release: Release, name: ReleaseName) -> bool:
     return (release.namespace, release.name, release.version) == (name.namespace, name.name, name.version)
 
 
-def require_known(registry: RegistryClient, name: ReleaseName) -> None:
-    """Raise InputError if the registry has no such release."""
-    if registry.release(name.namespace, name.name, name.version) is None:
+def require_known(registry: RegistryClient, name: ReleaseName) -> ReleaseDocument:
+    """Return what a registry says of a release; raise InputError if it has none."""
+    found = registry.release(name.namespace, name.name, name.version)
+    if found is None:
         raise InputError(
             f"{registry.url} has no release {name}",
             hint=f"publish it first: weighbridge publish PATH {name}",
         )
+    return found
 
 
 @dataclass(frozen=True, slots=True)

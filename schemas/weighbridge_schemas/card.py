@@ -14,7 +14,6 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import Field, StringConstraints, model_validator
 
 from .base import (
-    MAX_SAFE_INTEGER,
     Count,
     Digest,
     Document,
@@ -35,6 +34,16 @@ from .base import (
     form,
     predicate_type,
 )
+from .card_data import (
+    DataSize,
+    DataSource,
+    EuCategory,
+    LanguageTag,
+    Lines,
+    Paragraphs,
+    Quantity,
+)
+from .card_data import Day as DayOrMonth
 
 __all__ = [
     "KIND",
@@ -48,11 +57,10 @@ __all__ = [
     "DataReference",
     "Description",
     "Energy",
-    "EuCategory",
     "EvaluationResult",
     "Identity",
     "Imported",
-    "LanguageTag",
+    "Inference",
     "License",
     "Licenses",
     "Link",
@@ -70,24 +78,7 @@ SpdxExpression = Annotated[
     StringConstraints(max_length=512),
     form(r"^[A-Za-z0-9().+: -]+$", "is not an SPDX licence expression"),
 ]
-LanguageTag = Annotated[
-    str, form(r"^[A-Za-z]{2,8}(?:-[A-Za-z0-9]{1,8}){0,4}$", "is not a BCP 47 language tag")
-]
 Day = Annotated[str, form(r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$", "is not a day like 2026-01-31")]
-Lines = Annotated[tuple[Line, ...], Field(max_length=256)]
-Paragraphs = Annotated[tuple[Paragraph, ...], Field(max_length=64)]
-Quantity = Annotated[float, Field(strict=True, ge=0, le=MAX_SAFE_INTEGER, allow_inf_nan=False)]
-
-EuCategory = Literal[
-    "public_datasets",
-    "private_licensed",
-    "private_other",
-    "crawled",
-    "user_data",
-    "synthetic",
-    "other",
-]
-"""Categories of the EU public summary of training content."""
 
 ComponentName = Literal[
     "model_architecture",
@@ -167,6 +158,8 @@ class Identity(Document):
     """Free keywords."""
     replaced_by: Name | None = None
     """Name of a newer model that its publisher recommends."""
+    union_market: Day | None = None
+    """Day on which it was placed on the market of the European Union."""
 
 
 class Description(Document):
@@ -184,6 +177,12 @@ class Description(Document):
     """Kinds of input."""
     output_modalities: Lines = ()
     """Kinds of output."""
+    input_limits: Lines = ()
+    """Largest inputs beside `context_length`, such as `image: 4 megapixels`."""
+    output_limits: Lines = ()
+    """Largest outputs, in the same way."""
+    design: Paragraph | None = None
+    """Key choices of its design, with reasons and assumptions."""
 
 
 class Uses(Document):
@@ -197,6 +196,14 @@ class Uses(Document):
     """Uses that the publisher warns against."""
     acceptable_use_policy: HttpsUrl | None = None
     """Policy that users accept."""
+    systems: Paragraphs = ()
+    """Sorts of systems that it can be built into."""
+    integration: Paragraphs = ()
+    """What is needed to build it in: instructions, interfaces, tools."""
+    hardware: Line | None = None
+    """Hardware that running it needs."""
+    software: Line | None = None
+    """Software that running it needs."""
 
 
 class Risk(Document):
@@ -230,12 +237,16 @@ class TrainingStage(Document):
     """Which stage."""
     process: Paragraph | None = None
     """What was done."""
+    rationale: Paragraph | None = None
+    """Why it was done so: key decisions and what it was optimised for."""
     hyperparameters: Annotated[dict[Slug, Line | Number | Flag], Field(max_length=128)] = {}  # noqa: RUF012 - pydantic copies defaults
     """Hyperparameters by name."""
     hardware: Line | None = None
     """Machines used."""
     compute_petaflop: Quantity | None = None
     """Floating point operations, in units of 10^15."""
+    compute_method: Line | None = None
+    """How the number of operations was measured or estimated."""
     accelerator_hours: Quantity | None = None
     """Device hours."""
     energy: Energy | None = None
@@ -246,6 +257,19 @@ class TrainingStage(Document):
     """Begin."""
     ended: Timestamp | None = None
     """End."""
+
+
+class Inference(Document):
+    """What one use of the model costs."""
+
+    petaflop: Quantity | None = None
+    """Floating point operations of the benchmark, in units of 10^15."""
+    kilowatt_hours: Quantity | None = None
+    """Energy of the benchmark."""
+    benchmark: Line
+    """What was measured: so many tokens in and out, in which setting."""
+    method: Line | None = None
+    """How it was measured or estimated."""
 
 
 class DataReference(Document):
@@ -259,6 +283,8 @@ class DataReference(Document):
     """Where it can be had."""
     license: License | None = None
     """Its licence."""
+    category: EuCategory | None = None
+    """Its category in the EU public summary of training content."""
     note: Line | None = None
     """What part was used, or how."""
 
@@ -275,6 +301,40 @@ class Data(Document):
     """Categories of the EU public summary of training content that apply."""
     description: Paragraph | None = None
     """Collection, selection and preparation in words."""
+    sources: Annotated[tuple[DataSource, ...], Field(max_length=7)] = ()
+    """What is said of each category, each once, also that there was none."""
+    sizes: Annotated[tuple[DataSize, ...], Field(max_length=64)] = ()
+    """How much data there was, by modality."""
+    languages: Annotated[tuple[LanguageTag, ...], Field(max_length=1024)] = ()
+    """Natural languages in the data, BCP 47."""
+    latest: DayOrMonth | None = None
+    """When the newest of it was collected."""
+    continuous: Flag | None = None
+    """Whether the model goes on learning from new data after that."""
+    characteristics: Paragraph | None = None
+    """Scope and main characteristics: domains, regions, shares of languages."""
+    curation: Paragraph | None = None
+    """How it was cleaned, filtered and annotated."""
+    unsuitable: Paragraph | None = None
+    """What was done to find unsuitable sources."""
+    biases: Paragraph | None = None
+    """What was done to find biases."""
+    opt_outs: Paragraph | None = None
+    """How rights that authors reserved against text and data mining were heeded."""
+    illegal_content: Paragraph | None = None
+    """What was done to keep illegal content out."""
+    code_of_practice: Flag | None = None
+    """Whether the provider signed the EU code of practice for general-purpose AI."""
+
+    @model_validator(mode="after")
+    def _categories_agree(self) -> Self:
+        categories = [source.category for source in self.sources]
+        if len(set(categories)) != len(categories):
+            raise ValueError("a category of sources is listed twice")
+        unused = {source.category for source in self.sources if not source.used}
+        if both := sorted(unused & set(self.eu_categories)):
+            raise ValueError(f"eu_categories has {both[0]}, and sources says that none was used")
+        return self
 
 
 class EvaluationResult(Document):
@@ -346,7 +406,7 @@ class Component(Document):
 class Link(Document):
     """A page about the model."""
 
-    rel: Literal["homepage", "repository", "paper", "documentation", "demo", "license", "other"]
+    rel: Literal["homepage", "repository", "paper", "documentation", "demo", "license", "changelog", "other"]
     """What it is."""
     url: HttpsUrl
     """Address."""
@@ -357,8 +417,8 @@ class Link(Document):
 class Contact(Document):
     """Whom to write to."""
 
-    role: Literal["author", "maintainer", "security", "legal", "other"]
-    """For what."""
+    role: Literal["author", "maintainer", "security", "legal", "representative", "other"]
+    """For what; `representative` is the one authorised for the European Union."""
     name: Line | None = None
     """Person or group."""
     address: Line | None = None
@@ -398,6 +458,8 @@ class Card(Document):
     """Limitations, biases and risks."""
     training: Annotated[tuple[TrainingStage, ...], Field(max_length=64)] = ()
     """Stages of training."""
+    inference: Inference | None = None
+    """What using it costs."""
     data: Data | None = None
     """Training data as disclosed."""
     evaluations: Annotated[tuple[EvaluationResult, ...], Field(max_length=4096)] = ()

@@ -8,11 +8,10 @@ description with `withdrawn` withdraws the data set as far as that signer's or n
 
 from __future__ import annotations
 
-from datetime import date
 from itertools import pairwise
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from .base import (
     Count,
@@ -30,10 +29,10 @@ from .base import (
     Reference,
     Revision,
     Withdrawal,
-    form,
     predicate_type,
 )
-from .card import EuCategory, LanguageTag, License
+from .card import License
+from .card_data import EuCategory, LanguageTag, Period
 
 __all__ = [
     "KIND",
@@ -44,7 +43,6 @@ __all__ = [
     "DatasetFile",
     "DatasetParent",
     "DatasetSource",
-    "Period",
     "PersonalData",
 ]
 
@@ -53,19 +51,6 @@ PREDICATE_TYPE: Final = predicate_type(KIND)
 
 MAX_DATASET_FILES: Final = 10_000
 """Most files that a description may list; larger ones describe theirs in Croissant."""
-
-
-def _day(text: str) -> str:
-    """Refuse days that do not exist."""
-    date.fromisoformat(f"{text}-01-01"[:10])
-    return text
-
-
-Day = Annotated[
-    str,
-    form(r"^[0-9]{4}(?:-[0-9]{2}(?:-[0-9]{2})?)?$", "is not a day, month or year like 2026-01-31"),
-    AfterValidator(_day),
-]
 
 
 class Croissant(Document):
@@ -101,25 +86,6 @@ class DatasetSource(Document):
     """Where it is."""
     note: Line | None = None
     """What part of it was taken, or how."""
-
-
-class Period(Document):
-    """The time that the data is from."""
-
-    begin: Day | None = None
-    """First day, month or year."""
-    end: Day | None = None
-    """Last day, month or year."""
-
-    @model_validator(mode="after")
-    def _ordered(self) -> Self:
-        if self.begin is None and self.end is None:
-            raise ValueError("needs begin or end")
-        if self.begin is not None and self.end is not None:
-            shared = min(len(self.begin), len(self.end))
-            if self.begin[:shared] > self.end[:shared]:
-                raise ValueError("ends before it begins")
-        return self
 
 
 class Consent(Document):

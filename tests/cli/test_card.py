@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import urllib3
 import yaml
 
 from tests.commands import Outcome, weighbridge_here
@@ -215,13 +216,43 @@ def test_export(desk: Desk, name: str) -> None:
     plain = desk.run("card", "export", "acme/tiny@1#0", "--format", name)
     assert "the word of http" in plain.stderr
     assert plain.stdout == done.json()["text"]
-    if name.startswith("cyclonedx"):
+    if name == "spdx-3.0.1":
+        (model,) = (one for one in json.loads(plain.stdout)["@graph"] if one["type"] == "ai_AIPackage")
+        assert (model["name"], model["software_packageVersion"]) == ("tiny", "1")
+    elif name == "prov-json":
+        assert {one["prov:label"] for one in json.loads(plain.stdout)["agent"].values()} >= {"acme"}
+    elif name.startswith("cyclonedx"):
         assert json.loads(plain.stdout)["metadata"]["component"]["group"] == "acme"
+    elif name.startswith("eu-"):
+        assert "acme/tiny@1" in plain.stdout
+        assert name.endswith("-json") == plain.stdout.startswith("{")
     else:
         assert list(yaml.safe_load_all(plain.stdout))
     target = desk.folder / f"out.{name}"
     written = desk.run("card", "export", desk.folder / "m", "--format", name, "--output", target)
     assert (written.exit_code, written.stdout, bool(target.read_text())) == (0, "", True)
+
+
+@pytest.mark.parametrize("name", ["spdx-3.0.1", "prov-json"])
+def test_the_record_beside_a_model_is_enough_for_an_export(desk: Desk, name: str) -> None:
+    asked = desk.run("card", "export", "acme/tiny@1#0", "--format", name)
+    record = desk.folder / "m/provenance.jsonl"
+    offline = weighbridge_here(
+        "card", "export", "acme/tiny@1#0", "--format", name, "--record", record, WEIGHBRIDGE_REGISTRY=""
+    )
+    assert offline.exit_code == 0, offline.stderr
+    assert f"Nothing in {record} was checked" in offline.stderr
+    assert offline.stdout == asked.stdout, "the key that the record introduces signed it, so it is named, too"
+    address = f"{desk.registry.url}/api/v1/models/acme/tiny/1/exports/{name}"
+    served = urllib3.request("GET", address, timeout=30, retries=False)
+    latest = desk.run("card", "export", "acme/tiny@1", "--format", name)
+    assert served.data.decode() == latest.stdout
+    assert "attachment" in served.headers["Content-Disposition"]
+    assert json.loads(served.headers["Weighbridge-Left-Out"])[0] in latest.stderr
+    wrong = desk.run("card", "export", desk.folder / "m", "--format", name, "--record", record)
+    assert (wrong.exit_code, "is no release" in wrong.stderr) == (2, True)
+    other = desk.run("card", "export", "acme/other@1", "--format", name, "--record", record)
+    assert (other.exit_code, "does not hold that release" in other.stderr) == (1, True)
 
 
 def test_the_formats_that_are_offered_are_those_of_the_library() -> None:

@@ -194,9 +194,10 @@ class Site:
     def lineage(self, text: str) -> Path:
         return models.write(self.folder / "lineage.yaml", text)
 
-    def publish(self, name: str, title: str, lineage: str = "") -> str:
+    def publish(self, name: str, title: str, lineage: str = "", card: Path | None = None) -> str:
         """Publish a member of the family; gives its model digest."""
-        more = ("--lineage", self.lineage(lineage)) if lineage else ()
+        more: tuple[str | Path, ...] = ("--lineage", self.lineage(lineage)) if lineage else ()
+        more += ("--card", card) if card is not None else ()
         told = self.run("publish", self.family[name], title, "--json", *more)
         assert told.exit_code == 0, told.stderr
         digest: str = told.json()["model_digest"]
@@ -240,6 +241,44 @@ def test_show_gives_parents_children_and_the_evidence_for_them(site: Site) -> No
     assert (unknown.exit_code, unknown.stdout[:10]) == (1, "Unknown to")
     assert site.show("acme/none@1").exit_code == 2
     assert site.show("nonsense").exit_code == 2
+
+
+def test_show_says_what_a_childs_licence_keeps_of_its_parents(site: Site) -> None:
+    cards = {
+        one: models.write(site.folder / f"{one}.yaml", f"licenses: {{distribution: {{spdx: {one}}}}}")
+        for one in ("CC-BY-NC-4.0", "MIT")
+    }
+    digest = site.publish("base", "acme/base@1", card=cards["CC-BY-NC-4.0"])
+    lineage = f"parents:\n- {{relation: quantized, digest: {digest}}}\n- org/elsewhere\n"
+    site.publish("coarse", "acme/small@1", lineage, card=cards["MIT"])
+    told = site.show("acme/small@1").stdout
+    assert "LICENCES, LOOK: The child says MIT; the parent's card says CC-BY-NC-4.0. " in told
+    assert "Look at both texts; this is no advice." in told
+    assert "      child: MIT, for the distribution, in statement sha256:" in told
+    assert "Licences: The parent is not registered here" in told
+    document = site.show("acme/small@1", "--json").json()
+    check("LineageShowReport", document)
+    results = [edge["license"]["result"] for edge in document["graph"]["edges"]]
+    assert sorted(results) == ["conflict", "unknown"]
+    assert weighbridge_here("lineage", "show", "acme/small@1", "--registry", site.registry.url).exit_code == 0
+
+
+def test_export_writes_the_graph_as_prov(site: Site) -> None:
+    digest = site.publish("base", "acme/base@1")
+    site.publish("coarse", "acme/small@1", f"parents:\n- {{relation: quantized, digest: {digest}}}\n")
+    asked = ("lineage", "export", "acme/small@1", "--registry", site.registry.url)
+    told = weighbridge_here(*asked)
+    assert told.exit_code == 0, told.stderr
+    (derivation,) = json.loads(told.stdout)["wasDerivedFrom"].values()
+    assert (derivation["prov:usedEntity"], derivation["wb:relation"]) == (digest, "quantized")
+    report = weighbridge_here(*asked, "--json").json()
+    check("LineageExportReport", report)
+    assert report["text"] == told.stdout
+    target = site.folder / "out.json"
+    assert weighbridge_here(*asked, "--output", target).stdout == ""
+    assert target.read_text() == told.stdout
+    unknown = weighbridge_here("lineage", "export", "0" * 64, "--registry", site.registry.url)
+    assert (unknown.exit_code, unknown.stdout, "unknown to" in unknown.stderr) == (1, "", True)
 
 
 def test_what_stands_on_a_model_a_data_set_or_a_bug(site: Site) -> None:

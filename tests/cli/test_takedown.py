@@ -110,6 +110,7 @@ def test_a_release_is_withheld_and_the_refusal_proves_itself(place: Place) -> No
         f"/api/v1/entries/{RELEASE}",
         "/api/v1/models/acme/tiny/1",
         "/api/v1/models/acme/tiny/1/provenance",
+        "/api/v1/models/acme/tiny/1/exports/eu-training-summary",
     ):
         assert place.get(path).status == 451, path
     assert not list(place.registry.data.glob(f"public/bundles/**/{sha256}*")), "its bytes are deleted"
@@ -179,6 +180,17 @@ def test_a_verdict_that_needs_what_is_withheld_is_unknown(place: Place) -> None:
     assert verdict.exit_code == 3, verdict.stdout + verdict.stderr
     assert not any(step["result"] == "pass" and step["n"] in (6, 7) for step in verdict.json()["steps"])
     assert "court order" in verdict.stdout
+
+
+def test_a_withheld_card_is_not_exported_as_one_that_says_nothing(place: Place, tmp_path: Path) -> None:
+    card = tmp_path / "card.yaml"
+    card.write_text("identity: {producer: Acme}\n")
+    options = ("--registry", place.registry.url, "--key", place.key)
+    assert place.run("card", "revise", "acme/tiny@1", card, *options).exit_code == 0
+    path = "/api/v1/models/acme/tiny/1/exports/eu-gpai-documentation"
+    assert "Acme" in place.get(path).data.decode()
+    take_down(place, place.bundle(RELEASE + 1))
+    assert place.get(path).status == 451
 
 
 def test_an_attached_readme_is_taken_down_and_cannot_come_back(place: Place) -> None:

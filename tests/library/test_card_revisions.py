@@ -14,16 +14,17 @@ import pytest
 from tests.models import tiny_model
 from tests.records import Published, TinyLog, published
 from tests.registries import Registry, registry_here
-from weighbridge import keys, revisions
+from weighbridge import identities, keys, revisions
 from weighbridge.bundles import parse_bundle
-from weighbridge.card_revisions import card_history, revise_card
+from weighbridge.card_revisions import revise_card
 from weighbridge.client import RegistryClient
 from weighbridge.errors import ConflictError, InputError, LogError, UnavailableError
 from weighbridge.memory import Memory
 from weighbridge.pending import PendingStore
 from weighbridge.publishing import publish
+from weighbridge.record_signers import signer_in_record
 from weighbridge.releases import ReleaseName
-from weighbridge.revisions import Revised, find_history
+from weighbridge.revisions import History, Revised, find_history
 from weighbridge.signing import KeySigner
 from weighbridge.statements import encode_statement
 from weighbridge.trust import TrustStore
@@ -92,6 +93,17 @@ def test_revisions_of_another_release_and_a_record_without_the_release_do_not_co
         find_history(ReleaseName.parse("acme/tiny@2.0"), tuple(release.log.lines()), "card")
 
 
+def test_a_record_names_the_key_that_signed_only_if_the_signature_holds(release: Published) -> None:
+    lines = tuple(release.log.lines())
+    statement = parse_bundle(release.log.bundles[3]).statement_digest
+    found = signer_in_record(lines, statement)
+    assert found is not None
+    assert identities.signer_id(found) == identities.signer_id(release.publisher.signer.identity)
+    foreign = [one for one in lines if b"signer/v1" not in parse_bundle(one.bundle).payload]
+    assert signer_in_record(foreign, statement) is None, "nobody introduced that key"
+    assert signer_in_record(lines, "0" * 64) is None
+
+
 # with a real registry
 
 
@@ -127,8 +139,13 @@ def owner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Owner]:
         yield one
 
 
+def history(owner: Owner) -> History[Card]:
+    lines = RegistryClient(owner.registry.url).provenance(NAME.namespace, NAME.name, NAME.version)
+    return find_history(NAME, lines, "card")
+
+
 def test_who_was_overtaken_is_told_so_and_can_run_again(owner: Owner) -> None:
-    before = card_history(RegistryClient(owner.registry.url), NAME)
+    before = history(owner)
     owner.revise("mine")
     with (
         mock.patch.object(revisions, "find_history", return_value=before),
@@ -140,7 +157,7 @@ def test_who_was_overtaken_is_told_so_and_can_run_again(owner: Owner) -> None:
     done = owner.revise("theirs")
     assert (done.already, done.previous) == (
         False,
-        card_history(RegistryClient(owner.registry.url), NAME).statements[-2],
+        history(owner).statements[-2],
     )
 
 

@@ -9,6 +9,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from tests.registry.publishers import Publisher, digest_of, model_of, submit
+from weighbridge.cards import FORMATS
 from weighbridge_registry.fsck import fsck
 from weighbridge_registry.service import Service
 
@@ -80,6 +81,28 @@ def test_a_graph_shows_one_step_up_and_one_down(family: TestClient) -> None:
     assert (claim["level"], claim["name"]) == (0, "org/elsewhere")
     assert edges[model_digest("small"), model_digest("tuned")]["relation"] == "quantized"
     assert not found["truncated"]
+
+
+def test_a_graph_is_given_as_prov_too(family: TestClient) -> None:
+    asked = f"/api/v1/lineage/{model_digest('tuned')}"
+    answer = family.get(f"{asked}?format=prov-json&down=0")
+    derived = answer.json()["wasDerivedFrom"].values()
+    assert {(one["prov:usedEntity"], one["wb:level"]) for one in derived} == {
+        (model_digest("base"), 2),
+        ("model:org%2Felsewhere", 0),
+    }
+    assert answer.headers["content-disposition"].endswith('.prov.json"')
+    assert "farther away" in answer.headers["weighbridge-left-out"]
+    assert family.get(f"{asked}?format=dot").status_code == 400
+
+
+def test_a_release_is_given_in_every_format(family: TestClient) -> None:
+    for form in FORMATS:
+        answer = family.get(f"/api/v1/models/acme/tuned/1/exports/{form}")
+        assert (answer.status_code, answer.headers["x-content-type-options"]) == (200, "nosniff"), form
+        assert not answer.headers["content-type"].startswith("text/html")
+    assert family.get("/api/v1/models/acme/tuned/1/exports/pdf").status_code == 404
+    assert family.get("/api/v1/models/acme/nothing/1/exports/hf").status_code == 404
 
 
 def test_more_steps_are_walked_and_what_is_left_out_is_counted(family: TestClient) -> None:

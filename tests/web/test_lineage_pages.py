@@ -11,18 +11,21 @@ import pytest
 
 from tests.web.documents import RECEIVED, MemoryRecords, example, lineage, release, sha, signer
 from tests.web.serving import Reader, pages_over, served
+from weighbridge.license_terms import compare_licenses
 from weighbridge_schemas.api import (
     EdgePosition,
     GraphEdge,
     ImpactItem,
+    LicenseCheck,
     LineageGraph,
     LineageNode,
     ParentEdge,
+    StatedLicense,
     TensorMatch,
     UpstreamNote,
 )
 from weighbridge_web.drawing import Relative, draw_lineage
-from weighbridge_web.lineages import graph_drawing, steps
+from weighbridge_web.lineages import edge_groups, graph_drawing, steps
 
 HOSTILE = "<script>alert(1)</script>"
 SVG = "{http://www.w3.org/2000/svg}"
@@ -60,6 +63,13 @@ def node(name: str, generation: int, **changes: Any) -> LineageNode:
     return LineageNode(**(values | {"generation": generation} | changes))
 
 
+def licenses(spdx: str | None, text: str | None = None) -> LicenseCheck:
+    child = StatedLicense(spdx="MIT", of="distribution", statement=f"sha256:{sha('card')}")
+    place = {"url": "https://example.org/terms", "path": "LICENSE", "sha256": sha("terms")}
+    parent = StatedLicense(spdx=spdx, text=text, of="weights", statement=f"sha256:{sha('its')}", **place)
+    return compare_licenses(child, parent, relation="finetune")
+
+
 def link(child: str, parent: str, **changes: Any) -> GraphEdge:
     values = edge(parent).model_dump() | {"child": f"sha256:{sha(child)}"}
     values |= {
@@ -94,7 +104,9 @@ def records() -> MemoryRecords:
     told = lineage().model_copy(
         update={
             "parents": (
-                edge("base", level=3, match=match(), positions=positions),
+                edge("base", level=3, match=match(), positions=positions, license=licenses("CC-BY-NC-4.0")),
+                edge("own", relation="merge", license=licenses(None, text=HOSTILE)),
+                edge("free", relation="adapter", license=licenses("MIT")),
                 edge(
                     "fake", relation="quantized", contradicted=True, match=match(), evidence=("It is not so",)
                 ),
@@ -165,6 +177,33 @@ def test_evidence_is_told_in_plain_words(reader: Reader) -> None:
     assert "an owner of the parent" in text
     assert "re-checked by" in text
     assert HOSTILE not in text
+
+
+def test_licences_that_do_not_agree_are_shown_beside_the_edge_with_both(reader: Reader) -> None:
+    page = reader.text(RELEASE)
+    start = page.index('<details class="look">')
+    told = page[start : page.index("</details>", start)]
+    assert "CC-BY-NC-4.0 does not allow commercial use" in told
+    assert "this is no advice" in told
+    assert '<a href="https://example.org/terms" rel="noopener noreferrer nofollow ugc">its text</a>' in told
+    assert f'href="/digests/{sha("terms")}"' in told
+    assert "for the weights" in told
+    assert sha("card") in told
+    assert sha("its") in told
+    assert page.count('<details class="look">') == 1, "only what there is to look at"
+    assert "licences: The child says MIT; the parent&#39;s card says &lt;script&gt;" in page
+    assert "finds nothing against it" not in page
+    assert 'id="licenses"' in reader.text("/about/trust")
+
+
+def test_a_parents_page_says_of_its_childrens_licences_only_a_word() -> None:
+    conflict, unknown = licenses("CC-BY-NC-4.0"), licenses(None, text="?")
+    edges = [edge("one", license=conflict), edge("two", license=unknown)]
+    (group,) = edge_groups(edges, from_parent=True)
+    first, second = (line.license for line in group.edges)
+    assert first is not None
+    assert (first.words, first.look, first.sentence) == ("its licence", True, conflict.words)
+    assert second is None, "what is unknown of strangers' children is not the parent's affair"
 
 
 def test_what_nobody_declared_is_kept_apart(reader: Reader) -> None:

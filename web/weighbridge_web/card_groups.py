@@ -7,51 +7,19 @@ them; bounds and escaping are the templates' and filters' business.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from weighbridge_web.card_data import data_rows
+from weighbridge_web.card_rows import Group, Row, Said, Table, card_row, license_words
 from weighbridge_web.formats import grouped
 from weighbridge_web.words import COMPONENTS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from weighbridge_schemas.card import Card, Energy, License, TrainingStage
 
-__all__ = ["Group", "Row", "Said", "Table", "card_groups", "license_words"]
-
-
-@dataclass(frozen=True)
-class Said:
-    """One thing that the card says, with the https address that goes with it, if any."""
-
-    text: str
-    url: str = ""
-
-
-@dataclass(frozen=True)
-class Row:
-    """A label and what is said under it; never empty."""
-
-    label: str
-    says: tuple[Said, ...]
-
-
-@dataclass(frozen=True)
-class Table:
-    """Values that belong side by side."""
-
-    headings: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-
-
-@dataclass(frozen=True)
-class Group:
-    """One group of the card."""
-
-    title: str
-    rows: tuple[Row, ...] = ()
-    table: Table | None = None
+__all__ = ["card_groups"]
 
 
 def card_groups(card: Card | None) -> tuple[Group, ...]:
@@ -65,9 +33,10 @@ def card_groups(card: Card | None) -> tuple[Group, ...]:
         Group("Uses", tuple(_uses(card))),
         Group("Limitations and risks", tuple(_risks(card))),
         *(Group(_stage_title(stage), tuple(_stage(stage))) for stage in card.training[:16]),
-        Group("Training data", tuple(_data(card))),
+        Group("Inference", tuple(_inference(card))),
+        Group("Training data", tuple(data_rows(card))),
         Group("Evaluation results, as reported", table=_evaluations(card)),
-        Group("Metrics", tuple(_row("Named without a value", [", ".join(card.metrics)]))),
+        Group("Metrics", tuple(card_row("Named without a value", [", ".join(card.metrics)]))),
         Group("Openness components, as declared", table=_components(card)),
         Group("Links and contacts", tuple(_links(card))),
         Group("Not understood by the import", tuple(_imported(card))),
@@ -75,45 +44,36 @@ def card_groups(card: Card | None) -> tuple[Group, ...]:
     return tuple(group for group in groups if group.rows or group.table)
 
 
-def license_words(license_: License | None) -> str:
-    """Return a licence in one run of text: its SPDX expression, or what was given instead."""
-    return (license_.spdx or license_.text or "") if license_ else ""
-
-
-def _row(label: str, values: Iterable[object]) -> Iterator[Row]:
-    says = tuple(
-        value if isinstance(value, Said) else Said(str(value)) for value in values if value not in (None, "")
-    )
-    if says:
-        yield Row(label, says)
-
-
 def _identity(card: Card) -> Iterator[Row]:
     identity = card.identity
     if identity is None:
         return
-    yield from _row("Title", [identity.title])
-    yield from _row("Developers", identity.developers)
-    yield from _row("Released by", [identity.producer])
-    yield from _row("Task", [identity.task])
-    yield from _row("Library", [identity.library])
-    yield from _row("Languages", [", ".join(identity.languages)])
-    yield from _row("Tags", [", ".join(identity.tags)])
-    yield from _row("Publisher recommends instead", [identity.replaced_by])
+    yield from card_row("Title", [identity.title])
+    yield from card_row("Developers", identity.developers)
+    yield from card_row("Released by", [identity.producer])
+    yield from card_row("Task", [identity.task])
+    yield from card_row("Library", [identity.library])
+    yield from card_row("Languages", [", ".join(identity.languages)])
+    yield from card_row("Tags", [", ".join(identity.tags)])
+    yield from card_row("Publisher recommends instead", [identity.replaced_by])
+    yield from card_row("On the EU market since", [identity.union_market])
 
 
 def _description(card: Card) -> Iterator[Row]:
     description = card.description
     if description is None:
         return
-    yield from _row("Summary", [description.summary])
-    yield from _row("Architecture", [description.architecture])
+    yield from card_row("Summary", [description.summary])
+    yield from card_row("Architecture", [description.architecture])
     if description.parameters is not None:
-        yield from _row("Parameters", [grouped(description.parameters)])
+        yield from card_row("Parameters", [grouped(description.parameters)])
     if description.context_length is not None:
-        yield from _row("Longest input", [f"{grouped(description.context_length)} tokens"])
-    yield from _row("Input", description.input_modalities)
-    yield from _row("Output", description.output_modalities)
+        yield from card_row("Longest input", [f"{grouped(description.context_length)} tokens"])
+    yield from card_row("Input", description.input_modalities)
+    yield from card_row("Output", description.output_modalities)
+    yield from card_row("Largest inputs", description.input_limits)
+    yield from card_row("Largest outputs", description.output_limits)
+    yield from card_row("Design", [description.design])
 
 
 def _licenses(card: Card) -> Iterator[Row]:
@@ -125,7 +85,7 @@ def _licenses(card: Card) -> Iterator[Row]:
         ("Data and parameters", card.licenses.data),
         ("Documents", card.licenses.document),
     ):
-        yield from _row(label, [_license(license_)])
+        yield from card_row(label, [_license(license_)])
 
 
 def _license(license_: License | None) -> Said | None:
@@ -138,11 +98,15 @@ def _license(license_: License | None) -> Said | None:
 def _uses(card: Card) -> Iterator[Row]:
     if card.uses is None:
         return
-    yield from _row("Intended", card.uses.intended)
-    yield from _row("Downstream", card.uses.downstream)
-    yield from _row("Not meant for", card.uses.out_of_scope)
+    yield from card_row("Intended", card.uses.intended)
+    yield from card_row("Downstream", card.uses.downstream)
+    yield from card_row("Not meant for", card.uses.out_of_scope)
     policy = card.uses.acceptable_use_policy
-    yield from _row("Acceptable use policy", [Said(policy, policy)] if policy else [])
+    yield from card_row("Acceptable use policy", [Said(policy, policy)] if policy else [])
+    yield from card_row("Systems it can be built into", card.uses.systems)
+    yield from card_row("Building it in", card.uses.integration)
+    yield from card_row("Needs hardware", [card.uses.hardware])
+    yield from card_row("Needs software", [card.uses.software])
 
 
 def _risks(card: Card) -> Iterator[Row]:
@@ -152,7 +116,7 @@ def _risks(card: Card) -> Iterator[Row]:
             for risk in card.risks
             if risk.category == category
         ]
-        yield from _row(category.capitalize(), texts)
+        yield from card_row(category.capitalize(), texts)
 
 
 def _stage_title(stage: TrainingStage) -> str:
@@ -167,19 +131,21 @@ def _stage_title(stage: TrainingStage) -> str:
 
 
 def _stage(stage: TrainingStage) -> Iterator[Row]:
-    yield from _row("Process", [stage.process])
-    yield from _row(
+    yield from card_row("Process", [stage.process])
+    yield from card_row("Why so", [stage.rationale])
+    yield from card_row(
         "Hyperparameters", [f"{name} = {_value(value)}" for name, value in stage.hyperparameters.items()]
     )
-    yield from _row("Hardware", [stage.hardware])
+    yield from card_row("Hardware", [stage.hardware])
     if stage.compute_petaflop is not None:
-        yield from _row("Compute", [f"{stage.compute_petaflop:,.6g} petaFLOP (10¹⁵ operations)"])
+        yield from card_row("Compute", [f"{stage.compute_petaflop:,.6g} petaFLOP (10¹⁵ operations)"])
+    yield from card_row("Compute measured by", [stage.compute_method])
     if stage.accelerator_hours is not None:
-        yield from _row("Accelerator time", [f"{stage.accelerator_hours:,.6g} device hours"])
-    yield from _row("Energy", [_energy(stage.energy)])
-    yield from _row("Funding", [stage.funding])
-    yield from _row("Started", [stage.started])
-    yield from _row("Ended", [stage.ended])
+        yield from card_row("Accelerator time", [f"{stage.accelerator_hours:,.6g} device hours"])
+    yield from card_row("Energy", [_energy(stage.energy)])
+    yield from card_row("Funding", [stage.funding])
+    yield from card_row("Started", [stage.started])
+    yield from card_row("Ended", [stage.ended])
 
 
 def _value(value: bool | float | str) -> str:  # noqa: FBT001 - a value as the card has it
@@ -203,23 +169,16 @@ def _energy(energy: Energy | None) -> str:
     return ", ".join(parts)
 
 
-def _data(card: Card) -> Iterator[Row]:
-    if card.data is None:
+def _inference(card: Card) -> Iterator[Row]:
+    inference = card.inference
+    if inference is None:
         return
-    references = [
-        Said(
-            f"{data.name} ({words})"
-            if (words := ", ".join(filter(None, (license_words(data.license), data.note))))
-            else data.name,
-            data.location if data.location and data.location.startswith("https://") else "",
-        )
-        for data in card.data.references
-    ]
-    yield from _row("Data sets", references)
-    yield from _row(
-        "Categories (EU summary)", [", ".join(c.replace("_", " ") for c in card.data.eu_categories)]
-    )
-    yield from _row("Description", [card.data.description])
+    yield from card_row("Benchmark", [inference.benchmark])
+    if inference.petaflop is not None:
+        yield from card_row("Compute", [f"{inference.petaflop:,.6g} petaFLOP (10¹⁵ operations)"])
+    if inference.kilowatt_hours is not None:
+        yield from card_row("Energy", [f"{inference.kilowatt_hours:,.6g} kWh"])
+    yield from card_row("Measured by", [inference.method])
 
 
 def _evaluations(card: Card) -> Table | None:
@@ -258,16 +217,16 @@ def _components(card: Card) -> Table | None:
 def _links(card: Card) -> Iterator[Row]:
     for rel in dict.fromkeys(link.rel for link in card.links):
         says = [Said(link.title or link.url, link.url) for link in card.links if link.rel == rel]
-        yield from _row(rel.capitalize(), says)
+        yield from card_row(rel.capitalize(), says)
     for role in dict.fromkeys(contact.role for contact in card.contacts):
         who = [
             " · ".join(part for part in (contact.name, contact.address) if part)
             for contact in card.contacts
             if contact.role == role
         ]
-        yield from _row(f"Contact ({role})", who)
+        yield from card_row(f"Contact ({role})", who)
 
 
 def _imported(card: Card) -> Iterator[Row]:
     if card.imported is not None:
-        yield from _row("In the README's front matter", card.imported.not_understood)
+        yield from card_row("In the README's front matter", card.imported.not_understood)

@@ -25,9 +25,16 @@ from weighbridge_web.words import (
 if TYPE_CHECKING:
     from markupsafe import Markup
 
-    from weighbridge_schemas.api import GraphEdge, LineageGraph, LineageNode, ReleaseDocument
+    from weighbridge_schemas.api import (
+        GraphEdge,
+        LicenseCheck,
+        LineageGraph,
+        LineageNode,
+        ReleaseDocument,
+        StatedLicense,
+    )
 
-__all__ = ["EdgeGroup", "EdgeLine", "Step", "drawing", "edge_groups", "graph_drawing", "steps"]
+__all__ = ["EdgeGroup", "EdgeLine", "LicenseLine", "Step", "drawing", "edge_groups", "graph_drawing", "steps"]
 
 _PARTIES: Final = {"parent": ", an owner of the parent", "child": ", an owner of the child", "other": ""}
 
@@ -35,6 +42,16 @@ _MAX_WORDS: Final = 8
 
 MAX_DATASETS_DRAWN: Final = 3
 """Data sets drawn one by one; more become one mark that leads to the list."""
+
+
+@dataclass(frozen=True)
+class LicenseLine:
+    """Two stated licences: a few words, whether to look, a sentence, each as it was stated with its place."""
+
+    words: str
+    look: bool
+    sentence: str = ""
+    stated: tuple[tuple[str, StatedLicense], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -51,6 +68,8 @@ class EdgeLine:
     """What others signed about it, each with who."""
     release: str = ""
     """`namespace/name@version`, if it is registered here."""
+    license: LicenseLine | None = None
+    """What the stated licences of the two are to each other; None if there is nothing to say."""
 
 
 @dataclass(frozen=True)
@@ -135,7 +154,13 @@ def _manner(edge: ParentEdge | DatasetEdge) -> str:
 def _line(edge: ParentEdge | DatasetEdge, *, from_parent: bool) -> EdgeLine:
     if isinstance(edge, DatasetEdge):
         name = said(edge.name or edge.location or short(edge.digest or "") or "unnamed", 200)
-        return EdgeLine(name, local(edge.url) if edge.url else None, edge.digest, edge.note)
+        return EdgeLine(
+            name,
+            local(edge.url) if edge.url else None,
+            edge.digest,
+            edge.note,
+            license=_license(edge.license, "data set"),
+        )
     digest = edge.child if from_parent else edge.parent
     if edge.namespace and edge.model:
         name = f"{edge.namespace}/{edge.model} {edge.version or ''}".rstrip()
@@ -150,7 +175,32 @@ def _line(edge: ParentEdge | DatasetEdge, *, from_parent: bool) -> EdgeLine:
         f"{f': {said(one.reason, 200)}' if one.reason else ''}"
         for one in edge.positions
     )
-    return EdgeLine(name, local(edge.url) if edge.url else None, digest, None, match, positions, release)
+    return EdgeLine(
+        name,
+        local(edge.url) if edge.url else None,
+        digest,
+        None,
+        match,
+        positions,
+        release,
+        _license(edge.license, "parent", from_parent=from_parent),
+    )
+
+
+def _license(check: LicenseCheck | None, other: str, *, from_parent: bool = False) -> LicenseLine | None:
+    """Say what two stated licences are to each other, if there is something to look at or to know.
+
+    On a parent's page it is said in a word: many children must not fill it with sentences about themselves.
+    """
+    if check is None or check.result == "nothing found" or (from_parent and check.result == "unknown"):
+        return None
+    if check.result == "unknown":
+        return LicenseLine(f"licences: {check.words}", look=False)
+    both = (("child", check.child), (other, check.parent))
+    stated = tuple((whose, one) for whose, one in both if one is not None)
+    if from_parent:
+        return LicenseLine("its licence", look=True, sentence=check.words, stated=stated)
+    return LicenseLine(f"licences: {check.words}", look=True, stated=stated)
 
 
 def _relation(edge: ParentEdge | DatasetEdge, *, from_parent: bool) -> str:

@@ -5,9 +5,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from weighbridge.cards import FORMATS
 from weighbridge.errors import WithheldError
 from weighbridge_web.card_changes import card_changes
-from weighbridge_web.card_groups import card_groups, license_words
+from weighbridge_web.card_groups import card_groups
+from weighbridge_web.card_rows import license_words
 from weighbridge_web.checks import release_checks
 from weighbridge_web.formats import local
 from weighbridge_web.lineages import drawing, graph_drawing, steps
@@ -65,6 +67,7 @@ def release_context(release: ReleaseDocument, ask: Records, *, up: int = 1, down
         "steps_down": down,
         "card_groups": card_groups(release.card),
         "card_changes": card_changes(release, ask),
+        "export_formats": {name: format_.title for name, format_ in FORMATS.items()},
         "openness": openness_view(release.openness),
         "readme": render_readme(readme) if readme is not None else None,
         "readme_cut": readme is not None and len(strip_front_matter(readme)) > MAX_README,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from fastapi import APIRouter, Query, Response
 
-from weighbridge_web.card_groups import license_words
+from weighbridge_web.card_rows import license_words
 from weighbridge_web.pages import Cursor, bare_hex, twin
 from weighbridge_web.records import Ask
 from weighbridge_web.rendering import page

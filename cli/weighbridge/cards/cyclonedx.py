@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from .exports import Exported, ExportSubject
+from .members import DATA_MEMBERS, stated
 
 if TYPE_CHECKING:
     from weighbridge_schemas.card import Card, Component, EvaluationResult, License, TrainingStage
@@ -29,10 +30,18 @@ _LINKS: Final = {
     "paper": "documentation",
     "documentation": "documentation",
     "license": "license",
+    "changelog": "release-notes",
 }
 _ACTIVITIES: Final = {"finetuning": "fine-tuning", "post_training": "fine-tuning"}
 _MODEL: Final = "model"
 _GRAMS_PER_TONNE: Final = 1_000_000
+_NO_PLACE: Final = (
+    "identity.union_market",
+    *(f"description.{one}" for one in ("input_limits", "output_limits", "design")),
+    *(f"uses.{one}" for one in ("systems", "integration", "hardware", "software")),
+    *("training.rationale", "training.compute_method", "inference", "data.references.category"),
+    *(f"data.{one}" for one in DATA_MEMBERS),
+)
 
 
 def write_cyclonedx(card: Card, subject: ExportSubject, version: str) -> Exported:
@@ -282,5 +291,4 @@ def _lost(card: Card) -> Iterator[str]:
         yield "licenses of code, data and documents"
     if card.identity is not None and card.identity.languages:
         yield "identity.languages"
-    if card.data is not None and (card.data.description or card.data.eu_categories):
-        yield "data.description, data.eu_categories"
+    yield from stated(card, *_NO_PLACE)

@@ -13,6 +13,7 @@ from weighbridge.licenses import hub_name
 from weighbridge.strict_yaml import write_yaml
 
 from .exports import Exported, ExportSubject
+from .members import DATA_MEMBERS, stated
 
 if TYPE_CHECKING:
     from weighbridge_schemas.card import Card, EvaluationResult, License, TrainingStage
@@ -22,8 +23,8 @@ __all__ = ["write_huggingface"]
 
 _HUB_RELATIONS: Final = frozenset(("adapter", "merge", "quantized", "finetune"))
 _TRAINING_TYPES: Final = {"pretraining": "pre-training", "finetuning": "fine-tuning"}
-_NO_PLACE: Final = ("description", "uses", "risks", "components", "links", "contacts")
-_IDENTITY_NO_PLACE: Final = ("developers", "producer")
+_NO_PLACE: Final = ("description", "uses", "risks", "components", "links", "contacts", "inference")
+_IDENTITY_NO_PLACE: Final = ("developers", "producer", "union_market")
 
 
 def write_huggingface(card: Card, subject: ExportSubject) -> Exported:
@@ -138,8 +139,7 @@ def _lost(card: Card) -> Iterator[str]:
     emitting = _emitting(card.training)
     if any(stage is not emitting or stage.process or stage.hyperparameters for stage in card.training):
         yield "training (but the emissions of one stage)"
-    if card.data is not None and (card.data.description or card.data.eu_categories):
-        yield "data.description, data.eu_categories"
+    yield from stated(card, "data.references.category", *(f"data.{one}" for one in DATA_MEMBERS))
     unplaced = sum(_result(result) is None for result in card.evaluations)
     if unplaced:
         yield f"{unplaced} evaluation results without task, data set or metric (.eval_results has room)"

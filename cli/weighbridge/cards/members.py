@@ -3,15 +3,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Final
 
 from weighbridge.validation import first_fault
 
-__all__ = ["MOST_NOTES", "Members", "bounded", "keep", "safe_line"]
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+__all__ = ["DATA_MEMBERS", "MOST_NOTES", "Members", "bounded", "keep", "safe_line", "stated"]
 
 MOST_NOTES: Final = 255
 """Most notes that a card keeps; one more says how many others there were."""
+
+DATA_MEMBERS: Final = (
+    *("description", "eu_categories", "sources", "sizes", "languages", "latest", "continuous"),
+    *("characteristics", "curation", "unsuitable", "biases", "opt_outs", "illegal_content"),
+    "code_of_practice",
+)
+"""Members of a card's `data` beside the data sets, for which most formats have no place."""
 
 _MOST_ITEMS: Final = 256
 
@@ -92,3 +102,16 @@ def keep(value: Any, kind: Any) -> Any:
         return TypeAdapter(kind).validate_python(value)
     except ValidationError:
         return None
+
+
+def stated(document: BaseModel, *paths: str) -> Iterator[str]:
+    """Yield those members (`uses.systems`) that say something in a document; of a list, in any item."""
+    return (path for path in paths if _says(document, path.split(".")))
+
+
+def _says(value: Any, path: list[str]) -> bool:
+    if isinstance(value, tuple):
+        return any(_says(item, path) for item in value) if path else bool(value)
+    if not path or value is None:
+        return value not in (None, "", ())
+    return _says(getattr(value, path[0]), path[1:])

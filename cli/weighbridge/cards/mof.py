@@ -107,7 +107,7 @@ def _name(license_: License) -> str:
 
 
 def _lost(card: Card, architecture: str) -> Iterator[str]:
-    for group in ("uses", "risks", "training", "data", "evaluations", "metrics"):
+    for group in ("uses", "risks", "training", "inference", "data", "evaluations", "metrics"):
         if getattr(card, group):
             yield group
     if architecture and architecture not in _ARCHITECTURES:

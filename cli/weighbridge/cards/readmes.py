@@ -136,7 +136,7 @@ def _identity(reader: Members, body: str) -> Identity | None:
 
 
 def _languages(reader: Members) -> tuple[str, ...]:
-    from weighbridge_schemas.card import LanguageTag
+    from weighbridge_schemas.card_data import LanguageTag
 
     # ISO 639-2 says `mul` where the hub says `multilingual`.
     named = ("mul" if name == "multilingual" else name for name in reader.names("language"))
@@ -194,7 +194,8 @@ def _data(reader: Members) -> Data | None:
 def _training(reader: Members) -> tuple[TrainingStage, ...]:
     """Read `co2_eq_emissions`: grams alone, or a mapping that also says how and where."""
     from weighbridge_schemas.base import Line
-    from weighbridge_schemas.card import Energy, Quantity, TrainingStage
+    from weighbridge_schemas.card import Energy, TrainingStage
+    from weighbridge_schemas.card_data import Quantity
 
     key = "co2_eq_emissions"
     value = reader.take(key)

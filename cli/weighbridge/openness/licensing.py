@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from .components import Content
 
-__all__ = ["OPEN_DATA", "Terms", "read_terms"]
+__all__ = ["OPEN_DATA", "Terms", "parse_expression", "read_terms"]
 
 _OPEN_DATA_FORM: Final = re.compile(
     r"CC0-1\.0|CC-BY(?:-SA)?-[0-9].*|CDLA-.*|OGL-.*|ODC-By-1\.0|ODbL-1\.0|PDDL-1\.0|GFDL-1\.3.*"
@@ -61,19 +61,24 @@ class Terms:
 @functools.lru_cache(maxsize=1024)
 def read_terms(expression: str) -> Terms:
     """Read an SPDX licence expression; never raises, since a card may hold anything of its form."""
-    from license_expression import ExpressionError, ExpressionParseError
-
     nothing: frozenset[Content] = frozenset()
-    try:
-        parsed: Any = _licensing().parse(expression[:_MOST_CHARACTERS], simple=False)
-    except (ExpressionError, ExpressionParseError, RecursionError, AttributeError, TypeError, IndexError):
-        parsed = None
+    parsed = parse_expression(expression)
     if parsed is None:
         return Terms(expression, False, False, nothing, problem="is no SPDX licence expression")
     try:
         return _terms(parsed)
     except (RecursionError, ValueError):
         return Terms(expression, False, False, nothing, problem="is no SPDX licence expression")
+
+
+def parse_expression(expression: str) -> Any:
+    """Return the tree of a licence expression as `license_expression` has it; None if it cannot be read."""
+    from license_expression import ExpressionError, ExpressionParseError
+
+    try:
+        return _licensing().parse(expression[:_MOST_CHARACTERS], simple=False)
+    except (ExpressionError, ExpressionParseError, RecursionError, AttributeError, TypeError, IndexError):
+        return None
 
 
 @functools.cache

@@ -16,7 +16,12 @@ if TYPE_CHECKING:
     from weighbridge_cli.cards import FoundCard
     from weighbridge_schemas.api import Openness
 
-FORMATS = ("hf", "cyclonedx-1.6", "cyclonedx-1.7", "mof")
+FORMATS = (
+    *("hf", "cyclonedx-1.6", "cyclonedx-1.7", "mof"),
+    *("spdx-3.0.1", "prov-json"),
+    *("eu-gpai-documentation", "eu-gpai-documentation-json"),
+    *("eu-training-summary", "eu-training-summary-json"),
+)
 """Names of the export formats; a test holds them against the library's."""
 
 
@@ -202,16 +207,30 @@ def _put_changes(changes: tuple[MemberChange, ...]) -> None:
 @click.argument("what", metavar="FILE|NS/NAME@VERSION")
 @click.option("--format", "name", type=click.Choice(FORMATS), required=True, help="What to write.")
 @click.option("--output", type=EXISTING, metavar="FILE", help="Write it here (else: standard output).")
+@click.option(
+    "--record", type=EXISTING, metavar="FILE", help="Take the release from this provenance.jsonl, offline."
+)
 @registry_option
 @json_option
-def export(what: str, *, name: str, output: Path | None, registry: str | None, as_json: bool) -> None:
-    """Write a card in a format that others read; what that has no place for is said on standard error."""
+def export(
+    what: str,
+    *,
+    name: str,
+    output: Path | None,
+    record: Path | None,
+    registry: str | None,
+    as_json: bool,
+) -> None:
+    """Write a card in a format that others read; what that has no place for is said on standard error.
+
+    With --record nothing is asked of a registry, and nothing in the record is checked: verify does that.
+    """
     from weighbridge.atomic import write_atomically
     from weighbridge.cards import export_card
     from weighbridge_cli import terminal
     from weighbridge_cli.cards import find_card, tell_whose_word
 
-    found = find_card(what, registry)
+    found = find_card(what, registry, record=record)
     exported = export_card(found.card, name, found.subject)
     told: dict[str, Any] = {"v": 1, "format": name, "text": exported.text, "lost": list(exported.lost)}
     if output is not None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from weighbridge_cli.commands.lineage_export import command as export
 from weighbridge_cli.commands.lineage_impact import command as impact
 from weighbridge_cli.commands.lineage_revise import command as revise
 from weighbridge_cli.commands.lineage_show import command as show
@@ -37,6 +38,7 @@ def command() -> None:
 
 
 command.add_command(show)
+command.add_command(export)
 command.add_command(impact)
 command.add_command(revise)
 

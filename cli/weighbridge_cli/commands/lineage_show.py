@@ -13,7 +13,13 @@ from weighbridge_cli.options import json_option, registry_option
 
 if TYPE_CHECKING:
     from weighbridge.client import RegistryClient
-    from weighbridge_schemas.api import GraphEdge, LineageGraph, LineageNode
+    from weighbridge_schemas.api import (
+        GraphEdge,
+        LicenseCheck,
+        LineageGraph,
+        LineageNode,
+        StatedLicense,
+    )
 
 LEVELS = (
     "says so",
@@ -25,16 +31,17 @@ LEVELS = (
 """Evidence levels 0 to 4 in words (DESIGN section 5)."""
 
 _DIGEST = re.compile(r"(?:sha256:)?([0-9a-f]{64})")
-_MOST_STEPS = 10
+MOST_STEPS = 10
+"""Steps that a registry follows."""
 
 
 @click.command("show")
 @click.argument("what", metavar="NS/NAME[@VERSION]|DIGEST")
 @click.option(
-    "--up", type=click.IntRange(0, _MOST_STEPS), default=1, help="Steps to parents (1).", metavar="N"
+    "--up", type=click.IntRange(0, MOST_STEPS), default=1, help="Steps to parents (1).", metavar="N"
 )
 @click.option(
-    "--down", type=click.IntRange(0, _MOST_STEPS), default=1, help="Steps to children (1).", metavar="N"
+    "--down", type=click.IntRange(0, MOST_STEPS), default=1, help="Steps to children (1).", metavar="N"
 )
 @registry_option
 @json_option
@@ -104,6 +111,27 @@ def _data(graph: LineageGraph, client: RegistryClient) -> Iterator[str]:
     for use in release.lineage.datasets if release is not None and release.lineage is not None else ():
         stage = f" ({use.stage})" if use.stage else ""
         yield f"  made with {use.name}{stage}: {' '.join(use.evidence)}"
+        yield from (f"    {words}" for words in license_lines(use.license, "data set"))
+
+
+def license_lines(check: LicenseCheck | None, other: str = "parent") -> Iterator[str]:
+    """Say what the stated licences of the ends of an edge are to each other, and where they are stated."""
+    if check is None:
+        return
+    yield f"{'LICENCES, LOOK: ' if check.result == 'conflict' else 'Licences: '}{check.words}"
+    if check.result == "conflict":
+        for whose, stated in (("child", check.child), (other, check.parent)):
+            if stated is not None:
+                yield f"  {whose}: {_stated(stated)}"
+
+
+def _stated(stated: StatedLicense) -> str:
+    """Say where a licence is stated and where its text is."""
+    parts = [stated.spdx or stated.text or "", f"for the {stated.of}" if stated.of != "data set" else ""]
+    parts += [stated.url or "", f"file {stated.path}" if stated.path is not None else ""]
+    parts += [f"SHA-256 {stated.sha256}" if stated.sha256 is not None else ""]
+    parts += [f"in statement {stated.statement}" if stated.statement is not None else ""]
+    return ", ".join(part for part in parts if part)
 
 
 def _branch(
@@ -120,6 +148,7 @@ def _branch(
         yield f"{indent}{'made from' if up else 'source of'} {name}{_remark(edge)}"
         for words in edge.evidence:
             yield f"{indent}  {words}"
+        yield from (f"{indent}  {words}" for words in license_lines(edge.license))
         if node is None or node.statement in seen:
             continue
         seen.add(node.statement)

@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
+from typing import Annotated
+
+from fastapi import APIRouter, Query
 from fastapi.responses import Response
 
 from weighbridge_registry.queries.graphs import place_of
 
-from .documents import json_response
+from .documents import export_response, json_response
 from .problems import BadRequestError
 from .service import Answers, Digest, number
 
@@ -20,11 +22,23 @@ _LONGEST_NAME = 256
 
 
 @router.get("/lineage/{sha256}")
-def lineage(sha256: Digest, answers: Answers, up: str | None = None, down: str | None = None) -> Response:
+def lineage(
+    sha256: Digest,
+    answers: Answers,
+    up: str | None = None,
+    down: str | None = None,
+    form: Annotated[str | None, Query(alias="format")] = None,
+) -> Response:
     """Give the releases around a digest: one step up and one down, if nothing else is asked for."""
     above, below = number(up, "up"), number(down, "down")
-    graph = answers.lineage(sha256, 1 if above is None else above, 1 if below is None else below)
-    return json_response(graph)
+    steps = (1 if above is None else above, 1 if below is None else below)
+    if form == "prov-json":
+        return export_response(answers.lineage_export(sha256, *steps))
+    if form is not None:
+        raise BadRequestError(
+            f"there is no format {form[:40]} of a lineage", hint="leave it out, or prov-json"
+        )
+    return json_response(answers.lineage(sha256, *steps))
 
 
 @router.get("/impact/{sha256}")

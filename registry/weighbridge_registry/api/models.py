@@ -6,7 +6,10 @@ from __future__ import annotations
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from .documents import json_response
+from weighbridge.cards import FORMATS
+
+from .documents import export_response, json_response
+from .problems import BadRequestError
 from .service import Answers, known, number
 
 __all__ = ["router"]
@@ -51,6 +54,15 @@ def provenance(namespace: str, name: str, version: str, request: Request, answer
         },
         media_type="application/jsonl",
     )
+
+
+@router.get("/models/{namespace}/{name}/{version}/exports/{format_}")
+def export(namespace: str, name: str, version: str, format_: str, answers: Answers) -> Response:
+    """Give a release's card in a format that others read; a header lists what that has no place for."""
+    if format_ not in FORMATS:
+        raise BadRequestError("there is no such format", hint=f"formats are {', '.join(FORMATS)}", status=404)
+    found = known(answers.export(namespace, name, version, format_), _named(namespace, name, version))
+    return export_response(found)
 
 
 def _named(namespace: str, name: str, version: str | None = None) -> str:

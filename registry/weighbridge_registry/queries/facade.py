@@ -33,7 +33,8 @@ from weighbridge_schemas.api import (
     SubmissionResult,
 )
 
-from . import graphs, logs, lookups, models, osv, releases, signers, testimonies
+from . import exports, graphs, logs, lookups, models, osv, releases, signers, testimonies
+from .exports import ExportedCard
 from .reader import Published, Reader, Statements
 from .refusals import check_served
 
@@ -162,6 +163,17 @@ class Queries:
         with self._reader() as reader:
             known = _are_names(namespace, name, version)
             return releases.provenance(reader, namespace, name, version) if known else None
+
+    def export(self, namespace: str, name: str, version: str, format_: str) -> ExportedCard | None:
+        """Give the card of a release in a format of `weighbridge.cards.FORMATS`."""
+        with self._reader() as reader:
+            known = _are_names(namespace, name, version)
+            return exports.export(reader, namespace, name, version, format_) if known else None
+
+    def lineage_export(self, sha256: str, up: int, down: int) -> ExportedCard:
+        """Write the releases around a digest as PROV-JSON, at most 10 steps up and down."""
+        with self._reader() as reader:
+            return exports.export_lineage(reader, sha256, up, down)
 
     def signer(self, signer_id: str, cursor: int | None = None) -> SignerDocument | None:
         """Describe a signer and list its statements, newest first."""

@@ -19,6 +19,7 @@ from weighbridge_schemas.api import GraphEdge, ImpactDocument, ImpactItem, Linea
 
 from . import proposals, walks
 from .edges import Evidence
+from .licenses import Licenses
 from .reader import Reader
 from .standings import is_listed, state_of
 from .testimonies import find_statement
@@ -64,6 +65,7 @@ def graph(reader: Reader, sha256: str, up: int, down: int) -> LineageGraph:
     noticed = list(_noticed(reader, walk, begin[:_PROPOSING], up, down))
     hidden = {number for number, row in walk.rows.items() if not is_listed(reader, row)}
     evidence = Evidence(reader, walk.rows, list(walk.links.values()))
+    licenses = Licenses(reader, walk.rows.values())
     nodes = [_node(reader, walk, row) for number, row in walk.rows.items() if number not in hidden]
     nodes.sort(key=lambda node: (abs(node.generation), node.generation, node.index or 0))
     edges: list[GraphEdge] = []
@@ -71,7 +73,7 @@ def graph(reader: Reader, sha256: str, up: int, down: int) -> LineageGraph:
     for link in walk.links.values():
         if link.child in hidden or link.parent in hidden:
             continue
-        edges.append(_edge(reader, walk, link, evidence))
+        edges.append(_edge(reader, walk, link, evidence, licenses))
         if link.parent is None:
             node = _outside(walk, link)
             outside.setdefault((node.digest, node.name), node)
@@ -205,7 +207,7 @@ def _outside(walk: Walk, link: Link) -> LineageNode:
     )
 
 
-def _edge(reader: Reader, walk: Walk, link: Link, evidence: Evidence) -> GraphEdge:
+def _edge(reader: Reader, walk: Walk, link: Link, evidence: Evidence, licenses: Licenses) -> GraphEdge:
     child = walk.rows[link.child]
     parent = walk.rows[link.parent] if link.parent is not None else None
     grounds = evidence.grounds(link)
@@ -221,6 +223,7 @@ def _edge(reader: Reader, walk: Walk, link: Link, evidence: Evidence) -> GraphEd
         match=grounds.match,
         contradicted=grounds.contradicted,
         positions=grounds.positions,
+        license=licenses.check(child, parent, link.relation),
         child_statement=f"sha256:{child.statement}",
         parent_statement=f"sha256:{parent.statement}" if parent is not None else None,
         stated=stated,

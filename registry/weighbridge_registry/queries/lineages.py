@@ -13,17 +13,19 @@ from weighbridge_registry.store.descent import Link
 from weighbridge_registry.store.rows import plain
 from weighbridge_schemas.api import DatasetEdge, LineageDocument, ParentEdge
 from weighbridge_schemas.base import Reference
+from weighbridge_schemas.card import Card
 from weighbridge_schemas.lineage import DatasetUse, Lineage, LineageRevision, Parent
 from weighbridge_schemas.release import Release
 
 from . import proposals
 from .edges import Evidence
 from .graphs import named
+from .licenses import DataLicenses, Licenses
 from .proposals import Proposal
 from .reader import Reader
 from .standings import is_listed
 
-__all__ = ["lineage"]
+__all__ = ["lineage", "stated_lineage"]
 
 _CHILDREN: Final = 50
 _COUNTED: Final = 10_000
@@ -33,12 +35,15 @@ _ENTRY: Final = plain(tables.Entry)
 _DESCRIPTION: Final = plain(tables.Description)
 
 
-def lineage(reader: Reader, row: Row[Any], document: Release) -> LineageDocument | None:
+def lineage(
+    reader: Reader, row: Row[Any], document: Release, card: Card | None = None
+) -> LineageDocument | None:
     """Give the lineage of a release as it now stands, its registered children, and proposed edges.
 
-    None if nothing was stated, nobody names it as a parent, and nothing was noticed.
+    `card` is the release's as it now stands. None if nothing was stated, nobody names it as a parent, and
+    nothing was noticed.
     """
-    stated, statement = _stated(reader, row, document)
+    stated, statement = stated_lineage(reader, row, document)
     children, total = _children(reader, row)
     proposed, proposed_children = _proposed(reader, row)
     if stated is None and not total and not proposed and not proposed_children:
@@ -48,7 +53,7 @@ def lineage(reader: Reader, row: Row[Any], document: Release) -> LineageDocument
         statement=statement,
         from_scratch=any(parent.relation == "from_scratch" for parent in stated.parents),
         parents=_parents(reader, row, stated),
-        datasets=_datasets(reader, document.model.model_digest, stated.datasets),
+        datasets=_datasets(reader, row, stated.datasets, card),
         children=children,
         children_total=total,
         proposed=proposed,
@@ -56,7 +61,8 @@ def lineage(reader: Reader, row: Row[Any], document: Release) -> LineageDocument
     )
 
 
-def _stated(reader: Reader, row: Row[Any], document: Release) -> tuple[Lineage | None, Reference]:
+def stated_lineage(reader: Reader, row: Row[Any], document: Release) -> tuple[Lineage | None, Reference]:
+    """Return the lineage as it now stands, and the statement that it is from; None if that is withheld."""
     if row.lineage is not None:
         entry = reader.entry(row.lineage)
         if entry is not None and reader.withheld("bundle", entry.bundle) is not None:
@@ -72,10 +78,13 @@ def _parents(reader: Reader, row: Row[Any], stated: Lineage) -> tuple[ParentEdge
     rows = descent.releases(reader.connection, (link.parent for link in links if link.parent is not None))
     shown = {number: parent for number, parent in rows.items() if is_listed(reader, parent)}
     evidence = Evidence(reader, {**shown, row.number: row}, links)
+    licenses = Licenses(reader, [*shown.values(), row])
     found = []
     for link in links:
         parent = shown.get(link.parent) if link.parent is not None else None
-        found.append(_parent(reader, row, stated.parents[link.position], parent, evidence, link))
+        edge = _parent(reader, row, stated.parents[link.position], parent, evidence, link)
+        check = licenses.check(row, parent, link.relation)
+        found.append(edge.model_copy(update={"license": check}))
     return tuple(found)
 
 
@@ -107,31 +116,39 @@ def _parent(
     )
 
 
-def _datasets(reader: Reader, child: str, uses: Sequence[DatasetUse]) -> tuple[DatasetEdge, ...]:
+def _datasets(
+    reader: Reader, row: Row[Any], uses: Sequence[DatasetUse], card: Card | None
+) -> tuple[DatasetEdge, ...]:
     """Give the data sets of a release; level 2 are those that somebody described here."""
     statements = {use.statement.sha256 for use in uses if use.statement is not None}
     digests = {use.digest.removeprefix("sha256:") for use in uses if use.digest is not None}
     described: dict[str, str] = {}
+    numbers: dict[str, int] = {}
     for part in _parts(statements):
-        query = select(_ENTRY.c.statement, _ENTRY.c.subject).where(
+        query = select(_ENTRY.c.statement, _ENTRY.c.subject, _ENTRY.c.number).where(
             _ENTRY.c.statement.in_(part), _ENTRY.c.kind == "dataset"
         )
-        described.update((row.statement, row.subject) for row in reader.connection.execute(query))
+        for found in reader.connection.execute(query):
+            described[found.statement] = found.subject
+            numbers[found.statement] = found.number
     for part in _parts(digests):
         described_here = select(_DESCRIPTION.c.subject).where(
             _DESCRIPTION.c.kind == "dataset", _DESCRIPTION.c.subject.in_(part)
         )
         described.update((one, one) for one in reader.connection.execute(described_here).scalars())
-    return tuple(_dataset(reader, child, use, described) for use in uses)
+    licenses = DataLicenses(reader, row, card, numbers)
+    return tuple(_dataset(reader, row, use, described, licenses) for use in uses)
 
 
-def _dataset(reader: Reader, child: str, use: DatasetUse, described: Mapping[str, str]) -> DatasetEdge:
+def _dataset(
+    reader: Reader, row: Row[Any], use: DatasetUse, described: Mapping[str, str], licenses: DataLicenses
+) -> DatasetEdge:
     pins = [use.statement.sha256] if use.statement is not None else []
     pins += [use.digest.removeprefix("sha256:")] if use.digest is not None else []
     found = next((described[pin] for pin in pins if pin in described), None)
     said = "The publisher names the exact data set." if pins else "The publisher says so; no digest is named."
     return DatasetEdge(
-        child=child,
+        child=f"sha256:{row.model_digest}",
         stage=use.stage,
         name=use.name,
         digest=use.digest,
@@ -141,6 +158,7 @@ def _dataset(reader: Reader, child: str, use: DatasetUse, described: Mapping[str
         location=use.location,
         note=use.note,
         url=reader.url(f"/datasets/{found}") if found is not None else None,
+        license=licenses.check(use),
     )
 
 
@@ -162,12 +180,18 @@ def _children(reader: Reader, row: Row[Any]) -> tuple[tuple[ParentEdge, ...], in
         if set(link.pins) & set(own)
     ]
     evidence = Evidence(reader, {**rows, row.number: row}, links)
-    edges = {link.child: _child(reader, row, rows[link.child], evidence, link) for link in reversed(links)}
+    licenses = Licenses(reader, [*rows.values(), row])
+    edges = {
+        link.child: _child(reader, row, rows[link.child], evidence, licenses, link)
+        for link in reversed(links)
+    }
     listed = (edges[number] for number in sorted(edges) if is_listed(reader, rows[number]))
     return tuple(listed), len(numbers)
 
 
-def _child(reader: Reader, row: Row[Any], child: Row[Any], evidence: Evidence, link: Link) -> ParentEdge:
+def _child(
+    reader: Reader, row: Row[Any], child: Row[Any], evidence: Evidence, licenses: Licenses, link: Link
+) -> ParentEdge:
     grounds = evidence.grounds(link)
     return ParentEdge(
         child=f"sha256:{child.model_digest}",
@@ -179,6 +203,7 @@ def _child(reader: Reader, row: Row[Any], child: Row[Any], evidence: Evidence, l
         match=grounds.match,
         contradicted=grounds.contradicted,
         positions=grounds.positions,
+        license=licenses.check(child, row, link.relation),
         **named(reader, child),
     )
 

@@ -31,7 +31,7 @@ from .signers import reassigned
 from .testimonies import TESTIMONIES, about, reference
 from .upstream import upstream
 
-__all__ = ["provenance", "release"]
+__all__ = ["find_release", "provenance", "release", "stated_card"]
 
 _MAX_ENTRIES: Final = 1000
 _NAMED_FILES: Final = 3
@@ -44,12 +44,12 @@ _RELEASE: Final = tables.Release.__table__  # type: ignore[attr-defined]  # SQLM
 
 def release(reader: Reader, namespace: str, name: str, version: str | None) -> ReleaseDocument | None:
     """Describe a release; the newest without `version`."""
-    row = _find(reader, namespace, name, version)
+    row = find_release(reader, namespace, name, version)
     if row is None:
         return None
     check_served(reader, "bundle", row.bundle)
     document = cast("Release", reader.statements.get(row.bundle).document)
-    card, card_statement = _card(reader, row, document)
+    card, card_statement = stated_card(reader, row, document)
     entries = _entries(reader, row, document)
     oms = _oms(entries, row.signer)
     statements, statements_total = about(reader, list(_own_digests(row, document)), TESTIMONIES)
@@ -72,7 +72,7 @@ def release(reader: Reader, namespace: str, name: str, version: str | None) -> R
         card=card,
         card_statement=card_statement,
         readme=_blob(reader, card.readme.sha256 if card and card.readme else None),
-        lineage=lineage(reader, row, document),
+        lineage=lineage(reader, row, document, card),
         upstream=upstream(reader, row),
         status=status(reader, row),
         openness=_openness(reader, document, card),
@@ -106,7 +106,7 @@ def _own_digests(row: Row[Any], document: Release) -> Iterable[str]:
 
 def provenance(reader: Reader, namespace: str, name: str, version: str) -> ProvenanceDocument | None:
     """Give the record file of a release: introductions and namespace statements, then the rest."""
-    row = _find(reader, namespace, name, version)
+    row = find_release(reader, namespace, name, version)
     if row is None:
         return None
     check_served(reader, "bundle", row.bundle)
@@ -156,7 +156,8 @@ def _reassigned_since(reader: Reader, row: Row[Any]) -> int:
     return sum(reassigned(reader, entry) is not None for entry in found)
 
 
-def _find(reader: Reader, namespace: str, name: str, version: str | None) -> Row[Any] | None:
+def find_release(reader: Reader, namespace: str, name: str, version: str | None) -> Row[Any] | None:
+    """Return the row of a release; of the newest without `version`."""
     key = f"{fold_name(namespace)}/{fold_name(name)}"
     query = select(_RELEASE).where(col(tables.Release.model) == key)
     if version is not None:
@@ -174,7 +175,7 @@ def _newest(reader: Reader, row: Row[Any]) -> str | None:
     return None if newest == row.version else newest
 
 
-def _card(reader: Reader, row: Row[Any], document: Release) -> tuple[Card | None, Reference | None]:
+def stated_card(reader: Reader, row: Row[Any], document: Release) -> tuple[Card | None, Reference | None]:
     """Return the card as it now stands, and the statement that it is from."""
     if row.card is not None:
         entry = reader.entry(row.card)

@@ -26,6 +26,7 @@ __all__ = [
     "below",
     "dataset_users",
     "having",
+    "licenses",
     "likenesses",
     "links",
     "own_digests",
@@ -48,6 +49,8 @@ _EDGE: Final = plain(tables.Edge)
 _DIGEST: Final = plain(tables.Digest)
 _USE: Final = plain(tables.DataUse)
 _LIKENESS: Final = plain(tables.Likeness)
+_LICENSE: Final = plain(tables.License)
+_ENTRY: Final = plain(tables.Entry)
 
 _MANY: Final[BindParameter[Any]] = bindparam("many", expanding=True)
 _ONE: Final[BindParameter[Any]] = bindparam("one")
@@ -64,6 +67,11 @@ _ROOTS: Final = (
 )
 _TABLES: Final = select(_DIGEST.c.number, _DIGEST.c.sha256).where(
     _DIGEST.c.number.in_(_MANY), _DIGEST.c.role == "table"
+)
+_LICENSES: Final = (
+    select(_LICENSE, _ENTRY.c.statement)
+    .join(_ENTRY, _ENTRY.c.number == _LICENSE.c.number)
+    .where(_LICENSE.c.number.in_(_MANY))
 )
 _OCCURRING: Final = (
     select(_DIGEST.c.number)
@@ -215,6 +223,14 @@ def tables_of(connection: Connection, numbers: Iterable[int]) -> dict[int, str]:
     found: dict[int, str] = {}
     for part in _chunks(numbers):
         found.update((number, sha256) for number, sha256 in connection.execute(_TABLES, {"many": part}))
+    return found
+
+
+def licenses(connection: Connection, numbers: Iterable[int]) -> dict[int, Row[Any]]:
+    """Return the licences that entries state, each with the digest of its statement."""
+    found: dict[int, Row[Any]] = {}
+    for part in _chunks(numbers):
+        found.update((row.number, row) for row in connection.execute(_LICENSES, {"many": part}))
     return found
 
 

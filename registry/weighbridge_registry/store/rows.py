@@ -35,7 +35,8 @@ _CHANGED: Final[dict[type[SQLModel], tuple[str, ...]]] = {
 }
 """Tables whose rows may be written again, and the columns that this changes."""
 _COLLECTED: Final = (
-    *(tables.Entry, tables.Signer, tables.Release, tables.Digest, tables.Edge, tables.DataUse, tables.Owner),
+    *(tables.Entry, tables.Signer, tables.Release, tables.License, tables.Digest, tables.Edge),
+    *(tables.DataUse, tables.Owner),
     *(tables.About, tables.Description, tables.Advisory, tables.Position),
 )
 

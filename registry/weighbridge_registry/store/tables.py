@@ -44,7 +44,7 @@ __all__ = [
     "Term",
 ]
 
-SCHEMA_VERSION: Final = 4
+SCHEMA_VERSION: Final = 5
 """Number of the last revision in `migrations/versions`; a database with a greater one is refused."""
 
 _BYTEWISE: Final = Text().with_variant(Text(collation="C"), "postgresql")
@@ -217,6 +217,21 @@ class Release(SQLModel, table=True):
     """Why; null, too, if that entry is withheld."""
     superseded_by: str | None = None
     """Statement digest of the release that takes its place, bare hex."""
+
+
+class License(SQLModel, table=True):
+    """The licence that an entry states: of a release or a card revision for the weights, or of a data set."""
+
+    number: int = Field(primary_key=True, sa_type=BigInteger, sa_column_kwargs={"autoincrement": False})
+    """The entry."""
+    of: str
+    """weights, data, distribution, data set."""
+    spdx: str | None = None
+    text: str | None = None
+    url: str | None = None
+    path: str | None = None
+    sha256: str | None = None
+    """Digest of the file at `path`, if the release has it."""
 
 
 class Digest(SQLModel, table=True):
@@ -405,7 +420,7 @@ class Blob(SQLModel, table=True):
 
 
 VIEWS: Final[tuple[type[SQLModel], ...]] = (
-    *(Entry, Signer, Owner, Model, Release, Digest, Edge, DataUse, Term),
+    *(Entry, Signer, Owner, Model, Release, License, Digest, Edge, DataUse, Term),
     *(About, Description, Advisory, Position),
 )
 """The tables that entries are projected into."""

@@ -15,8 +15,10 @@ from sqlalchemy import Connection, delete, update
 from sqlmodel import SQLModel, col
 
 from weighbridge import canonical
+from weighbridge.license_terms import license_of_data
 from weighbridge_registry.state import Admitted, WithheldEntry
 from weighbridge_schemas.advisory import Advisory
+from weighbridge_schemas.api import StatedLicense
 from weighbridge_schemas.attestation import Attestation
 from weighbridge_schemas.base import Reference
 from weighbridge_schemas.dataset import Dataset
@@ -28,7 +30,7 @@ from weighbridge_schemas.status import Status
 from . import tables
 from .rows import Rows, plain
 
-__all__ = ["forget", "insert_withheld", "named_digests", "project_testimony"]
+__all__ = ["forget", "insert_license", "insert_withheld", "named_digests", "project_testimony"]
 
 _CHAINS: Final[dict[str, type[SQLModel]]] = {
     "dataset": tables.Description,
@@ -46,7 +48,10 @@ def project_testimony(rows: Rows, entry: Admitted) -> None:
     match document:
         case Status():
             _set_status(rows, entry, document)
-        case Dataset() | Disclosure():
+        case Dataset():
+            _describe(rows, entry, document.name, ended=document.withdrawn is not None)
+            insert_license(rows, entry.index, license_of_data(document.license, None))
+        case Disclosure():
             _describe(rows, entry, document.name, ended=document.withdrawn is not None)
         case Deployment():
             _describe(rows, entry, document.name, ended=document.until is not None)
@@ -65,9 +70,17 @@ def project_testimony(rows: Rows, entry: Admitted) -> None:
     rows.insert(tables.About, about)
 
 
+def insert_license(rows: Rows, number: int, stated: StatedLicense | None) -> None:
+    """Write the licence that an entry states; nothing if it states none."""
+    if stated is not None:
+        row = stated.model_dump(include={"of", "spdx", "text", "url", "path", "sha256"})
+        rows.insert(tables.License, [{"number": number, **row}])
+
+
 def forget(connection: Connection, number: int) -> None:
     """Take out what a withheld entry said; the state of a release stays, its reason goes."""
     connection.execute(delete(plain(tables.About)).where(col(tables.About.number) == number))
+    connection.execute(delete(plain(tables.License)).where(col(tables.License.number) == number))
     for table in (tables.Description, tables.Advisory, tables.Position):
         own = plain(table)
         connection.execute(delete(own).where(own.c.number == number))

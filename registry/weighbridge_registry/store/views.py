@@ -22,8 +22,10 @@ from sqlmodel import col
 
 from weighbridge import canonical, identities, keys
 from weighbridge.identities import CertificateIdentity, Identity, KeyIdentity, SigstoreIdentity
+from weighbridge.license_terms import stated_license
 from weighbridge.weighing import Tensor
 from weighbridge_registry.state import Admitted, Fact, WithheldEntry, owners_of, withheld_key
+from weighbridge_schemas.api import StatedLicense
 from weighbridge_schemas.base import fold_name
 from weighbridge_schemas.card import Card, CardRevision
 from weighbridge_schemas.lineage import DatasetUse, Lineage, LineageRevision, Parent
@@ -37,7 +39,7 @@ from weighbridge_schemas.signer import SignerIntroduction
 from . import tables
 from .rows import Rows, plain, upsert
 from .summaries import release_path, summary
-from .testimonies import project_testimony
+from .testimonies import insert_license, project_testimony
 from .withholding import forget_edges, hide, insert_withheld
 
 __all__ = [
@@ -252,6 +254,8 @@ def _release(rows: Rows, entry: Admitted, document: ReleaseStatement) -> None:
         ],
     )
     rows.release_of(key, namespace, entry.index)
+    files = {file.path: file.sha256 for file in document.model.files}
+    insert_license(rows, entry.index, stated_license(document.card, files=files))
     rows.insert(tables.Digest, list(_release_digests(entry, document)))
     _edges(rows, entry.index, document.lineage)
     _terms(rows, key, document.namespace, document.name, document.card)
@@ -278,6 +282,7 @@ def _card_revision(rows: Rows, entry: Admitted, document: CardRevision) -> None:
         .where(col(tables.Release.number) == entry.release)
         .values(card=entry.index, headline=_json(headline(document.card)))
     )
+    insert_license(rows, entry.index, _license_of_revision(rows, entry, document.card))
     if document.card.readme is not None:
         row = _digest(entry, "readme", 0, document.card.readme.sha256, "README.md")
         rows.insert(tables.Digest, [row])
@@ -293,6 +298,23 @@ def _card_revision(rows: Rows, entry: Admitted, document: CardRevision) -> None:
     ).one()
     if release.latest == entry.release:
         _terms(rows, release.model, release.namespace, release.name, document.card)
+
+
+def _license_of_revision(rows: Rows, entry: Admitted, card: Card) -> StatedLicense | None:
+    """Return the licence that a revised card states, with the digest of its text if the release has that."""
+    stated = stated_license(card)
+    if stated is None or stated.path is None:
+        return stated
+    file = rows.execute(
+        select(col(tables.Digest.sha256))
+        .where(
+            col(tables.Digest.number) == entry.release,
+            col(tables.Digest.role) == "file",
+            col(tables.Digest.name) == shown_name(stated.path),
+        )
+        .limit(1)
+    ).scalar()
+    return stated.model_copy(update={"sha256": file})
 
 
 def _lineage_revision(rows: Rows, entry: Admitted, document: LineageRevision) -> None:

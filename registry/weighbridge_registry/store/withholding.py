@@ -45,6 +45,7 @@ def hide(connection: Connection, number: int) -> None:
     ).one()
     if entry.kind == "release":
         _blank(connection, number)
+        _forget_texts(connection, number)
     if number == (release.card if release.card is not None else release.number):
         _forget_card(connection, release)
     if number == (release.lineage if release.lineage is not None else release.number):
@@ -117,6 +118,16 @@ def _blank(connection: Connection, number: int) -> None:
         update(plain(tables.Release))
         .where(col(tables.Release.number) == number)
         .values(released_at="", weights_digest=None)
+    )
+
+
+def _forget_texts(connection: Connection, number: int) -> None:
+    """Take the digests of licence texts away: they are of files that only the release named."""
+    revisions = select(col(tables.Entry.number)).where(
+        col(tables.Entry.release) == number, col(tables.Entry.kind) == "card"
+    )
+    connection.execute(
+        update(plain(tables.License)).where(col(tables.License.number).in_(revisions)).values(sha256=None)
     )
 
 

@@ -9,6 +9,7 @@ opaque `cursor`: pass `next` to get on, null means the end.
 
 from __future__ import annotations
 
+from .eu_forms import EuForm, EuFormAnswer, EuFormQuestion, EuFormSection
 from .events import Event, EventList, Problem, WithheldDocument
 from .lineages import (
     DatasetEdge,
@@ -16,10 +17,13 @@ from .lineages import (
     GraphEdge,
     ImpactDocument,
     ImpactItem,
+    LicenseCheck,
+    LicenseFinding,
     LineageDocument,
     LineageGraph,
     LineageNode,
     ParentEdge,
+    StatedLicense,
     TensorMatch,
     UpstreamNote,
 )
@@ -76,11 +80,17 @@ __all__ = [
     "EdgePosition",
     "EntryDocument",
     "EntryRef",
+    "EuForm",
+    "EuFormAnswer",
+    "EuFormQuestion",
+    "EuFormSection",
     "Event",
     "EventList",
     "GraphEdge",
     "ImpactDocument",
     "ImpactItem",
+    "LicenseCheck",
+    "LicenseFinding",
     "LineageDocument",
     "LineageGraph",
     "LineageNode",
@@ -112,6 +122,7 @@ __all__ = [
     "SignerDocument",
     "SignerStatement",
     "SignerSummary",
+    "StatedLicense",
     "StatementAbout",
     "StatementDocument",
     "StatementSubject",

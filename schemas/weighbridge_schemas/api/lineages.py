@@ -9,7 +9,10 @@ from weighbridge_schemas.base import (
     Count,
     Digest,
     Document,
+    FilePath,
     Flag,
+    Hex256,
+    HttpsUrl,
     Line,
     Location,
     ModelName,
@@ -27,10 +30,13 @@ __all__ = [
     "GraphEdge",
     "ImpactDocument",
     "ImpactItem",
+    "LicenseCheck",
+    "LicenseFinding",
     "LineageDocument",
     "LineageGraph",
     "LineageNode",
     "ParentEdge",
+    "StatedLicense",
     "TensorMatch",
     "UpstreamNote",
 ]
@@ -60,6 +66,56 @@ class TensorMatch(Document):
     an adapter that fits; or no sign, which means nothing by itself."""
     words: Line
     """The same in a sentence."""
+
+
+class StatedLicense(Document):
+    """A licence as somebody states it, with where its text is. Nobody checked that it applies."""
+
+    spdx: Line | None = None
+    """SPDX licence expression, as stated: it may be none."""
+    text: Line | None = None
+    """Name that was given in place of one."""
+    url: HttpsUrl | None = None
+    """Where its text is, as stated."""
+    path: FilePath | None = None
+    """File of the release that holds its text, as stated."""
+    sha256: Hex256 | None = None
+    """SHA-256 of that file, if the release has it."""
+    of: Literal["weights", "data", "distribution", "data set"]
+    """For what it is stated: the weights themselves, data with parameters, the whole, or a data set."""
+    statement: Digest | None = None
+    """Statement that says so."""
+
+
+class LicenseFinding(Document):
+    """One obligation of a parent's licence that its child drops, or may drop."""
+
+    obligation: Literal[
+        "non_commercial", "no_derivatives", "share_alike", "use_restrictions", "naming", "attribution"
+    ]
+    """Which."""
+    words: Line
+    """What the parent's licence asks for, and what the child does."""
+    source: Line
+    """Where the text of that licence is, by the table."""
+
+
+class LicenseCheck(Document):
+    """Two stated licences side by side, by a named ruleset (docs/spec/license-terms.md). No legal advice."""
+
+    result: Literal["conflict", "unknown", "nothing found"]
+    """`conflict`: the child's licence does not keep what the parent's asks for. `unknown`: the table cannot
+    tell. `nothing found` is no permission: the table is small and reads no texts."""
+    words: Line
+    """The same in a sentence."""
+    findings: tuple[LicenseFinding, ...] = ()
+    """Each obligation that is dropped or may be; empty if there is none, or all is unknown."""
+    child: StatedLicense | None = None
+    """What the child's card states; null if nothing."""
+    parent: StatedLicense | None = None
+    """What the parent's card, or whoever describes the data set, states; null if nothing."""
+    ruleset: Line
+    """Name and version of the ruleset, and of the licence list that it reads."""
 
 
 class EdgePosition(Document):
@@ -114,6 +170,9 @@ class ParentEdge(Document):
     """True if the tables refute the relation."""
     positions: tuple[EdgePosition, ...] = ()
     """What others signed about this edge: no stranger's word changes the level."""
+    license: LicenseCheck | None = None
+    """The stated licences of the two side by side; null for an edge that nobody declared. It changes no level
+    and no verdict."""
 
 
 class DatasetEdge(Document):
@@ -139,6 +198,9 @@ class DatasetEdge(Document):
     """Note as stated."""
     url: Address | None = None
     """Page of the data set, if somebody described it here."""
+    license: LicenseCheck | None = None
+    """The model's licence beside that of the data set; null if nobody states one for it, or it only served to
+    evaluate."""
 
 
 class LineageDocument(Document):

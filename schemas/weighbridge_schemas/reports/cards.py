@@ -98,7 +98,18 @@ class CardExportReport(Report):
 
     v: VersionOne
     """Version of this form."""
-    format: Literal["hf", "cyclonedx-1.6", "cyclonedx-1.7", "mof"]
+    format: Literal[
+        "hf",
+        "cyclonedx-1.6",
+        "cyclonedx-1.7",
+        "mof",
+        "spdx-3.0.1",
+        "prov-json",
+        "eu-gpai-documentation",
+        "eu-gpai-documentation-json",
+        "eu-training-summary",
+        "eu-training-summary-json",
+    ]
     """Format of the text."""
     text: Text
     """The card in that format."""

@@ -22,6 +22,7 @@ __all__ = [
     "DeclareReport",
     "IdentifyReport",
     "LineageCheckReport",
+    "LineageExportReport",
     "LineageImpactReport",
     "LineageReviseReport",
     "LineageShowReport",
@@ -258,6 +259,19 @@ class LineageShowReport(Report):
     """Version of this form."""
     graph: LineageGraph
     """The registry's answer as it is."""
+
+
+class LineageExportReport(Report):
+    """`lineage export --json`."""
+
+    v: VersionOne
+    """Version of this form."""
+    format: Literal["prov-json"]
+    """Format of the text."""
+    text: Text
+    """The releases and edges in that format."""
+    lost: tuple[Text, ...]
+    """What is left out."""
 
 
 class LineageImpactReport(Report):

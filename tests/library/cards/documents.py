@@ -98,6 +98,29 @@ def _components() -> st.SearchStrategy[list[dict[str, Any]]]:
     return st.lists(one, max_size=17, unique_by=lambda item: item["name"])
 
 
+def _sources() -> st.SearchStrategy[list[dict[str, Any]]]:
+    """What is said of categories of data, also that there was none."""
+    used = st.one_of(
+        st.fixed_dictionaries(
+            {"category": st.just("crawled"), "used": st.just(True)},
+            optional={
+                "crawlers": st.lists(st.fixed_dictionaries({"name": lines()}), max_size=2),
+                "domains": st.just(["a.example", "b.example"]),
+                "period": st.just({"begin": "2025"}),
+            },
+        ),
+        st.fixed_dictionaries(
+            {"category": st.just("user_data"), "used": st.just(True)},
+            optional={"from_model": st.booleans(), "services": st.lists(lines(), max_size=2)},
+        ),
+        st.fixed_dictionaries(
+            {"category": st.sampled_from(["public_datasets", "other", "synthetic"]), "used": st.booleans()},
+            optional={"description": lines(60)},
+        ),
+    )
+    return st.lists(used, max_size=3, unique_by=lambda one: one["category"])
+
+
 @st.composite
 def cards(draw: st.DrawFn) -> Card:
     """Return a card of any shape that the exports know."""
@@ -159,7 +182,19 @@ def cards(draw: st.DrawFn) -> Card:
                     unique_by=lambda one: one["name"],
                 ),
                 description=lines(60),
+                characteristics=lines(60),
+                sources=_sources(),
+                sizes=st.lists(
+                    st.fixed_dictionaries(
+                        {"modality": lines(), "amount": st.integers(0, 10**15), "unit": lines()}
+                    ),
+                    max_size=2,
+                ),
+                latest=st.sampled_from(["2026", "2026-01", "2026-01-31"]),
+                continuous=st.booleans(),
+                opt_outs=lines(60),
             ),
+            inference=st.fixed_dictionaries({"benchmark": lines()}, optional={"method": lines()}),
             evaluations=st.lists(_evaluations(), max_size=4),
             metrics=st.lists(lines(), max_size=3, unique=True),
             components=_components(),
@@ -195,6 +230,7 @@ def full_card() -> Card:
                 "languages": ["en", "mul"],
                 "tags": ["tiny"],
                 "replaced_by": "t/2",
+                "union_market": "2026-06-01",
             },
             "description": {
                 "summary": "Small.",
@@ -203,9 +239,19 @@ def full_card() -> Card:
                 "context_length": 512,
                 "input_modalities": ["text"],
                 "output_modalities": ["label"],
+                "input_limits": ["image: 4 megapixels"],
+                "output_limits": ["one label"],
+                "design": "Few layers, so that it runs anywhere.",
             },
             "licenses": {"distribution": {"spdx": "Apache-2.0"}, "data": {"text": "Own terms"}},
-            "uses": {"intended": ["Tests."], "acceptable_use_policy": "https://example.org/aup"},
+            "uses": {
+                "intended": ["Tests."],
+                "acceptable_use_policy": "https://example.org/aup",
+                "systems": ["Mail programs."],
+                "integration": ["A Python package."],
+                "hardware": "any",
+                "software": "Python 3.11",
+            },
             "risks": [
                 {"category": "limitation", "description": "Knows nothing."},
                 {"category": "bias", "description": "Some.", "mitigation": "Measure."},
@@ -213,12 +259,75 @@ def full_card() -> Card:
             "training": [
                 {
                     "stage": "finetuning",
+                    "process": "Two epochs.",
+                    "rationale": "More would have been too many.",
+                    "compute_petaflop": 1200,
+                    "compute_method": "counted",
+                    "accelerator_hours": 4,
                     "hardware": "1 x A100",
                     "hyperparameters": {"lr": 2e-5, "warm": True},
                     "energy": {"kilowatt_hours": 12.5, "co2_grams": 4000, "source": "CodeCarbon"},
                 }
             ],
-            "data": {"references": [{"name": "org/c", "location": "https://example.org/c", "note": "half"}]},
+            "data": {
+                "references": [
+                    {
+                        "name": "org/c",
+                        "location": "https://example.org/c",
+                        "note": "half",
+                        "category": "public_datasets",
+                    },
+                    {"name": "partner/mails", "category": "private_other"},
+                ],
+                "description": "Mails.",
+                "sources": [
+                    {"category": "public_datasets", "used": True, "description": "c", "modalities": ["text"]},
+                    {
+                        "category": "private_licensed",
+                        "used": True,
+                        "description": "l",
+                        "modalities": ["text"],
+                    },
+                    {"category": "private_other", "used": True, "description": "p", "modalities": ["text"]},
+                    {
+                        "category": "crawled",
+                        "used": True,
+                        "description": "Lists.",
+                        "modalities": ["text"],
+                        "period": {"begin": "2025-01", "end": "2026-01"},
+                        "crawlers": [{"name": "Bot/1", "purpose": "mails", "behaviour": "heeds robots.txt"}],
+                        "domains": ["lists.example"],
+                    },
+                    {
+                        "category": "user_data",
+                        "used": True,
+                        "description": "u",
+                        "modalities": ["text"],
+                        "from_model": False,
+                        "services": ["Tiny Mail"],
+                    },
+                    {
+                        "category": "synthetic",
+                        "used": True,
+                        "description": "s",
+                        "modalities": ["text"],
+                        "generators": [{"name": "org/big", "on_market": True}],
+                    },
+                    {"category": "other", "used": True, "description": "o", "modalities": ["text"]},
+                ],
+                "sizes": [{"modality": "text", "amount": 2_000_000_000, "unit": "tokens"}],
+                "languages": ["en", "de"],
+                "latest": "2026-01",
+                "continuous": False,
+                "characteristics": "Short texts.",
+                "curation": "Signatures were cut.",
+                "unsuitable": "A list of domains.",
+                "biases": "None were looked for.",
+                "opt_outs": "robots.txt",
+                "illegal_content": "Hash lists.",
+                "code_of_practice": True,
+            },
+            "inference": {"petaflop": 0.002, "benchmark": "one mail", "method": "counted"},
             "evaluations": [
                 {"task": "t", "dataset": "glue", "metric": "accuracy", "value": 0.5, "dataset_split": "test"},
                 {"dataset": "cais/hle", "benchmark_task": "hle", "value": 20.9, "measured": "2025-01-15"},
@@ -235,7 +344,11 @@ def full_card() -> Card:
                 {"name": "training_code", "present": False},
             ],
             "links": [{"rel": "paper", "url": "https://example.org/p", "title": "Paper"}],
-            "contacts": [{"role": "security", "address": "security@example.org"}],
+            "contacts": [
+                {"role": "security", "address": "security@example.org"},
+                {"role": "legal", "name": "Office"},
+                {"role": "representative", "name": "Tiny Lab Europe"},
+            ],
             "readme": {"sha256": "a" * 64, "size": 7},
         }
     )
