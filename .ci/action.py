@@ -29,7 +29,17 @@ INPUTS = {
     "publish": ("release", "registry", "key", "key-passphrase", "card", "lineage", "log-key", "trust-config"),
     "sign": ("key", "key-passphrase", "trust-config"),
     "verify": (
-        *("release", "registry", "public-key", "identity", "issuer", "record", "log-key", "trust-config"),
+        *(
+            "release",
+            "registry",
+            "public-key",
+            "identity",
+            "issuer",
+            "record",
+            "log-key",
+            "policy",
+            "trust-config",
+        ),
     ),
 }
 EVERY_INPUT = sorted({name for names in INPUTS.values() for name in names})

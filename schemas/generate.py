@@ -42,6 +42,7 @@ from weighbridge_schemas import api, base, reports  # noqa: E402
 from weighbridge_schemas.card import Card  # noqa: E402
 from weighbridge_schemas.kinds import PREDICATES, kind_of  # noqa: E402
 from weighbridge_schemas.names import STATEMENT_TYPE, predicate_type  # noqa: E402
+from weighbridge_schemas.policy import Policy  # noqa: E402
 from weighbridge_schemas.reports import forms  # noqa: E402
 
 EXAMPLES = ROOT / "schemas" / "examples"
@@ -105,6 +106,8 @@ def _schema_files() -> Iterator[tuple[Path, str]]:
         schema = {"$schema": DIALECT, "$id": type_, **model.model_json_schema()}
         yield PACKAGE / "schema" / f"{kind}.schema.json", _pretty(schema)
     yield PACKAGE / "schema" / "api.schema.json", _pretty(_api_schema())
+    policy_schema = {"$schema": DIALECT, "$id": "https://weighbridge/policy/v1", **Policy.model_json_schema()}
+    yield PACKAGE / "schema" / "policy.schema.json", _pretty(policy_schema)
     yield PACKAGE / "schema" / "reports.schema.json", _pretty(_report_schema())
 
 
@@ -470,7 +473,7 @@ def _named(schema: dict[str, Any]) -> str:
 
 
 def _object_link(page: str, name: str) -> str:
-    for module in ("base", *KINDS, "api", "reports"):
+    for module in ("base", *KINDS, "api", "policy", "reports"):
         target = "types" if module == "base" else module
         if name in _models(target):
             return f"[{name}]({'' if target == page else f'{target}.md'}#{name.lower()})"

@@ -109,6 +109,14 @@ def test_a_job_publishes_a_model_and_another_job_verifies_it(
     assert checked.commands == []
     assert "7 recorded" in checked.summary
 
+    public = _public(key, runner.workspace.parent)
+    rule = '[[rules]]\nreleases = ["{}/*"]\nsigners = ["us"]\nrecorded = true\n'
+    head = f'v = 1\nlogs = ["{registry.vkey}"]\n[signers.us]\ntype = "key"\npublic_key = """\n{public}"""\n'
+    for namespace, code, verdict in (("action", 0, "verified"), ("elsewhere", 1, "failed")):
+        (runner.workspace / "weighbridge.toml").write_text(head + rule.format(namespace))
+        judged = runner.use({"command": "verify", "path": "model", "policy": "weighbridge.toml"})
+        assert (judged.exit_code, judged.outputs) == (code, {"verdict": verdict}), judged.log
+
 
 def test_a_model_that_was_tampered_with_fails_the_job_which_says_at_which_step(
     runner: Runner, model: Path, key: str, registry: Registry

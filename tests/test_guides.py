@@ -49,7 +49,7 @@ def test_a_page_names_only_commands_and_flags_that_exist(page: str) -> None:
     [
         ("```console\n$ weighbridge testify x\n```\n", "no command testify"),
         ("Say `weighbridge log mend` then.", "no command mend"),
-        ("```sh\nweighbridge verify x \\\n  --policy p\n```\n", "no flag --policy"),
+        ("```sh\nweighbridge verify x \\\n  --politics p\n```\n", "no flag --politics"),
         ("`weighbridge sign x --hash=blake3 --shards=1`", "no flag --shards"),
         ("```sh\ntrue && weighbridge weigh x --all | head\n```\n", "no flag --all"),
     ],

@@ -224,8 +224,9 @@ def conclude(
 
     Steps 1 to 5 are always asked. A required or asked step that is missing or skipped counts as
     unanswered: a bug that forgets a step can then never end in "verified". `reported` answers steps 9
-    and 10, which no single party can prove; it answers no other. With `remote` it answers 1, 2 and 6 too,
-    and then nothing is ever called verified: what a hub says of files matches, and that is all.
+    and 10, which no single party can prove, and 11, where the policy lets a registry's word do; no other.
+    With `remote` it answers 1, 2 and 6 too, and then nothing is ever called verified: what a hub says of
+    files matches, and that is all.
     """
     results = {each.n: each.result for each in steps}
     if not trust_named:
@@ -233,7 +234,7 @@ def conclude(
     fails = {n for n, result in results.items() if result is Result.FAIL}
     if fails:
         return Conclusion.SUBSET if subset and fails == {1} else Conclusion.FAILED
-    told = {1, 2, 6, 9, 10} if remote else {9, 10}
+    told = {1, 2, 6, 9, 10} if remote else {9, 10, 11}
     for n in REQUIRED | asked:
         answers = {Result.PASS, Result.WARN} | ({Result.REPORTED} if n in told else set())
         if results.get(n) not in answers:

@@ -26,6 +26,7 @@ COMMANDS = {
     "weigh": "Hash a model: its files, its tensors, its fingerprints.",
     "sign": "Sign a model, so that any tool of the field can check it.",
     "verify": "Check that a model is what a signer you name has released.",
+    "policy": "Write, check and explain what you demand of models.",
     "publish": "Sign a release and record it in a public log.",
     "card": "Write, check, show, compare, export and revise model cards.",
     "identify": "Ask a registry what it knows of a model, a file or a digest.",

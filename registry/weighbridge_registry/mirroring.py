@@ -235,14 +235,15 @@ class Mirror:
         source = FolderSource(self._folder)
         with self._database.read() as connection:
             applied = get_applied(connection)
-        state, start = LiveState(self._database), Position(applied)
-        replay = Replay(source, checkpoint, self._authentication, state, start=start)
-        for batch in replay.batches():
-            reached = batch.entries[-1].index + 1
-            with self._database.write() as connection:
-                write_batch(connection, batch)
-                set_applied(connection, reached)
-            self._tell("replay", reached, checkpoint.size)
+        with LiveState(self._database) as state:
+            replay = Replay(source, checkpoint, self._authentication, state, start=Position(applied))
+            for batch in replay.batches():
+                reached = batch.entries[-1].index + 1
+                with self._database.write() as connection:
+                    write_batch(connection, batch)
+                    set_applied(connection, reached)
+                state.renew()
+                self._tell("replay", reached, checkpoint.size)
 
     def _attachments(self) -> tuple[int, int, int, list[str]]:
         """Step 5: fetch the files that are named and not here: new, absent, withheld, refused."""

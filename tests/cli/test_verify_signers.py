@@ -208,3 +208,67 @@ def test_a_new_signer_of_a_remembered_name_is_shouted_in_text_and_json(tmp_path:
         )
     told = weighbridge_here("verify", model, *ways[1], *log_key, "--json")
     assert told.json()["steps"][3]["result"] == "pass", "told once, and remembered after a good --release"
+
+
+# --- policies ------------------------------------------------------------------------------------
+
+
+@pytest.mark.needs("node", "npm")
+def test_a_policy_made_from_a_ci_run_takes_that_workflow_and_no_other(
+    model: Path, tmp_path: Path, local_sigstore: LocalSigstore
+) -> None:
+    """Pinned are the ids: a repository's name, or a mail address, may be somebody else's tomorrow."""
+    config = tmp_path / "sigstore.json"
+    config.write_bytes(local_sigstore.trust_config)
+    trust = ("--trust-config", config)
+
+    def signed_by(token: str) -> None:
+        sign(model, SigstoreSigner(token=token, trust_config=local_sigstore.trust_config))
+
+    signed_by(local_sigstore.ci_token())
+    file = tmp_path / "weighbridge.toml"
+    ids = ("--ci-repository-id", "4242", "--issuer", GITHUB_ISSUER)
+    made = weighbridge_here("policy", "init", model, *ids, *trust, "--output", file)
+    assert made.exit_code == 0, made.stderr
+    assert 'type = "ci"' in file.read_text()
+    judged = ("verify", model, "--policy", file, *trust)
+    assert weighbridge_here(*judged).exit_code == 0
+    for token in (
+        local_sigstore.ci_token(repository_id="4243"),
+        local_sigstore.ci_token(workflow=".github/workflows/evil.yml"),
+        local_sigstore.ci_token(ref="refs/heads/main"),
+        local_sigstore.email_token("alice@example.org"),
+    ):
+        signed_by(token)
+        assert weighbridge_here(*judged).exit_code == 1
+    (domain,) = [line for line in file.read_text().splitlines() if line.startswith("trust_domain")]
+    pattern = f'v = 1\n[signers.us]\ntype = "pattern"\n{domain}\nissuer = "{EMAIL_ISSUER}"\npattern = ".*"\n'
+    file.write_text(f'{pattern}[[rules]]\nsigners = ["us"]\n')
+    loose = weighbridge_here(*judged, "--json")
+    assert loose.exit_code == 0, loose.stdout
+    assert loose.json()["steps"][10]["result"] == "warn"
+    assert "fits anybody" in loose.json()["steps"][10]["reason"]
+    file.write_text(file.read_text().replace(domain, f'trust_domain = "sha256:{"0" * 64}"'))
+    assert weighbridge_here(*judged).exit_code == 1, "the same account of another Sigstore"
+
+
+def test_a_policy_made_from_a_certificate_takes_its_subject_below_its_anchor(
+    model: Path, tmp_path: Path
+) -> None:
+    now, day = datetime.now(UTC), timedelta(days=1)
+    acme = Authority("Acme Root", start=now - day, end=now + day)
+    key = keys.generate_private_key()
+
+    def signed_as(subject: str) -> None:
+        leaf = acme.issue(subject, key.public_key(), start=now - day, end=now + day)
+        sign(model, CertificateSigner(key, leaf, [acme.certificate]))
+
+    signed_as("Acme Models")
+    (tmp_path / "anchor.pem").write_bytes(acme.pem)
+    file = tmp_path / "weighbridge.toml"
+    anchors = ("--certificate-chain", tmp_path / "anchor.pem")
+    made = weighbridge_here("policy", "init", model, *anchors, "--output", file)
+    assert made.exit_code == 0, made.stderr
+    assert weighbridge_here("verify", model, "--policy", file).exit_code == 0
+    signed_as("Acme Interns")
+    assert weighbridge_here("verify", model, "--policy", file).exit_code == 1

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from tests.fuzzing import examples, mutations
 from weighbridge.errors import WeighbridgeError
 from weighbridge.leaves import encode_leaf, parse_leaf
+from weighbridge.policy import read_policy
 from weighbridge.records import RecordLine, format_record, parse_record
 from weighbridge.tlog import (
     Algorithm,
@@ -39,7 +40,22 @@ CHECKPOINT = sign_checkpoint(Checkpoint(LOG.name, 3, bytes(32)), LOG)
 RECEIPT = format_receipt(Receipt(2, (bytes(32),), CHECKPOINT, b"extra"))
 RECORD = format_record([RecordLine(b"{}", LEAF, RECEIPT)] * 2)
 POLICY = f"log {LOG.verifier.vkey}\nwitness W {WITNESS}\ngroup G any W\nquorum G\n".encode()
-GOOD = [LEAF, CHECKPOINT, RECEIPT, RECORD, POLICY, LOG.verifier.vkey.encode(), entry_bundle([LEAF] * 3)]
+FILE = b"""\
+v = 1
+[signers.a]
+type = "pattern"
+trust_domain = "sha256:%s"
+issuer = "https://a.example"
+pattern = "[a-z]+@a\\\\.example"
+[[reviewers]]
+signers = ["a"]
+advisories = { fail = "high" }
+[[rules]]
+releases = ["a/*@1.*"]
+signers = ["a"]
+lineage = { level = 2 }
+""" % (b"ab" * 32)
+GOOD = [LEAF, CHECKPOINT, RECEIPT, RECORD, POLICY, LOG.verifier.vkey.encode(), entry_bundle([LEAF] * 3), FILE]
 PIECES = [
     b"\n",
     b"\n\n",
@@ -69,6 +85,8 @@ def feed(data: bytes) -> None:
         lambda: parse_record(data),
         lambda: WitnessPolicy.parse(data),
         lambda: WitnessPolicy.parse(text),
+        lambda: read_policy(data),
+        lambda: read_policy(text),
         lambda: Verifier.from_vkey(text),
         lambda: Verifier.from_vkey(LOG.verifier.vkey.replace("one", text)),
         lambda: sign_note(text, [LOG]),

@@ -12,6 +12,7 @@ from tests.registry.publishers import Publisher, digest_of, submit
 from tests.registry.test_lineage import graph, model_digest, of, publish
 from weighbridge_registry.fsck import fsck
 from weighbridge_registry.service import Service
+from weighbridge_schemas.bounds import SHOWN
 
 
 def release(client: TestClient, name: str) -> Any:
@@ -100,14 +101,14 @@ def test_an_advisory_goes_as_far_down_as_its_relations_say(
 
 
 def test_a_flood_of_strangers_does_not_crowd_out_an_owner(
+    service: Service,
     client: TestClient,
     publisher: Publisher,
     stranger: Publisher,
     family: dict[str, str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("weighbridge_registry.queries.upstream._READ", 5)
-    monkeypatch.setattr("weighbridge_registry.queries.upstream._NOTES", 3)
+    monkeypatch.setattr(service.queries, "_shown", SHOWN._replace(notes=3, read=5))
     base = bare(model_digest("base"))
     for number in range(6):
         submit(client, stranger.say("advisory", base, **warning(f"s{number}", "finetune")))

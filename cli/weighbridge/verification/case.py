@@ -23,8 +23,11 @@ if TYPE_CHECKING:
     from weighbridge.hub import CachedSnapshot
     from weighbridge.hub.remote import RemoteModel
     from weighbridge.oms import Comparison, Manifest
+    from weighbridge.policy import LoadedPolicy
     from weighbridge.weighing.copying import ModelCopy
+    from weighbridge_schemas.policy import Rule
 
+    from .hearing import Heard
     from .registries import RegistryWord
 
 __all__ = ["Case"]
@@ -57,6 +60,8 @@ class Case:
     # set by step 7
     used: tuple[Entry, ...] = ()
     memory_asks: bool = False
+    # what third parties say whom the policy names; set when it is first asked for
+    heard: Heard | None = None
     steps: dict[int, Step] = field(default_factory=dict)
 
     def put(self, n: int, result: Result, reason: str, evidence: Mapping[str, Any] | None = None) -> bool:
@@ -113,10 +118,29 @@ class Case:
         request = self.request
         if request.release is not None:
             asked |= {6, 7}
-        if self.evidence.has_record or request.registry is not None or self.memory_asks:
+        if self.evidence.has_record or self.memory_asks:
             asked.add(7)
         if request.witness_policy is not None and request.witness_policy.demands_witnesses:
             asked.add(8)
-        if request.registry is not None:
-            asked |= {9, 10}
+        if request.registry is not None or request.mirror is not None:
+            asked |= {7, 9, 10}
+        if request.policy is not None:
+            asked |= {11, *self._asked_by_policy(request.policy)}
         return frozenset(asked)
+
+    def rule(self, policy: LoadedPolicy) -> Rule | None:
+        """Return the rule of a policy that counts for this model, or None if it has none for it."""
+        found = self.release.document if self.release is not None else None
+        if found is not None:
+            return policy.rule_for(found.namespace, found.name, found.version)
+        return policy.rule_without_release() if self.request.release is None else None
+
+    def _asked_by_policy(self, policy: LoadedPolicy) -> set[int]:
+        """Return the steps that a policy demands, also before it is known which of its rules counts."""
+        wanted, rule = self.request.release, self.rule(policy)
+        if rule is not None:
+            rules: Sequence[Rule] = [rule]
+        else:
+            rules = () if wanted is None else policy.possible(wanted.namespace, wanted.name, wanted.version)
+        asked = {7} if any(rule.recorded for rule in rules) else set()
+        return asked | ({8} if any(rule.witnessed for rule in rules) else set())

@@ -11,28 +11,34 @@ import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
-from weighbridge.errors import NotVerifiedError, SignerError, StatementError, UndecidedError
+from weighbridge.errors import InputError, NotVerifiedError, SignerError, StatementError, UndecidedError
 from weighbridge.hub import HubName, located, snapshot_at
 from weighbridge.identities import lasting_id, signer_id
 from weighbridge.verdict import STEPS, Result, Verdict
 
+from . import registries
 from .advice import next_commands, summary
 from .case import Case
 from .evidence import Evidence, Spoilt, gather, gather_remote
 from .manifests import judge_files, judge_statement
 from .ownership import read_ownership
 from .recorded import judge_recorded
-from .releases import FoundRelease, Releases
-from .request import Options, Request
+from .releases import FoundRelease, Releases, claimed_roots
+from .request import Options, Request, WantedRelease
 from .signatures import Authenticator, Candidate, Reading, read_found
 from .signers import judge_signer
 from .standing import judge_lineage, judge_release
 from .statuses import judge_status
 from .witnesses import judge_witnesses
 
-__all__ = ["check", "verify"]
+if TYPE_CHECKING:
+    from weighbridge.tlog import SignedCheckpoint
+
+    from .registries import RegistryWord
+
+__all__ = ["check", "draft_policy", "verify"]
 
 
 def verify(path: str | os.PathLike[str], **options: Unpack[Options]) -> Verdict:
@@ -72,6 +78,32 @@ def check(path: str | os.PathLike[str], **options: Unpack[Options]) -> Verdict:
         return verdict
 
 
+def draft_policy(path: str | os.PathLike[str], **options: Unpack[Options]) -> tuple[Verdict, str | None]:
+    """Check a model, and write a policy file that accepts just that: its signer, its log, its namespace.
+
+    None in place of the text if the verdict is not good, or not of the files themselves: nothing is pinned
+    that was not verified. Raises `InputError` as `check` does.
+    """
+    from weighbridge.policy import draft
+
+    request = Request.read(options)
+    case = _open(path, request)
+    verdict = _judge(case)
+    if verdict.exit_code != 0 or case.signer is None or case.remote is not None:
+        return verdict, None
+    witnesses = options.get("witness_policy")
+    text = draft(
+        case.signer,
+        release=case.release.title if case.release is not None else None,
+        vkeys=list(dict.fromkeys(e.checkpoint.verifier.vkey for e in case.used if e.checkpoint is not None)),
+        witness_policy=witnesses.decode() if isinstance(witnesses, bytes) else witnesses,
+        replayed=case.steps[9].result is Result.PASS,
+        public_keys=case.authenticator.known_keys,
+        anchors=case.authenticator.known_anchors,
+    )
+    return verdict, text
+
+
 def _judge(case: Case) -> Verdict:
     """Run the steps in their order and draw the conclusion."""
     if _judge_envelope(case) and judge_signer(case):
@@ -82,12 +114,21 @@ def _judge(case: Case) -> Verdict:
     judge_witnesses(case)
     judge_status(case)
     judge_lineage(case)
-    case.put(11, Result.SKIPPED, "no policy was given")
+    _judge_policy(case)
     _settle_envelope(case)
     verdict = _conclude(case)
     if verdict.exit_code == 0:
         _remember(case)
     return verdict
+
+
+def _judge_policy(case: Case) -> bool:
+    """Conclude step 11; what judges loads only where there is a policy."""
+    if case.request.policy is None:
+        return case.put(11, Result.SKIPPED, "no policy was given")
+    from .demands import judge_policy
+
+    return judge_policy(case, case.request.policy)
 
 
 def _open(given: str | os.PathLike[str], request: Request) -> Case:
@@ -102,15 +143,13 @@ def _open(given: str | os.PathLike[str], request: Request) -> Case:
         path = located(given)
         evidence = gather(path, signatures=request.signatures, record=request.record)
     reading = read_found(evidence, request.pins)
+    request = _claimed(request, reading)
     word = None
-    if request.registry is not None:
-        from . import registries
-
-        authenticator = _authenticator(request, reading)
-        sought = [registries.Sought(*_sought(authenticator, each)) for each in reading.candidates]
-        word = registries.ask(request.registry, request.release, sought, request.pins)
+    if request.registry is not None or request.mirror is not None:
+        word = _ask(request, reading)
         evidence = evidence._replace(found=(*evidence.found, *word.found))
         reading = read_found(evidence, request.pins)
+        word = registries.outdated(word, _checkpoints_known(request, reading, word))
     return Case(
         path=path,
         request=request,
@@ -122,6 +161,41 @@ def _open(given: str | os.PathLike[str], request: Request) -> Case:
         snapshot=None if remote is not None else snapshot_at(path),
         remote=remote,
     )
+
+
+def _claimed(request: Request, reading: Reading) -> Request:
+    """Take the release that the record says this is, if a policy is to judge it and nobody named one."""
+    if request.policy is None or request.release is not None:
+        return request
+    roots = {each.statement.subjects[0].sha256 for each in reading.candidates}
+    members = ("namespace", "name", "version")
+    named = {
+        "{}/{}@{}".format(*(str(each.statement.predicate.get(member)) for member in members))
+        for each in reading.entries
+        if each.kind == "release" and roots & claimed_roots(each)
+    }
+    readable = [title for title in named if WantedRelease.reads(title)]
+    return request.claiming(WantedRelease.parse(readable[0])) if len(named) == len(readable) == 1 else request
+
+
+def _ask(request: Request, reading: Reading) -> RegistryWord:
+    """Ask the registry, or the copy of its log, for the release or for the manifests that were found."""
+    authenticator = _authenticator(request, reading)
+    sought = [registries.Sought(*_sought(authenticator, each)) for each in reading.candidates]
+    if request.mirror is not None:
+        keep = request.memory.enabled
+        return registries.consult(request.mirror, request.release, sought, request.pins, keep=keep)
+    if request.registry is None:
+        raise InputError("neither a registry nor a copy of its log was named")
+    return registries.ask(request.registry, request.release, sought, request.pins)
+
+
+def _checkpoints_known(request: Request, reading: Reading, word: RegistryWord) -> list[SignedCheckpoint]:
+    """List what else is known of how far the log goes: what was remembered, and what receipts are of."""
+    known = [each.checkpoint for each in reading.entries if each.checkpoint is not None]
+    mine = word.checkpoint
+    seen = None if mine is None else request.memory.checkpoint(mine.origin, mine.verifier.key_id)
+    return known if seen is None else [*known, seen]
 
 
 def _authenticator(request: Request, reading: Reading) -> Authenticator:

@@ -57,7 +57,7 @@ def judge_files(case: Case) -> bool:
             ignore=(*request.ignore, *case.evidence.inside),
             ignore_unsigned_files=request.ignore_unsigned_files,
             allow_subset=request.allow_subset,
-            identify=request.release is not None,
+            identify=request.release is not None or request.policy is not None,
             algorithms=_EVERY_ALGORITHM if request.all_digests else (),
             copy=case.copy,
             progress=request.progress,

@@ -151,7 +151,7 @@ def _absent(case: Case, absent: Sequence[str], logged: str) -> bool:
         return case.put(
             7,
             Result.UNKNOWN,
-            f"The {what} is not recorded here, and the registry did not help: {case.word.problem.message}",
+            f"The {what} is not recorded here, and {case.word.url} did not help: {case.word.problem.message}",
         )
     if case.word is not None:
         return case.put(7, Result.UNKNOWN, f"{case.word.url} gave no entry of the {what}.")
@@ -195,9 +195,10 @@ def _remembered_as_logged(case: Case) -> str:
 
 
 def _relate(case: Case, checkpoints: Sequence[SignedCheckpoint]) -> list[str]:
-    """Hold the checkpoints against the registry's current one and against memory; returns warnings.
+    """Hold the checkpoints against the registry's, or the copy's, and against memory; returns warnings.
 
-    Raises `ForkError` with both checkpoints if the log shows two histories.
+    Raises `ForkError` with both checkpoints if the log shows two histories. A copy may be smaller than what
+    is known otherwise, which is no second history: steps 9 and 10 then have no answer.
     """
     memory, word = case.request.memory, case.word
     live = word.checkpoint if word is not None else None
@@ -207,9 +208,11 @@ def _relate(case: Case, checkpoints: Sequence[SignedCheckpoint]) -> list[str]:
         prove = word.prove if word is not None and same_log else None
         try:
             if live is not None and prove is not None and each is not live:
-                _require_grown(memory, each, live, prove)
+                _require_grown(memory, each, live, prove, may_be_old=word is not None and not word.live)
             asked = word.asked if word is not None else None
-            memory.remember_checkpoint(each, prove=prove, live=each is live, asked=asked)
+            memory.remember_checkpoint(
+                each, prove=prove, live=each is live and word is not None and word.live, asked=asked
+            )
         except UnavailableError as error:
             warnings.append(f"not compared with the log's current tree: {error.message}")
     if memory.problem is not None:
@@ -217,8 +220,12 @@ def _relate(case: Case, checkpoints: Sequence[SignedCheckpoint]) -> list[str]:
     return list(dict.fromkeys(warnings))
 
 
-def _require_grown(memory: Memory, old: SignedCheckpoint, live: SignedCheckpoint, prove: Prove) -> None:
+def _require_grown(
+    memory: Memory, old: SignedCheckpoint, live: SignedCheckpoint, prove: Prove, *, may_be_old: bool
+) -> None:
     """Demand that the log's current tree contains the one that a receipt was made from."""
+    if old.size > live.size and may_be_old:
+        return
     if old.size > live.size:
         why = f"signed a tree of size {old.size} before, and shows one of size {live.size} now"
         raise memory.fork(old, live, why)

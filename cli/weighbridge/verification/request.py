@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict, TypeVar, cast
@@ -28,7 +28,10 @@ if TYPE_CHECKING:
 
     from weighbridge.authentication import SigstoreTrust
     from weighbridge.client import RegistryClient
+    from weighbridge.policy import LoadedPolicy
     from weighbridge.tlog import Verifier, WitnessPolicy
+
+    from .registries import Copy
 
 __all__ = ["Options", "Request", "WantedRelease"]
 
@@ -74,10 +77,14 @@ class Options(TypedDict, total=False):
     """The record file, if it does not lie beside the model."""
     registry: str | RegistryClient | None
     """Ask this registry (its address, or a client of it) as well. Without it there is no network."""
+    mirror: Copy | None
+    """Ask this copy of a log (`weighbridge_registry.replicas.Replica`), after a replay of all its entries."""
     log_keys: Sequence[str]
     """vkeys of the only logs to trust in this run."""
     witness_policy: str | bytes | None
     """Text of a C2SP tlog-policy file: its witnesses are demanded, its logs the only ones trusted."""
+    policy: str | bytes | LoadedPolicy | None
+    """Text of a policy file (weighbridge.toml): what is demanded, and whose word counts."""
     ignore: Sequence[str]
     """Relative paths to leave out beyond those that were signed; what they hide is a warning."""
     ignore_unsigned_files: bool
@@ -149,9 +156,11 @@ class Request:
     signatures: tuple[Path, ...]
     record: Path | None
     registry: RegistryClient | None
+    mirror: Copy | None
     pins: Pins
     stampers: tuple[TimestampAuthority, ...]
     witness_policy: WitnessPolicy | None
+    policy: LoadedPolicy | None
     trust_config: bytes | None
     staging: bool
     ignore: tuple[str, ...]
@@ -177,6 +186,11 @@ class Request:
             )
         if options.get("copy_to") and options.get("remote"):
             raise InputError("--copy-to writes what was verified, and --remote verifies nothing.")
+        if options.get("registry") and options.get("mirror"):
+            raise InputError(
+                "A registry and a copy of a log answer the same questions.",
+                hint="Give one of --registry, --mirror.",
+            )
         if all_digests and not release:
             raise InputError(
                 "--all-digests compares with what a release holds.",
@@ -185,21 +199,24 @@ class Request:
         now = options.get("now") or datetime.now(UTC)
         if now.tzinfo is None:
             raise InputError("The time to verify at has no time zone.", hint="Give an aware datetime.")
-        policy_text = options.get("witness_policy")
-        policy = None if policy_text is None else tlog.WitnessPolicy.parse(policy_text)
+        policy = _policy(options.get("policy"))
+        witnesses = _witnesses(options.get("witness_policy"), policy)
+        wanted = WantedRelease.parse(release) if release else None
         trust = options.get("trust") or TrustStore(config_folder())
         return cls(
-            wanted=_wanted(options),
-            release=WantedRelease.parse(release) if release else None,
+            wanted=_wanted(options) or _wanted_by(policy, wanted),
+            release=wanted,
             signatures=tuple(Path(each) for each in _several(options.get("signature"))),
             record=_path(options.get("record")),
             registry=_registry(options.get("registry")),
+            mirror=options.get("mirror"),
             stampers=tuple(
                 TimestampAuthority.of_pem(_bytes(each) or b"")
                 for each in _several(options.get("tsa_certificate"))
             ),
-            pins=_pins(options.get("log_keys", ()), policy, trust),
-            witness_policy=policy,
+            pins=_pins(options.get("log_keys", ()), witnesses, policy, trust),
+            witness_policy=witnesses,
+            policy=policy,
             trust_config=_bytes(options.get("trust_config")),
             staging=options.get("staging", False),
             ignore=tuple(options.get("ignore", ())),
@@ -222,13 +239,25 @@ class Request:
 
     @property
     def public_keys(self) -> tuple[PublicKey, ...]:
-        """The wanted keys."""
-        return () if self.wanted is None else self.wanted.public_keys
+        """The wanted keys, and those of everybody whom the policy names."""
+        return tuple(key for each in self._known for key in each.public_keys)
 
     @property
     def anchors(self) -> tuple[Certificate, ...]:
-        """The wanted anchors."""
-        return () if self.wanted is None else self.wanted.anchors
+        """The wanted anchors, and those of everybody whom the policy names."""
+        return tuple(anchor for each in self._known for anchor in each.anchors)
+
+    @property
+    def _known(self) -> tuple[Wanted, ...]:
+        everybody = None if self.policy is None else self.policy.everybody
+        return tuple(each for each in (self.wanted, everybody) if each is not None)
+
+    def claiming(self, release: WantedRelease) -> Request:
+        """Return the request for the release that the record claims a model to be, as the policy judges it.
+
+        Only where a policy decides and nobody said which release is wanted: then any that it accepts is.
+        """
+        return replace(self, release=release, wanted=self.wanted or _wanted_by(self.policy, release))
 
     def sigstores(self) -> tuple[SigstoreTrust, ...]:
         """Return the Sigstore instance that is believed: the given one, else a public one."""
@@ -288,11 +317,62 @@ def _registry(registry: str | RegistryClient | None) -> RegistryClient | None:
     return RegistryClient(registry)
 
 
-def _pins(log_keys: Sequence[str], policy: WitnessPolicy | None, trust: TrustStore) -> Pins:
-    """Choose the trusted logs: those named for this run alone, else those pinned before."""
+def _policy(given: str | bytes | LoadedPolicy | None) -> LoadedPolicy | None:
+    if given is None:
+        return None
+    from weighbridge.policy import read_policy
+
+    return read_policy(given) if isinstance(given, str | bytes) else given
+
+
+def _witnesses(text: str | bytes | None, policy: LoadedPolicy | None) -> WitnessPolicy | None:
+    """Return the co-signers that count: a policy's own cannot be replaced on the command line."""
+    own = None if policy is None else policy.witness_policy
+    if text is None:
+        return own
+    if own is not None:
+        raise InputError(
+            "The policy has a witness policy of its own.",
+            hint="Leave --witness-policy out, or change the policy.",
+        )
+    return tlog.WitnessPolicy.parse(text)
+
+
+def _wanted_by(policy: LoadedPolicy | None, release: WantedRelease | None) -> Wanted | None:
+    """Return whom a policy lets sign a release, where nobody was named otherwise: step 11 then decides.
+
+    None where one of the rules that may count leaves that to the owners of the namespace.
+    """
+    if policy is None:
+        return None
+    if release is None:
+        rule = policy.rule_without_release()
+        rules = [] if rule is None else [rule]
+    else:
+        rules = list(policy.possible(release.namespace, release.name, release.version))
+    if not rules or not all(rule.signers for rule in rules):
+        return None
+    return policy.signers(name for rule in rules for name in rule.signers)
+
+
+def _pins(
+    log_keys: Sequence[str], witnesses: WitnessPolicy | None, policy: LoadedPolicy | None, trust: TrustStore
+) -> Pins:
+    """Choose the trusted logs: those named for this run alone, else those pinned before.
+
+    A policy's logs are the only ones; the command line may choose among them, and add none.
+    """
     named = [_verifier(vkey) for vkey in log_keys]
-    if policy is not None:
-        named.extend(each for each in policy.log_verifiers if each not in named)
+    allowed = () if policy is None else policy.logs
+    if allowed and (strange := [each.vkey for each in named if each not in allowed]):
+        raise InputError(
+            "The policy does not trust the log that was named.",
+            hint="Leave --log-key out, or change the policy.",
+            evidence={"named": strange, "logs": [each.vkey for each in allowed]},
+        )
+    named = named or list(allowed)
+    if witnesses is not None:
+        named.extend(each for each in witnesses.log_verifiers if each not in named)
     if named:
         return Pins(tuple(named), exclusive=True)
     return Pins(tuple(_verifier(log.vkey) for log in trust.logs()))

@@ -151,6 +151,16 @@ class Authenticator:
             **about,
         )
 
+    @property
+    def known_keys(self) -> tuple[PublicKey, ...]:
+        """The keys that were given, and those that a bundle hinted at so far."""
+        return tuple(self._keys.values())
+
+    @property
+    def known_anchors(self) -> tuple[Certificate, ...]:
+        """The anchors that were given, and those that were looked at so far."""
+        return tuple(self._anchors)
+
     def _authenticate(self, bundle: Bundle) -> Authenticated:
         public_keys: dict[str, PublicKey] = {}
         anchors: Sequence[Certificate] = ()

@@ -16,9 +16,9 @@ from .releases import FoundRelease, names_of
 from .revisions import card_in_force
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
-    from weighbridge_schemas.api import ReleaseDocument, UpstreamNote
+    from weighbridge_schemas.api import ParentEdge, ReleaseDocument, UpstreamNote
     from weighbridge_schemas.lineage import Lineage, Parent
 
 __all__ = ["judge_lineage", "judge_release"]
@@ -84,33 +84,51 @@ def judge_lineage(case: Case) -> bool:
     spoken = case.word.release if case.word is not None else None
     if spoken is not None and spoken.statement != f"sha256:{found.entry.bundle.statement_digest}":
         spoken = None  # of another version: step 9 says so
-    words = _words(spoken)
+    says = case.word.says if case.word is not None else ""
+    words = _words(spoken, says) | _rechecked(case, spoken)
     told = [_edge(parent, words) for parent in lineage.parents[:_SHOWN]]
     if len(lineage.parents) > _SHOWN:
         told.append(f"and {len(lineage.parents) - _SHOWN} more parents")
     if lineage.datasets:
         told.append(_datasets(lineage))
     notes = spoken.upstream if spoken is not None else ()
-    told += [_note(note) for note in notes[:_SHOWN]]
+    told += [_note(note, says) for note in notes[:_SHOWN]]
     if len(notes) > _SHOWN:
         told.append(f"and {len(notes) - _SHOWN} more about its ancestors and data")
+    if case.word is not None and case.word.proves and spoken is not None and not notes:
+        told.append(f"nothing is said against what it names by digest, {says}")
     evidence = {"lineage": lineage.to_json(), "upstream": [note.to_json() for note in notes]}
     concerned = any(note.by_owner for note in notes) or any("contradict" in text for text in words.values())
     return case.put(10, Result.WARN if concerned else Result.REPORTED, "; ".join(told), evidence)
 
 
-def _note(note: UpstreamNote) -> str:
-    """Say what the registry reports of an ancestor or a data set, and whose word that is."""
+def _rechecked(case: Case, released: ReleaseDocument | None) -> dict[str, str]:
+    """Return who re-checked which parent, of those whose re-checks count by the policy: level 4."""
+    if case.request.policy is None or released is None:
+        return {}
+    from .hearing import heard
+
+    found = heard(case, released).rechecks
+    refuted = {edge.parent for edge in _parents_of(released) if edge.contradicted}
+    return {parent: f"re-checked by {said[0].who}" for parent, said in found.items() if parent not in refuted}
+
+
+def _parents_of(document: ReleaseDocument | None) -> Sequence[ParentEdge]:
+    return document.lineage.parents if document is not None and document.lineage is not None else ()
+
+
+def _note(note: UpstreamNote, says: str) -> str:
+    """Say what is known of an ancestor or a data set, and whose word that is; `says` tells how."""
     up = {0: "", 1: "its parent ", 2: "its grandparent "}.get(note.generation, "its ancestor ")
     who = "" if note.by_owner else f" (says {note.signer.label}, a third party)"
     match note.kind:
         case "yanked":
-            return f"{up}{note.name} was withdrawn by its owners, says the registry: {note.text}"
+            return f"{up}{note.name} was withdrawn by its owners, {says}: {note.text}"
         case "advisory":
-            return f"an advisory about {up}{note.name}, says the registry: {note.text}{who}"
+            return f"an advisory about {up}{note.name}, {says}: {note.text}{who}"
         case "data_withdrawn":
             of = f" of {up.strip()}" if up else ""
-            return f"the data set {note.name}{of} was withdrawn, says the registry: {note.text}{who}"
+            return f"the data set {note.name}{of} was withdrawn, {says}: {note.text}{who}"
 
 
 def _authorised(case: Case, found: FoundRelease) -> str:
@@ -149,19 +167,18 @@ def _no_such_release(case: Case) -> bool:
     )
 
 
-def _words(document: ReleaseDocument | None) -> dict[str, str]:
-    """Return what the registry says of each parent that has a digest: its evidence, in plain words."""
-    edges = document.lineage.parents if document is not None and document.lineage is not None else ()
+def _words(document: ReleaseDocument | None, says: str) -> dict[str, str]:
+    """Return what is known of each parent that has a digest: its evidence, in plain words."""
     found: dict[str, str] = {}
-    for edge in edges:
+    for edge in _parents_of(document):
         if edge.parent is None:
             continue
         if edge.contradicted:
-            found[edge.parent] = "the tensor tables contradict it, says the registry"
+            found[edge.parent] = f"the tensor tables contradict it, {says}"
         elif edge.level >= _MATCHED:
-            found[edge.parent] = "tables match, says the registry"
+            found[edge.parent] = f"tables match, {says}"
         elif edge.level >= _ANCHORED:
-            found[edge.parent] = "parent is registered here, says the registry"
+            found[edge.parent] = f"parent is registered here, {says}"
     return found
 
 

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Step 9: whether the release still stands, by what its owners said, and by the word of a registry.
+"""Step 9: whether the release still stands, by what its owners said, by a registry's word, or by a replay.
 
 Pure. A status in a record is signed and proves itself: a yank among the lines fails the step offline, whoever
-handed the record over. Lines can be left out of a record, so nothing in it is ever a pass.
+handed the record over. Lines can be left out of a record, so nothing in it is ever a pass; out of a log that
+was replayed from its first entry to its last nothing can be.
 """
 
 from __future__ import annotations
@@ -19,13 +20,18 @@ from weighbridge.verdict import Result
 from .case import Case
 from .entries import Entry, Proof
 from .ownership import read_ownership
+from .registries import Replayed
 from .releases import FoundRelease
+from .witnesses import freshness
 
 if TYPE_CHECKING:
+    from weighbridge.tlog import SignedCheckpoint
     from weighbridge_schemas.api import ReleaseDocument, StatementAbout
     from weighbridge_schemas.status import Status
 
-__all__ = ["LoggedStatus", "judge_status", "read_statuses"]
+    from .registries import RegistryWord
+
+__all__ = ["LoggedStatus", "judge_status", "read_statuses", "released"]
 
 _SHOWN = 3
 _WARNING_KINDS = ("advisory", "position")
@@ -74,7 +80,7 @@ def read_statuses(
 
 
 def judge_status(case: Case) -> bool:
-    """Conclude step 9: only a replay of all entries could prove that nothing was said."""
+    """Conclude step 9: only a replay of all entries proves that nothing was said."""
     found = case.release
     statuses = []
     if found is not None:
@@ -122,7 +128,7 @@ def _document(entry: Entry) -> Status:
 def _put_logged(case: Case, newest: LoggedStatus) -> bool:
     """Conclude by what an owner signed; a registry that says otherwise is told of."""
     document, where = newest.document, _where(newest.entry)
-    hidden, word = _hidden(case, newest), _released(case)
+    hidden, word = _hidden(case, newest), released(case)
     warnings, warned = _warnings(word) if word is not None else ("", {})
     if document.state == "yanked":
         danger = " as dangerous" if document.security else ""
@@ -157,9 +163,7 @@ def _put_word(case: Case, newest: LoggedStatus | None) -> bool:
         why = problem.message if problem is not None else "its log is not trusted here"
         url = word.url if word is not None else "nobody"
         return case.put(9, Result.UNKNOWN, f"{url} gave no word that could be reported: {why}")
-    entry = (
-        f"as of entry {max(word.checkpoint.size - 1, 0)}, says {word.url}; a replay of the log would prove it"
-    )
+    entry = _as_of(word, word.checkpoint)
     release, found = word.release, case.release
     if release is None:
         return case.put(9, Result.REPORTED, f"no release was named, so no status was asked for ({entry})")
@@ -186,10 +190,44 @@ def _told_status(case: Case, release: ReleaseDocument, entry: str, newest: Logge
         case "withheld":
             return case.put(9, Result.UNKNOWN, f"withheld by the operator of the log ({entry}){newer}")
         case _ if newest is not None:
-            told = f"restored by its publisher ({_where(newest.entry)}); none reported since {entry}"
-            return case.put(9, Result.REPORTED, f"{told}{newer}{warnings}", _evidence(newest) | evidence)
+            told = f"restored by its publisher ({_where(newest.entry)}); {_none(case)} since {entry}"
+            return _put_none(case, f"{told}{newer}{warnings}", _evidence(newest) | evidence)
         case _:
-            return case.put(9, Result.REPORTED, f"none reported {entry}{newer}{warnings}", evidence)
+            return _put_none(case, f"{_none(case)} {entry}{newer}{warnings}", evidence)
+
+
+def _as_of(word: RegistryWord, checkpoint: SignedCheckpoint) -> str:
+    """Say up to which entry that is known, and how."""
+    last = max(checkpoint.size - 1, 0)
+    match word.replayed:
+        case None:
+            return f"as of entry {last}, says {word.url}; a replay of the log would prove it"
+        case Replayed(word_from=None):
+            return (
+                f"as of entry {last} of {checkpoint.origin}, by a replay of all its entries from {word.url}"
+            )
+        case Replayed(word_from=first):
+            withheld = f"entry {first} is withheld, and what follows rests on its operator's word"
+            return f"as of entry {last}; {withheld}"
+
+
+def _none(case: Case) -> str:
+    """Say that nothing was said: as found, or as reported."""
+    return "none said" if case.word is not None and case.word.proves else "none reported"
+
+
+def _put_none(case: Case, told: str, evidence: dict[str, Any]) -> bool:
+    """Conclude that nothing stands against the release: proved by a replay, else reported."""
+    word = case.word
+    if word is None or word.checkpoint is None or not word.proves:
+        return case.put(9, Result.REPORTED, told, evidence)
+    replayed = {
+        "log": word.checkpoint.origin,
+        "size": word.checkpoint.size,
+        "root": word.checkpoint.root.hex(),
+    }
+    told = f"{told}; {freshness(case, [word.checkpoint])}"
+    return case.put(9, Result.PASS, told, evidence | {"replayed": replayed})
 
 
 def _warnings(release: ReleaseDocument) -> tuple[str, dict[str, Any]]:
@@ -216,8 +254,8 @@ def _is_warning(each: StatementAbout) -> bool:
     return not each.summary.startswith(("Withdrew", "Acknowledged", "Took back"))
 
 
-def _released(case: Case) -> ReleaseDocument | None:
-    """Return what the registry says of this very release, or None."""
+def released(case: Case) -> ReleaseDocument | None:
+    """Return what the registry, or the copy, says of this very release, or None."""
     word, found = case.word, case.release
     release = word.release if word is not None else None
     if release is None or found is None:
@@ -232,7 +270,7 @@ def _is_newer(release: ReleaseDocument, newest: LoggedStatus) -> bool:
 
 def _hidden(case: Case, newest: LoggedStatus) -> str:
     """Say so where a registry does not tell of a status that is signed and here."""
-    release = _released(case)
+    release = released(case)
     if case.word is None or release is None or release.status.state == newest.document.state:
         return ""
     return f"; {case.word.url} does not say so: ask its operator why, and tell the log's monitors"

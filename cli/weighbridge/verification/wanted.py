@@ -22,6 +22,7 @@ from weighbridge.identities import (
     KeyIdentity,
     SigstoreIdentity,
     describe,
+    matches,
     ref_matches,
 )
 
@@ -31,7 +32,10 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey as PublicKey
     from cryptography.x509 import Certificate
 
-__all__ = ["Ci", "Wanted", "ci_options", "wanted_signers"]
+    from weighbridge_schemas.namespace import Owner
+    from weighbridge_schemas.policy import Signer
+
+__all__ = ["Ci", "Wanted", "ci_options", "named_signers", "wanted_signers"]
 
 _MAX_WANTED: Final = 64
 _ID: Final = re.compile(r"[0-9]{1,32}")
@@ -153,6 +157,39 @@ class Ci(NamedTuple):
         return f"a CI run of {', '.join(named)} (as {self.issuer} says)"
 
 
+class _Named(NamedTuple):
+    """Somebody named as a namespace names its owners: the trust domain, or the exact subject, counts, too."""
+
+    owner: Owner
+    public_key: PublicKey | None = None
+    anchor: Certificate | None = None
+
+    def accepts(self, identity: Identity) -> bool:
+        return matches(self.owner, identity)
+
+    def describe(self) -> str:
+        label = f" ({self.owner.label})" if self.owner.label is not None else ""
+        return f"{_owner_words(self)}{label}"
+
+
+class _Fitting(NamedTuple):
+    """Whoever has a name that a pattern fits, at one issuer of one Sigstore."""
+
+    pattern: SubjectPattern
+    issuer: str
+    trust_domain: str
+
+    def accepts(self, identity: Identity) -> bool:
+        return (
+            isinstance(identity, SigstoreIdentity)
+            and f"sha256:{identity.trust_domain}" == self.trust_domain
+            and _Pattern(self.pattern, self.issuer).accepts(identity)
+        )
+
+    def describe(self) -> str:
+        return _Pattern(self.pattern, self.issuer).describe()
+
+
 class Wanted(NamedTuple):
     """Everybody who was named: a signature by any of them is a wanted one."""
 
@@ -170,7 +207,7 @@ class Wanted(NamedTuple):
         """Say why accepting a signer proves little: only patterns that fit strangers accept it. Else ""."""
         cautions = [
             each.pattern.caution(identity.subject)
-            if isinstance(each, _Pattern) and isinstance(identity, SigstoreIdentity)
+            if isinstance(each, _Pattern | _Fitting) and isinstance(identity, SigstoreIdentity)
             else ""
             for each in self.signers
             if each.accepts(identity)
@@ -179,17 +216,27 @@ class Wanted(NamedTuple):
 
     def named_by_ids(self, identity: Identity) -> bool:
         """Tell whether a CI run was named by the ids of its repository, which nobody can register again."""
-        return any(isinstance(each, Ci) and each.accepts(identity) for each in self.signers)
+        return any(
+            (isinstance(each, Ci) or (isinstance(each, _Named) and each.owner.type == "ci"))
+            and each.accepts(identity)
+            for each in self.signers
+        )
 
     @property
     def public_keys(self) -> tuple[PublicKey, ...]:
         """The keys among them."""
-        return tuple(each.public_key for each in self.signers if isinstance(each, _Key))
+        return tuple(
+            each.public_key
+            for each in self.signers
+            if isinstance(each, _Key | _Named) and each.public_key is not None
+        )
 
     @property
     def anchors(self) -> tuple[Certificate, ...]:
         """The anchors among them."""
-        return tuple(anchor for each in self.signers if isinstance(each, _Anchors) for anchor in each.anchors)
+        named = [each.anchor for each in self.signers if isinstance(each, _Named) and each.anchor is not None]
+        listed = [anchor for each in self.signers if isinstance(each, _Anchors) for anchor in each.anchors]
+        return (*listed, *named)
 
 
 def wanted_signers(
@@ -217,6 +264,42 @@ def wanted_signers(
     if len(signers) > _MAX_WANTED:
         raise InputError(f"{len(signers)} wanted signers were named; at most {_MAX_WANTED} are taken.")
     return Wanted(tuple(signers)) if signers else None
+
+
+def named_signers(signers: Sequence[Signer]) -> Wanted | None:
+    """Read signers as a policy names them (`weighbridge_schemas.policy`); None if there is none.
+
+    Raises `InputError` (exit 2) for a key, a certificate or a pattern that cannot be read.
+    """
+    found: list[_WantedSigner] = []
+    for one in signers:
+        match one.type:
+            case "pattern":
+                found.append(_Fitting(SubjectPattern.read(one.pattern), one.issuer, one.trust_domain))
+            case "key":
+                found.append(_Named(one, public_key=keys.load_public_key(one.public_key.encode())))
+            case "certificate":
+                found.append(_Named(one, anchor=_anchors([one.anchor.encode()])[0]))
+            case _:
+                found.append(_Named(one))
+    return Wanted(tuple(found)) if found else None
+
+
+def _owner_words(named: _Named) -> str:
+    """Name an owner in plain words."""
+    owner = named.owner
+    match owner.type:
+        case "key":
+            key = named.public_key or keys.load_public_key(owner.public_key.encode())
+            return _Key(key).describe()
+        case "certificate":
+            anchor = named.anchor or _anchors([owner.anchor.encode()])[0]
+            return describe(CertificateIdentity(certificates.anchor_sha256(anchor), owner.subject))
+        case "sigstore":
+            return _Account(owner.subject, owner.issuer).describe()
+        case "ci":
+            ids = (owner.repository_id, owner.owner_id, owner.workflow_path, owner.ref_pattern)
+            return Ci(owner.issuer, *ids).describe()
 
 
 def ci_options(ci: CiClaims) -> str:

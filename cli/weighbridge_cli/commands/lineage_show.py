@@ -5,11 +5,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from weighbridge_cli.options import json_option, registry_option
+from weighbridge_cli.options import EXISTING, json_option, registry_option
 
 if TYPE_CHECKING:
     from weighbridge.client import RegistryClient
@@ -43,9 +44,17 @@ MOST_STEPS = 10
 @click.option(
     "--down", type=click.IntRange(0, MOST_STEPS), default=1, help="Steps to children (1).", metavar="N"
 )
+@click.option(
+    "--policy",
+    type=EXISTING,
+    metavar="F",
+    help="Count the re-checks of this policy's reviewers: level 4.",
+)
 @registry_option
 @json_option
-def command(what: str, *, up: int, down: int, registry: str | None, as_json: bool) -> None:
+def command(
+    what: str, *, up: int, down: int, policy: Path | None, registry: str | None, as_json: bool
+) -> None:
     """Show what a release was made from and what was made from it, with the evidence for each step.
 
     Also what nobody declared and the registry noticed in the tensors. Exit code 1 if it is unknown there.
@@ -55,6 +64,8 @@ def command(what: str, *, up: int, down: int, registry: str | None, as_json: boo
 
     client = open_registry(registry)
     graph = client.lineage(digest_of(what, client), up=up, down=down)
+    if policy is not None:
+        graph = _rechecked(graph, client, policy)
     if as_json:
         terminal.print_json({"v": 1, "graph": graph.model_dump(mode="json", by_alias=True)})
     elif not graph.nodes:
@@ -68,6 +79,18 @@ def command(what: str, *, up: int, down: int, registry: str | None, as_json: boo
             f"This is the word of {client.url}; the tensors you can compare yourself: lineage check"
         )
     click.get_current_context().exit(0 if graph.nodes else 1)
+
+
+def _rechecked(graph: LineageGraph, client: RegistryClient, path: Path) -> LineageGraph:
+    """Raise the edges that a reviewer of a policy re-checked: each statement is fetched and authenticated."""
+    from weighbridge.policy import MAX_POLICY_BYTES
+    from weighbridge.verification import read_bounded, recheck
+    from weighbridge_cli import terminal
+
+    graph, doubts = recheck(graph, client, policy=read_bounded(path, MAX_POLICY_BYTES, "policy"))
+    for doubt in doubts:
+        terminal.warn(f"not counted: {doubt}")
+    return graph
 
 
 def digest_of(what: str, client: RegistryClient) -> str:

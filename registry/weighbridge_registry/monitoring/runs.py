@@ -211,15 +211,16 @@ class Monitor:
         """Verify and judge what is new. Each batch counts, also if the next one ends the run."""
         with self._database.read() as connection:
             start = states.position(connection)
-        state = LiveState(self._database)
-        replay = Replay(self._source, checkpoint, self._authentication, state, start=start)
-        replay.check_start()
-        for batch in replay.batches():
-            reached = replay.position(batch.entries[-1].index + 1)
-            with self._database.write() as connection:
-                self._take(connection, batch)
-                states.put(connection, "read", str(reached.size))
-                states.put(connection, "root", reached.root.hex())
+        with LiveState(self._database) as state:
+            replay = Replay(self._source, checkpoint, self._authentication, state, start=start)
+            replay.check_start()
+            for batch in replay.batches():
+                reached = replay.position(batch.entries[-1].index + 1)
+                with self._database.write() as connection:
+                    self._take(connection, batch)
+                    states.put(connection, "read", str(reached.size))
+                    states.put(connection, "root", reached.root.hex())
+                state.renew()
 
     def _take(self, connection: Connection, batch: Batch) -> None:
         """Queue what a batch's entries are worth telling, and write what they changed."""

@@ -32,6 +32,7 @@ from weighbridge_schemas.api import (
     StatementDocument,
     SubmissionResult,
 )
+from weighbridge_schemas.bounds import SHOWN, Shown
 
 from . import exports, graphs, logs, lookups, models, osv, releases, signers, testimonies
 from .exports import ExportedCard
@@ -59,6 +60,7 @@ class Queries:
         base_url: str = "",
         policy: tlog.WitnessPolicy | None = None,
         statements: Statements | None = None,
+        shown: Shown = SHOWN,
     ) -> None:
         self._database = database
         self._folder = folder
@@ -67,6 +69,7 @@ class Queries:
         self._statements = statements or Statements(folder)
         self._lists = graphs.Lists()
         self._base_url = base_url
+        self._shown = shown
 
     def checkpoint(self, *, holding: int = 0) -> tlog.SignedCheckpoint:
         """Return the published checkpoint, and not one of a second ago that lacks the entry `holding`."""
@@ -212,7 +215,7 @@ class Queries:
     @contextmanager
     def _reader(self) -> Iterator[Reader]:
         with self._database.read() as connection:
-            yield Reader(connection, self._published, self._statements, self._base_url)
+            yield Reader(connection, self._published, self._statements, self._base_url, self._shown)
 
 
 def _are_names(*names: str) -> bool:

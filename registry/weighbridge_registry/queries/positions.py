@@ -25,9 +25,6 @@ from .reader import Reader
 __all__ = ["Positions", "party_of"]
 
 _OWNERS: Final = 500
-_READ: Final = 500
-_STRANGERS: Final = 8
-"""Positions of people who own neither end, for each edge: the oldest."""
 
 _POSITION: Final = plain(tables.Position)
 _ENTRY: Final = plain(tables.Entry)
@@ -42,7 +39,7 @@ _STANDING: Final = (
         _POSITION.c.stance != "withdrawn",
     )
     .order_by(_POSITION.c.number)
-    .limit(_READ)
+    .limit(bindparam("most"))
 )
 _OF_PARTIES: Final = _STANDING.where(_ENTRY.c.signer.in_(bindparam("signers", expanding=True)))
 _OF_OTHERS: Final = _STANDING.where(_ENTRY.c.signer.not_in(bindparam("signers", expanding=True)))
@@ -65,7 +62,7 @@ class Positions:
         self._owned = _owners(reader, {fold_name(rows[number].namespace) for number in ends})
         signers = {rows[number].signer for number in ends}.union(*self._owned.values())
         for query in (_OF_PARTIES, _OF_OTHERS):
-            asked = {"subjects": subjects, "signers": sorted(signers)}
+            asked = {"subjects": subjects, "signers": sorted(signers), "most": reader.shown.read}
             for row in reader.connection.execute(query, asked):
                 self._found.setdefault(row.subject, []).append(row)
         self._digests = descent.own_digests(reader.connection, ends)
@@ -84,7 +81,8 @@ class Positions:
         ]
         own = [one for one in taken if one.party != "other"]
         own.sort(key=lambda one: (one.party != "parent", one.index))
-        return (*own, *[one for one in taken if one.party == "other"][:_STRANGERS])
+        others = [one for one in taken if one.party == "other"]
+        return (*own, *others[: self._reader.shown.strangers])
 
     def _position(
         self, row: Row[Any], link: Link, child: Row[Any], parent: Row[Any] | None

@@ -23,6 +23,7 @@ from weighbridge_registry.store.files import DataFolder
 from weighbridge_registry.store.state import SqlState
 from weighbridge_registry.store.views import shown_name
 from weighbridge_schemas.api import AsOf, SignerSummary, StatementSubject
+from weighbridge_schemas.bounds import SHOWN, Shown
 
 __all__ = ["Published", "Reader", "Statements", "identity_of", "text64"]
 
@@ -134,9 +135,15 @@ class Reader:
     """One snapshot, for one answer."""
 
     def __init__(
-        self, connection: Connection, published: Published, statements: Statements, base_url: str
+        self,
+        connection: Connection,
+        published: Published,
+        statements: Statements,
+        base_url: str,
+        shown: Shown = SHOWN,
     ) -> None:
         self.connection = connection
+        self.shown = shown
         self.published = published
         self.statements = statements
         self.state = SqlState(connection)

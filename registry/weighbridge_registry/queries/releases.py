@@ -52,7 +52,9 @@ def release(reader: Reader, namespace: str, name: str, version: str | None) -> R
     card, card_statement = stated_card(reader, row, document)
     entries = _entries(reader, row, document)
     oms = _oms(entries, row.signer)
-    statements, statements_total = about(reader, list(_own_digests(row, document)), TESTIMONIES)
+    statements, statements_total = about(
+        reader, list(_own_digests(row, document)), TESTIMONIES, reader.shown.statements
+    )
     facts = required(reader.state, f"namespace/{fold_name(row.namespace)}")
     table = document.model.tensors.table_digest.removeprefix("sha256:") if document.model.tensors else None
     return ReleaseDocument(

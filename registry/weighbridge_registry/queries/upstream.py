@@ -32,9 +32,7 @@ __all__ = ["upstream"]
 _STEPS: Final = 10
 _ANCESTORS: Final = 200
 """Ancestors that are looked at, nearest first."""
-_NOTES: Final = 50
-_READ: Final = 200
-"""Statements read at most; owners' words come first."""
+_OWNERS: Final = 200
 _AT_ONCE: Final = 400
 
 _ENTRY: Final = plain(tables.Entry)
@@ -45,12 +43,14 @@ _OWNER: Final = plain(tables.Owner)
 _USE: Final = plain(tables.DataUse)
 
 _MANY: Final[BindParameter[Any]] = bindparam("many", expanding=True)
+_MOST: Final[BindParameter[Any]] = bindparam("most")
+"""Statements read at most; owners' words come first."""
 _WARNINGS: Final = (
     select(_ADVISORY.c.subject.label("of"), _ADVISORY.c.severity, _ADVISORY.c.propagates, _ENTRY)
     .join(_ENTRY, _ENTRY.c.number == _ADVISORY.c.number)
     .where(_ADVISORY.c.subject.in_(_MANY), _ADVISORY.c.withdrawn.is_(False), _ADVISORY.c.propagates != "[]")
     .order_by(_ADVISORY.c.number)
-    .limit(_READ)
+    .limit(_MOST)
 )
 _FURTHER: Final = (
     select(_ABOUT.c.sha256.label("of"), _ADVISORY.c.severity, _ADVISORY.c.propagates, _ENTRY)
@@ -60,10 +60,12 @@ _FURTHER: Final = (
     .where(_ABOUT.c.sha256.in_(_MANY), _ABOUT.c.role == "affects")
     .where(_ADVISORY.c.withdrawn.is_(False), _ADVISORY.c.propagates != "[]")
     .order_by(_ADVISORY.c.number)
-    .limit(_READ)
+    .limit(_MOST)
 )
-_USES: Final = select(_USE).where(_USE.c.number.in_(_MANY), _USE.c.digest != "").limit(_READ)
-_DESCRIBING: Final = select(_ENTRY).where(_ENTRY.c.statement.in_(_MANY), _ENTRY.c.kind == "dataset")
+_USES: Final = select(_USE).where(_USE.c.number.in_(_MANY), _USE.c.digest != "").limit(_MOST)
+_DESCRIBING: Final = (
+    select(_ENTRY).where(_ENTRY.c.statement.in_(_MANY), _ENTRY.c.kind == "dataset").limit(_MOST)
+)
 _WITHDRAWN: Final = (
     select(_DESCRIPTION.c.chain, _ENTRY)
     .join(_ENTRY, _ENTRY.c.number == _DESCRIPTION.c.number)
@@ -71,7 +73,7 @@ _WITHDRAWN: Final = (
         _DESCRIPTION.c.kind == "dataset", _DESCRIPTION.c.subject.in_(_MANY), _DESCRIPTION.c.ended.is_(True)
     )
     .order_by(_DESCRIPTION.c.number)
-    .limit(_READ)
+    .limit(_MOST)
 )
 
 
@@ -92,7 +94,7 @@ def upstream(reader: Reader, row: Row[Any]) -> tuple[UpstreamNote, ...]:
     if len(ancestry.rows) > 1:
         notes += _warnings(reader, ancestry, row.number)
     notes.sort(key=lambda note: (not note.by_owner, note.generation, note.index))
-    kept = notes[:_NOTES]
+    kept = notes[: reader.shown.notes]
     return tuple(sorted(kept, key=lambda note: (note.generation, not note.by_owner, note.index)))
 
 
@@ -219,7 +221,7 @@ def _data(reader: Reader, ancestry: _Ancestry) -> Iterator[UpstreamNote]:
 
 def _owners(reader: Reader, rows: Iterable[Row[Any]]) -> set[tuple[str, str]]:
     names = sorted({fold_name(row.namespace) for row in rows})
-    query = select(_OWNER.c.namespace, _OWNER.c.signer).where(_OWNER.c.namespace.in_(names)).limit(_READ)
+    query = select(_OWNER.c.namespace, _OWNER.c.signer).where(_OWNER.c.namespace.in_(names)).limit(_OWNERS)
     return {(row.namespace, row.signer) for row in reader.connection.execute(query)}
 
 
@@ -234,10 +236,11 @@ def _owned_first(
 
 def _asked(reader: Reader, query: Any, values: Iterable[Any] | Mapping[Any, Any]) -> Sequence[Row[Any]]:
     """Ask a question about many values, some at a time; no more than a bounded number of rows."""
-    many, rows = sorted(values), list[Row[Any]]()
+    many, rows, most = sorted(values), list[Row[Any]](), reader.shown.read
     for start in range(0, len(many), _AT_ONCE):
-        rows += reader.connection.execute(query, {"many": many[start : start + _AT_ONCE]}).all()
-    return rows[:_READ]
+        asked = {"many": many[start : start + _AT_ONCE], "most": most}
+        rows += reader.connection.execute(query, asked).all()
+    return rows[:most]
 
 
 def _name(row: Row[Any]) -> str:

@@ -33,7 +33,8 @@ class Accounts:
     def facts(self, sha256: str) -> dict[str, Any] | None:
         """Return what a withheld bundle's entry wrote, in the form whose digest is its effect; or None."""
         try:
-            data = self._path(sha256, "facts.json").read_bytes()
+            with self._path(sha256, "facts.json").open("rb") as file:
+                data = file.read(_MAX_FACTS + 1)
         except FileNotFoundError:
             return None
         try:

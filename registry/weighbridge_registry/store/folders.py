@@ -18,13 +18,14 @@ import hashlib
 import os
 import secrets
 import shutil
+import stat
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
-from weighbridge.errors import UnavailableError
+from weighbridge.errors import LogError, UnavailableError
 
 from .objects import CHECKPOINT, Listed, Versioned, check_length, form_of, other_bytes
 
@@ -215,9 +216,19 @@ def _told(done: str) -> Iterator[None]:
 
 
 def _read(path: str, limit: int) -> bytes:
-    with open(path, "rb", buffering=0) as file:
-        size = os.fstat(file.fileno()).st_size
-        return file.read(min(limit, size + 1)) or b""
+    """Read a regular file; a folder that somebody else filled may hold pipes, which never end."""
+    with open(path, "rb", buffering=0, opener=_open_at_once) as file:
+        facts = os.fstat(file.fileno())
+        if not stat.S_ISREG(facts.st_mode):
+            raise LogError(
+                f"{path} is not a regular file",
+                hint="something else than weighbridge has written there: weighbridge log fsck",
+            )
+        return file.read(min(limit, facts.st_size + 1)) or b""
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC)
 
 
 def _stands(name: str, path: str, data: bytes) -> bool:

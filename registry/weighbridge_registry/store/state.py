@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from typing import Final
+from contextlib import ExitStack
+from types import TracebackType
+from typing import Final, Self
 
 from sqlalchemy import Connection, select
 from sqlalchemy.exc import OperationalError
@@ -25,15 +27,35 @@ _GET: Final = {
 
 
 class LiveState:
-    """Facts as they are whenever they are asked for: for replays that write between their batches."""
+    """Facts for a replay that writes between its batches, in a `with` block; for one thread.
+
+    They are of one snapshot until `renew`, which must follow each write: a snapshot for each fact would cost
+    ten times what the fact does.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._open = ExitStack()
+        self._facts: SqlState | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.renew()
 
     def get(self, key: str) -> Fact | None:
         """Return the value of a fact, or None."""
-        with self._database.read() as connection:
-            return SqlState(connection).get(key)
+        if self._facts is None:
+            self._facts = SqlState(self._open.enter_context(self._database.read()))
+        return self._facts.get(key)
+
+    def renew(self) -> None:
+        """Let go of the snapshot: what is asked for next is as it is by then."""
+        self._facts = None
+        self._open.close()
 
 
 class SqlState:

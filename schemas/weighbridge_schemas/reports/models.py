@@ -274,6 +274,49 @@ class LineageExportReport(Report):
     """What is left out."""
 
 
+class PolicyInitReport(Report):
+    """`policy init --json`."""
+
+    v: VersionOne
+    """Version of this form."""
+    file: Text | None
+    """Where the policy was written; null if the model was not verified."""
+    verdict: VerifyReport
+    """The verification that it was made from."""
+
+
+class PolicyCheckReport(Report):
+    """`policy check --json`."""
+
+    v: VersionOne
+    """Version of this form."""
+    policy: Digest
+    """SHA-256 of the file."""
+    signers: Count
+    """Signers that it names."""
+    reviewers: Count
+    """Entries of third parties whose word counts."""
+    rules: Count
+    """Rules."""
+    warnings: tuple[Text, ...]
+    """What lets in more than it seems to, or has no effect."""
+    verdict: VerifyReport | None
+    """The verdict on the model that was held against it; null without one."""
+
+
+class PolicyExplainReport(Report):
+    """`policy explain --json`."""
+
+    v: VersionOne
+    """Version of this form."""
+    policy: Digest
+    """SHA-256 of the file."""
+    release: Text | None
+    """The release that was asked about."""
+    lines: tuple[Text, ...]
+    """What it demands, in words."""
+
+
 class LineageImpactReport(Report):
     """`lineage impact --json`."""
 
