@@ -4,7 +4,7 @@
     prepare.py --data DIR --copy DIR… --witness DIR --witness-url URL --policy FILE -- SERVE-OPTIONS…
 
 Starts a registry on `--data` once, so that keys and entry 0 are made; starts a witness on `--witness` once,
-so that its key is made for this log; writes the policy by which the registries ask it; copies the two keys,
+so that its key is made for this log; writes the policy by which the registries ask it; copies the log key,
 and nothing else, to each `--copy`. What is there already is left alone: run again, it changes nothing.
 SERVE-OPTIONS are those of `weighbridge serve` that all the registries have (`--database-url`, `--storage`,
 `--origin`).
@@ -25,7 +25,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-KEYS = ("log.key", "operator.pem")
+KEY = "log.key"
 PROGRAM = [sys.executable, "-m", "weighbridge_cli"]
 
 
@@ -50,7 +50,7 @@ def main() -> None:
         new.write_text(text, encoding="utf-8")
         new.replace(given.policy)
     for copy in given.copy:
-        copy_keys(given.data / "keys", copy / "keys")
+        copy_key(given.data / "keys", copy / "keys")
     print(given.policy.read_text(encoding="utf-8"), end="")
 
 
@@ -90,19 +90,18 @@ def started(*arguments: str, lines: int = 1) -> Iterator[str]:
             process.wait(30)
 
 
-def copy_keys(keys: Path, to: Path) -> None:
-    """Copy the two keys to another registry of the same log, unless it has them."""
+def copy_key(keys: Path, to: Path) -> None:
+    """Copy the log key to another registry of the same log, unless it has it; the operator's stays here."""
     to.mkdir(parents=True, exist_ok=True, mode=0o700)
-    for name in KEYS:
-        if (to / name).exists():
-            continue
-        new = to / f"{name}.new"
-        descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write((keys / name).read_bytes())
-            file.flush()
-            os.fsync(file.fileno())
-        new.replace(to / name)
+    if (to / KEY).exists():
+        return
+    new = to / f"{KEY}.new"
+    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write((keys / KEY).read_bytes())
+        file.flush()
+        os.fsync(file.fileno())
+    new.replace(to / KEY)
 
 
 if __name__ == "__main__":

@@ -33,9 +33,6 @@ import pytest
 import urllib3
 
 from tests.homes import arguments_of
-from tests.web.serving import served
-from weighbridge_registry.settings import Settings
-from weighbridge_web.app import create_app
 
 __all__ = ["Registry", "free_port", "registry", "registry_here", "running_registry"]
 
@@ -203,6 +200,10 @@ def registry_here(folder: Path, **settings: Any) -> Iterator[Registry]:
     It stops with the block, or when it is told to; its data stay in `folder`. `settings` are those of
     `Settings`.
     """
+    from tests.web.serving import served  # noqa: PLC0415 - takes seconds, and tests/conftest.py needs this module
+    from weighbridge_registry.settings import Settings  # noqa: PLC0415 - as above
+    from weighbridge_web.app import create_app  # noqa: PLC0415 - as above
+
     app = create_app(Settings(data=folder / "data", public_sigstore=False, **settings))
     with ExitStack() as running:
         url = running.enter_context(served(app))

@@ -3,8 +3,10 @@
 
     python -m tests.registry_process DATA PORT '{"crash_at": "swapped", "crash_after": 3, …}'
 
-`crash_at` names a step of the write order (weighbridge_registry.log.writing.STEPS): the process
-dies there without any clean-up, as in a power cut, on the batch number `crash_after`.
+`workers` runs as many, which are started again at once however often they die, and tells what
+`serve --log-format json` tells. `crash_at` names a step of the write order
+(weighbridge_registry.log.writing.STEPS): the process dies there without any clean-up, as in a power
+cut, on the batch number `crash_after`.
 """
 
 from __future__ import annotations
@@ -16,7 +18,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from weighbridge_registry import supervision
 from weighbridge_registry.api import create_api
+from weighbridge_registry.journal import configure
 from weighbridge_registry.service import open_service
 from weighbridge_registry.serving import serve
 from weighbridge_registry.settings import Limits, Settings
@@ -48,8 +52,15 @@ def main(data: str, port: str, knobs: dict[str, Any]) -> None:
         public_sigstore=False,
         limits=Limits(**knobs.get("limits", {})),
     )
-    service = open_service(settings, crash_hook(knobs.get("crash_at"), knobs.get("crash_after", 1)))
-    serve(create_api(service), settings.host, settings.port)
+    hook = crash_hook(knobs.get("crash_at"), knobs.get("crash_after", 1))
+    if "workers" in knobs:
+        supervision._LONGEST_PAUSE = 0.1
+        configure("json")
+        supervision.serve_workers(
+            lambda crew: create_api(open_service(settings, hook, crew=crew)), settings, knobs["workers"]
+        )
+    else:
+        serve(create_api(open_service(settings, hook)), settings.host, settings.port)
 
 
 if __name__ == "__main__":

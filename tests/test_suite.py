@@ -33,7 +33,7 @@ def test_flies():
 """
 
 
-def _run(folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+def _run(folder: Path, *how: str, **environment: str) -> subprocess.CompletedProcess[str]:
     (folder / "conftest.py").write_text(_CONFTEST.read_text(encoding="utf-8"), encoding="utf-8")
     (folder / "test_it.py").write_text(_SUITE, encoding="utf-8")
     (folder / "pytest.ini").write_text("[pytest]\nmarkers =\n    needs(*tools): x\n", encoding="utf-8")
@@ -41,7 +41,7 @@ def _run(folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     clean.pop("PYTEST_ADDOPTS", None)
     clean["PYTHONPATH"] = str(_CONFTEST.parent.parent)
     return subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-n", "2", "-p", "no:cacheprovider", str(folder)],
+        [sys.executable, "-m", "pytest", "-q", *how, "-p", "no:cacheprovider", str(folder)],
         capture_output=True,
         text=True,
         check=False,
@@ -52,7 +52,7 @@ def _run(folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_a_missing_program_skips_the_test_and_one_table_says_how_to_get_it(tmp_path: Path) -> None:
-    run = _run(tmp_path, CI="")
+    run = _run(tmp_path, "-p", "no:xdist", CI="")
     assert run.returncode == 0, run.stdout
     assert "not run on this machine" in run.stdout
     assert "no trebuchet on this machine: ask a carpenter" in run.stdout
@@ -60,7 +60,8 @@ def test_a_missing_program_skips_the_test_and_one_table_says_how_to_get_it(tmp_p
 
 
 def test_under_ci_the_same_skip_is_a_failure(tmp_path: Path) -> None:
-    run = _run(tmp_path, CI="true")
+    """Also in a worker of a run, which does not see CI itself."""
+    run = _run(tmp_path, "-n", "1", CI="true")
     assert run.returncode == 1, run.stdout
     assert "under CI=true a skip fails: no trebuchet on this machine" in run.stdout
     assert "1 passed, 1 xfailed, 1 error" in run.stdout

@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 from typing import Final
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, delete
 from sqlmodel import col
 
 from weighbridge import keys, statements, tlog
@@ -24,7 +24,7 @@ from .log.writing import Log
 from .rebuilding import remake_all
 from .settings import Settings
 from .state import Admitted, Authenticator, Overlay, apply, read_candidate
-from .store.database import Database
+from .store.database import Database, check_not_moved, read_meta
 from .store.files import DataFolder
 from .store.state import SqlState
 from .store.tables import Meta
@@ -85,9 +85,13 @@ class Beginning:
             self._begin(log)
 
     def _renew(self, database: Database) -> None:
-        """Replay the log if a migration left facts and views of an older meaning."""
+        """Replay the log if a migration left facts and views of an older meaning.
+
+        Not if the registry has moved away, though: it may have done so since this process was opened.
+        """
         with database.read() as connection:
-            stale = connection.execute(select(col(Meta.value)).where(col(Meta.key) == "stale")).scalar()
+            check_not_moved(connection)
+            stale = read_meta(connection, "stale")
         if stale is None or self._folder.log.published() is None:
             return
         _LOG.warning("the database was migrated; facts and views are made anew from the log")
@@ -98,6 +102,11 @@ class Beginning:
     def _begin(self, log: Log) -> None:
         """Write entry 0, signed by the operator key that it names."""
         operator = self._keys.operator
+        if operator is None:  # the log was there when the keys were read, and is not any more
+            raise ConfigurationError(
+                "this log has no entries, and keys/operator.pem is missing, which signs the first",
+                hint="restore keys/ from your backup",
+            )
         predicate = Operator(
             decision=Genesis(
                 action="genesis",

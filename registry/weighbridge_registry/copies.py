@@ -4,6 +4,8 @@
 A copy has no log key. `mirror.json` beside it says where it comes from, and pins the key:
 
     {"v": 1, "origin": "log.example/…", "vkey": "log.example/…+…", "url": "https://log.example"}
+
+and, if the copied log lies in a bucket, its `"storage": "s3://…"`, which holds nothing that would tell.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from weighbridge.errors import BundleError, ConfigurationError, InputError, Note
 
 from .store.files import DataFolder
 
-__all__ = ["Copied", "pin", "read_copied", "vkey_of"]
+__all__ = ["Copied", "no_log", "pin", "read_copied", "vkey_of"]
 
 _NAME: Final = "mirror.json"
 _MAX_BYTES: Final = 64 * 1024
@@ -33,6 +35,13 @@ class Copied:
     origin: str
     vkey: str
     url: str
+    storage: str | None = None
+    """Where its objects lie; None for the folder itself."""
+
+    @property
+    def place(self) -> str | None:
+        """The bucket and prefix of `storage`, however they are reached."""
+        return self.storage.partition("?")[0].rstrip("/") if self.storage is not None else None
 
 
 def read_copied(folder: DataFolder) -> Copied | None:
@@ -51,7 +60,7 @@ def read_copied(folder: DataFolder) -> Copied | None:
         fits = version == 1 and tlog.Verifier.from_vkey(copied.vkey).name == copied.origin
     except (BundleError, NoteError, TypeError, AttributeError) as error:
         raise _spoilt(path, str(error)) from error
-    if not fits or not isinstance(copied.url, str):
+    if not fits or not isinstance(copied.url, str) or not isinstance(copied.storage, str | None):
         raise _spoilt(path, "it is not of version 1, or its key is of another log")
     return copied
 
@@ -59,7 +68,9 @@ def read_copied(folder: DataFolder) -> Copied | None:
 def pin(folder: DataFolder, copied: Copied) -> None:
     """Make this folder a copy of a log, for ever; another address of the same log is taken.
 
-    Raises `ConfigurationError` if it is a registry's own folder, or the copy of another log.
+    Raises `ConfigurationError` if it is a registry's own folder, the copy of another log, or a copy whose
+    objects lie elsewhere, and for a new copy in a bucket where a log is already: that may be a
+    registry's own, and nothing there would tell.
     """
     if (folder.keys / "log.key").exists():
         raise ConfigurationError(
@@ -75,7 +86,18 @@ def pin(folder: DataFolder, copied: Copied) -> None:
             hint="another log, or another key of the same, needs another folder",
             evidence={"known": known.vkey, "given": copied.vkey},
         )
-    text = json.dumps({"v": 1, **asdict(copied)}, ensure_ascii=False, indent=1)
+    if known is not None and known.place != copied.place:
+        raise ConfigurationError(
+            f"this copy's log lies in {known.storage or folder.path}, not in {copied.storage or folder.path}",
+            hint="give the same --storage each time; a copy elsewhere needs another folder",
+        )
+    if known is None and copied.storage is not None and folder.log.published() is not None:
+        raise ConfigurationError(
+            f"there is a log in {copied.place} already: a copy there could replace a registry's own",
+            hint="give an empty prefix with --storage, or the --data folder of the copy that lies there",
+        )
+    fields = {name: value for name, value in asdict(copied).items() if value is not None}
+    text = json.dumps({"v": 1, **fields}, ensure_ascii=False, indent=1)
     write_atomically(folder.path / _NAME, text.encode() + b"\n")
 
 
@@ -91,6 +113,17 @@ def vkey_of(folder: DataFolder) -> str:
             f"the log key of {folder.path} cannot be read: {error}",
             hint="run this as the user that runs the registry, or name the key with --log-key",
         ) from error
+
+
+def no_log(folder: DataFolder, what: str, hint: str) -> InputError:
+    """Return the error for a place that shows no log; a copy says itself where its log lies."""
+    copied = read_copied(folder)
+    if copied is not None and copied.storage is not None:
+        return InputError(
+            f"the log of the copy in {folder.path} lies in a bucket",
+            hint=f"give --storage '{copied.storage}'",
+        )
+    return InputError(what, hint=hint)
 
 
 def _spoilt(path: Path, why: str) -> ConfigurationError:

@@ -123,7 +123,12 @@ def open_desk(
     folder = DataFolder.open(settings.data, settings.storage)
     if folder.log.published() is None:
         raise InputError(f"there is no registry in {folder.path}", hint="give its data folder with --data")
-    signing = keys.load_private_key(key or folder.keys / "operator.pem")
+    beside = folder.keys / "operator.pem"
+    if key is None and not beside.exists():
+        raise InputError(
+            f"the operator's key is not in {folder.keys}", hint="say with --operator-key where you keep it"
+        )
+    signing = keys.load_private_key(key or beside)
     database = open_database(settings.database)
     try:
         authentication = Authentication(settings.trust_configs, public_sigstore=settings.public_sigstore)

@@ -33,7 +33,7 @@ from weighbridge.errors import BundleError, ConfigurationError, InputError, Note
 
 from . import likenesses
 from .authentication import Authentication
-from .copies import vkey_of
+from .copies import no_log, vkey_of
 from .log.writing import get_applied
 from .replaying import AddressSource, FolderSource, Replay, Source, write_batch
 from .state import Authenticator, digest
@@ -170,7 +170,7 @@ def fsck(
             return run.report()
     folder = DataFolder.open(Path(source), storage, write=False)
     if folder.log.published() is None:
-        raise InputError(f"there is no registry in {folder.path}", hint="give its data folder with --data")
+        raise no_log(folder, f"there is no registry in {folder.path}", "give its data folder with --data")
     database = open_database(database_url or f"sqlite:///{folder.path / 'registry.db'}")
     try:
         with _snapshot(database) as (connection, note), scratch() as fresh:

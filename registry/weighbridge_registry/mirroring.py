@@ -9,7 +9,8 @@
 
 Each step begins where it ended the last time, so a mirror may be killed anywhere. Tiles are not
 copied but made from the verified entries. The folder is laid out as a registry's, without keys:
-`serve --read-only` shows it, `log fsck` checks it.
+`serve --read-only` shows it, `log fsck` checks it. As with a registry, what the log consists of may lie
+in a bucket instead, and the rest in the folder: database, memory, accounts of what is withheld.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self, TypeAlias
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, insert, update
 from sqlmodel import col
 
 from weighbridge import tlog
@@ -41,7 +42,7 @@ from .replaying import AddressSource, Batch, FolderSource, Position, Reading, Re
 from .settings import Limits
 from .store import tables
 from .store.accounts import Accounts
-from .store.database import open_database
+from .store.database import open_database, read_meta
 from .store.files import DataFolder
 from .store.state import LiveState
 
@@ -87,7 +88,8 @@ class Mirrored:
 class Mirror:
     """One copy of one log, in a `with` block: it holds the folder's lock.
 
-    `vkey` is the log's pinned key. `memories` are asked and told of each checkpoint, beside the
+    `vkey` is the log's pinned key. `storage` is the s3:// address where the copied objects lie, else they
+    lie in the folder. `memories` are asked and told of each checkpoint, beside the
     mirror's own in the folder, which is never off.
     """
 
@@ -97,20 +99,22 @@ class Mirror:
         data: Path,
         vkey: str,
         *,
+        storage: str | None = None,
         trust_configs: Sequence[bytes] = (),
         public_sigstore: bool = True,
         memories: Sequence[Memory] = (),
         progress: Progress | None = None,
     ) -> None:
-        self._folder = DataFolder(data)
-        self._folder.make()
         self._verifier = tlog.Verifier.from_vkey(vkey)
-        pin(self._folder, Copied(self._verifier.name, self._verifier.vkey, url))
         self._memories = (Memory(data, enabled=True), *memories)
         self._authentication = Authentication(trust_configs, public_sigstore=public_sigstore)
         self._tell = progress or (lambda _step, _done, _total: None)
         self._open = ExitStack()
         with ExitStack() as opening:
+            self._folder = DataFolder.open(data, storage)
+            opening.callback(self._folder.close)
+            self._folder.make()
+            pin(self._folder, Copied(self._verifier.name, self._verifier.vkey, url, storage))
             opening.enter_context(locked(self._folder))
             self._source = opening.enter_context(AddressSource(url))
             self._database = open_database(f"sqlite:///{data / 'registry.db'}", upgrade=None)
@@ -175,7 +179,7 @@ class Mirror:
 
     def _copied(self) -> int:
         with self._database.read() as connection:
-            return int(_meta(connection, _COPIED) or 0)
+            return int(read_meta(connection, _COPIED) or 0)
 
     def _copy(self, checkpoint: tlog.SignedCheckpoint, held: int) -> int:
         """Step 2: store what is new, once it was verified; return how many bundles are withheld."""
@@ -188,8 +192,8 @@ class Mirror:
             self._tell("copy", batch.entries[-1].index + 1, checkpoint.size)
         if checkpoint.size and tlog.edge_root(checkpoint.size, files.read_tile) != checkpoint.root:
             raise LogError(
-                f"the copy in {self._folder.path} does not hash to the checkpoint",
-                hint="the disk is damaged or somebody changed it: mirror the log again into another folder",
+                f"the copy of {self._folder.path} does not hash to the checkpoint",
+                hint="its disk or bucket is damaged, or somebody changed it: mirror the log again, elsewhere",
             )
         return reading.withheld
 
@@ -275,16 +279,11 @@ class Mirror:
 
 def _begin(connection: Connection, vkey: str) -> None:
     """Make the rows of a log that nothing is known of yet."""
-    if _meta(connection, "vkey") is None:
+    if read_meta(connection, "vkey") is None:
         _set_meta(connection, "vkey", vkey)
         connection.execute(
             insert(tables.Checkpoint).values(id=1, size=0, root=tlog.EMPTY_ROOT.hex(), note=b"")
         )
-
-
-def _meta(connection: Connection, key: str) -> str | None:
-    query = select(col(tables.Meta.value)).where(col(tables.Meta.key) == key)
-    return connection.execute(query).scalar()
 
 
 def _set_meta(connection: Connection, key: str, value: str) -> None:

@@ -10,22 +10,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import select
-from sqlmodel import col
-
 from weighbridge import tlog
-from weighbridge.errors import ConfigurationError, InputError, UnavailableError
+from weighbridge.errors import ConfigurationError, UnavailableError
 
 from .attachments import Attachments
 from .authentication import Authentication
-from .copies import read_copied
+from .copies import no_log, read_copied
 from .log.desk import Ticket
 from .log.outcomes import Placed
 from .queries import Queries
 from .settings import Settings
-from .store.database import Database, open_for_reading
+from .store.database import Database, check_not_moved, open_for_reading, read_meta
 from .store.files import DataFolder
-from .store.tables import Meta
 
 __all__ = ["ReadOnlyService", "open_read_only"]
 
@@ -75,9 +71,11 @@ def open_read_only(settings: Settings) -> ReadOnlyService:
     folder = DataFolder.open(settings.data, settings.storage, write=False)
     shown = folder.log.published()
     if shown is None:
-        raise InputError(
+        folder.close()
+        raise no_log(
+            folder,
             f"there is no log in {folder.path}",
-            hint="give a registry's data folder, or mirror one there: weighbridge log mirror URL",
+            "give a registry's data folder, or mirror one there: weighbridge log mirror URL",
         )
     database = open_for_reading(settings.database)
     try:
@@ -100,7 +98,8 @@ def open_read_only(settings: Settings) -> ReadOnlyService:
 
 def _verifier(database: Database) -> tlog.Verifier:
     with database.read() as connection:
-        vkey = connection.execute(select(col(Meta.value)).where(col(Meta.key) == "vkey")).scalar()
+        check_not_moved(connection)
+        vkey = read_meta(connection, "vkey")
     if vkey is None:
         raise ConfigurationError(
             "the database holds no log", hint="start the registry once, or mirror a log into the folder first"

@@ -39,7 +39,7 @@ from .queries.reader import Statements
 from .settings import Settings
 from .state import Candidate, Overlay, read_candidate, required
 from .store import queue
-from .store.database import Database, open_database
+from .store.database import Database, check_not_moved, open_database, read_meta
 from .store.files import DataFolder
 from .store.locks import FileLock
 from .store.state import SnapshotState, SqlState
@@ -344,7 +344,8 @@ def _check_database(database: Database, registry_keys: RegistryKeys) -> None:
     """Tie the database to the log key at first start, and refuse another's later."""
     vkey = registry_keys.log.verifier.vkey
     with database.write() as connection:
-        found = connection.execute(select(col(Meta.value)).where(col(Meta.key) == "vkey")).scalar()
+        check_not_moved(connection)
+        found = read_meta(connection, "vkey")
         if found is None:
             connection.execute(insert(Meta), [{"key": "vkey", "value": vkey}])
             connection.execute(insert(Checkpoint).values(id=1, size=0, root=tlog.EMPTY_ROOT.hex(), note=b""))

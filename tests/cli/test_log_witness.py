@@ -13,7 +13,7 @@ from pathlib import Path
 
 import urllib3
 
-from tests.commands import environment, weighbridge
+from tests.commands import environment, weighbridge_here
 from weighbridge import tlog
 
 
@@ -72,11 +72,11 @@ def test_what_a_witness_cannot_start_with_is_told(tmp_path: Path) -> None:
         (["--log", "nonsense"], 2, "not a verifier key"),
         (["--policy", str(tmp_path / "missing")], 2, "can't read"),
     ):
-        done = weighbridge("log", "witness", "--data", data, *arguments)
+        done = weighbridge_here("log", "witness", "--data", data, *arguments)
         assert done.exit_code == code, done.stderr
         assert words in done.stderr
         assert "Traceback" not in done.stderr
-    done = weighbridge("log", "witness")
+    done = weighbridge_here("log", "witness")
     assert done.exit_code == 2
     assert "--data" in done.stderr
 
@@ -84,6 +84,6 @@ def test_what_a_witness_cannot_start_with_is_told(tmp_path: Path) -> None:
 def test_a_policy_that_asks_nobody_is_refused_before_anything_starts(tmp_path: Path) -> None:
     policy = tmp_path / "policy"
     policy.write_text("quorum none\n")
-    done = weighbridge("serve", "--data", str(tmp_path / "d"), "--witness-policy", str(policy))
+    done = weighbridge_here("serve", "--data", str(tmp_path / "d"), "--witness-policy", str(policy))
     assert done.exit_code == 2
     assert "no witness with an address" in done.stderr

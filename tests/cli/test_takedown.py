@@ -276,3 +276,25 @@ def test_without_a_running_registry_the_decision_is_written_directly(
     assert done.exit_code == 0, done.stderr
     with registry_here(tmp_path / "r") as again:
         assert Place(again, place.model, place.key).get(f"/bundles/{sha256}").status == 451
+
+
+def test_the_operators_key_may_be_kept_elsewhere_once_the_log_has_begun(
+    tmp_path: Path, config_folder: Path
+) -> None:
+    """The registry starts and takes statements without it; only decisions need it."""
+    assert config_folder is not None
+    with registry_here(tmp_path / "r") as one:
+        assert one.get("/api/v1/log")["size"] == 1
+    safe = (one.data / "keys" / "operator.pem").rename(tmp_path / "operator.pem")
+    with registry_here(tmp_path / "r") as again:
+        place = Place(again, models.tiny_model(tmp_path / "m"), tmp_path / "k.pem")
+        assert place.run("key", "new", place.key, "--no-passphrase").exit_code == 0
+        publish(place, "acme/tiny@1")
+        assert not (again.data / "keys" / "operator.pem").exists(), "a new one would be nobody's"
+        sha256 = place.bundle(RELEASE)
+        without = place.decide("takedown", sha256, "--reason", "malware", "--yes")
+        assert (without.exit_code, "--operator-key" in without.stderr) == (2, True)
+        assert place.get(f"/bundles/{sha256}").status == 200
+        done = place.decide("takedown", sha256, "--reason", "malware", "--yes", "--operator-key", safe)
+        assert done.exit_code == 0, done.stderr
+        assert place.get(f"/bundles/{sha256}").status == 451

@@ -283,7 +283,8 @@ def test_distance_is_a_metric_on_bits_and_bands_are_the_sketch(first: int, secon
     assert "".join(f"{band:04x}" for band in bands(a)) == a
 
 
-def test_ninety_thousand_tensors_are_read_and_compared_in_bounded_time() -> None:
+@pytest.mark.parametrize("count", [20_000, pytest.param(90_000, marks=pytest.mark.faults)])
+def test_ninety_thousand_tensors_are_read_and_compared_in_bounded_time(count: int) -> None:
     """A mixture of experts: most tensors have one shape, so comparing all with all is out of the question."""
     made = random.Random(1)  # noqa: S311 - the same tables in every run
     parent = [
@@ -295,7 +296,7 @@ def test_ninety_thousand_tensors_are_read_and_compared_in_bounded_time() -> None
             made.randbytes(32).hex(),
             sketch=made.randbytes(32).hex(),
         )
-        for n in range(90_000)
+        for n in range(count)
     ]
     child = []
     for n, tensor in enumerate(parent[:1000]):
@@ -303,7 +304,7 @@ def test_ninety_thousand_tensors_are_read_and_compared_in_bounded_time() -> None
         near = f"{int(tensor.sketch, 16) ^ flipped:064x}"
         child.append(replace(tensor, name=f"blk.{n}", sha256=made.randbytes(32).hex(), sketch=near))
     table = tensor_table(parent)
-    assert len(read_tensor_table(table)) == 90_000
+    assert len(read_tensor_table(table)) == count
     found = compare_tables(child, parent)
     assert not found.complete
     assert found.verdict("quantized").word == "resembles"

@@ -97,6 +97,26 @@ def test_a_receipt_of_a_published_model_is_a_proof_to_go(log: Grown) -> None:
         assert "invalid transparency proof" in refused
 
 
+def test_a_stranger_who_is_given_the_key_goes_on_with_the_same_tree(log: Grown) -> None:
+    """What handing a log over rests on (docs/scale.md): the same tiles and signed bytes, then growth."""
+    folder = log.folder / "taken over"
+    shown = urllib3.request("GET", f"{log.registry.url}/checkpoint").data
+    old = tlog.parse_checkpoint(shown, [log.vkey])
+    key = log.registry.data / "keys" / "log.key"
+    run(log.checker, "takeover", log.registry.url, key, folder, str(old.size + 300))
+    assert (folder / f"checkpoint-{old.size}").read_bytes() == shown, "two signatures over one tree differ"
+    for tile in tlog.tiles_of(old.size):
+        name = tlog.tile_path(*tile)
+        assert (folder / name).read_bytes() == urllib3.request("GET", f"{log.registry.url}/{name}").data
+    new = tlog.parse_checkpoint((folder / f"checkpoint-{old.size + 300}").read_bytes(), [log.vkey])
+    reader = tlog.TileReader(lambda *tile: (folder / tlog.tile_path(*tile)).read_bytes(), new.size, new.root)
+    assert reader.root_at(old.size) == old.root
+    other = log.folder / "other.key"
+    other.write_text(tlog.Signer.generate(log.registry.origin).private_key)
+    words = run(log.checker, "takeover", log.registry.url, other, folder, str(old.size), expect=1)
+    assert "is not what the log has signed" in words
+
+
 @pytest.fixture(scope="module")
 def small(log: Grown) -> dict[str, bytes]:
     """All files of the log when it had 257 entries, as the registry serves them."""

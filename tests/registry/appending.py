@@ -1,27 +1,37 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A registry's writer in a process of its own, told what to do line by line, for `strace` to interfere with.
+"""Registries' writers in processes of their own, told what to do line by line, for `strace` to spoil.
 
-    python -m tests.registry.appending DATA SOCKET
+    python -m tests.registry.appending SOCKET
 
-It takes `append` and `reopen` from a socket, given by its number, and answers each with one line of JSON: a
+imports everything once, and forks a writer for each data folder that comes through the socket of that number,
+with a socket for its orders; answers with its process number, and to `end NUMBER` when it has ended.
+
+A writer takes `append` and `reopen`, and answers each with one line of JSON: through a
 socket, since no read or write that may fail is one of ours then. `signed` in an answer are
 the checkpoints that this process has signed so far, shown to anybody or not.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import signal
 import socket
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
+import prometheus_client  # noqa: F401 - else loaded in the first append, whose calls would be those that fail
+
 from tests.registry.publishers import Publisher
 from weighbridge import tlog
 from weighbridge_registry.service import Service, open_service
-from weighbridge_registry.settings import Settings
+from weighbridge_registry.settings import Limits, Settings
+
+_LIMITS = Limits(waiting_seconds=5)
+"""Who waits for an answer gets one soon, also from a disk that never reads again."""
 
 
 class Writer:
@@ -36,7 +46,7 @@ class Writer:
         self.number = 0
 
     def open(self) -> Service:
-        return open_service(Settings(data=self.data, public_sigstore=False))
+        return open_service(Settings(data=self.data, public_sigstore=False, limits=_LIMITS))
 
     def append(self) -> dict[str, Any]:
         """Submit a statement that was never submitted before; where it stands, or why it does not."""
@@ -54,7 +64,9 @@ class Writer:
         return {"size": self.service.queries.log().size}
 
 
-def main(data: Path, wire: socket.socket) -> None:
+def write(data: Path, wire: socket.socket) -> None:
+    """Be a writer until nobody gives orders any more."""
+
     def say(answer: dict[str, Any]) -> None:
         wire.sendall(json.dumps(answer).encode() + b"\n")
 
@@ -74,5 +86,26 @@ def main(data: Path, wire: socket.socket) -> None:
         say(answer | {"signed": signed})
 
 
+def main(control: socket.socket) -> None:
+    """Fork and end writers until nobody gives orders any more."""
+    while True:
+        order, descriptors, _, _ = socket.recv_fds(control, 4096, 1)
+        if not order:
+            return
+        if not descriptors:
+            number = int(order.removeprefix(b"end "))
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(number, signal.SIGKILL)
+            os.waitpid(number, 0)
+            control.sendall(b"ended\n")
+        elif number := os.fork():
+            os.close(descriptors[0])
+            control.sendall(b"%d\n" % number)
+        else:
+            control.close()
+            write(Path(os.fsdecode(order)), socket.socket(fileno=descriptors[0]))
+            os._exit(0)
+
+
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), socket.socket(fileno=int(sys.argv[2])))
+    main(socket.socket(fileno=int(sys.argv[1])))

@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
-import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from weighbridge_registry.api import create_api
 from weighbridge_registry.fsck import Report, fsck
 from weighbridge_registry.service import open_service
 from weighbridge_registry.settings import Settings
+from weighbridge_registry.store.database import open_database
 
 README = b"# Tiny\n"
 
@@ -45,10 +46,12 @@ def check(data: Path) -> Report:
 
 
 def sql(data: Path, statement: str) -> None:
-    connection = sqlite3.connect(data / "registry.db")
-    with connection:
-        connection.execute(statement)
-    connection.close()
+    """Change the registry's database behind its back, wherever that is."""
+    with (
+        contextlib.closing(open_database(Settings(data).database)) as database,
+        database.write() as connection,
+    ):
+        connection.exec_driver_sql(statement)
 
 
 def some_bundle(data: Path) -> Path:

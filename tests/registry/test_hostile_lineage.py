@@ -3,17 +3,18 @@
 
 from __future__ import annotations
 
-import sqlite3
-from contextlib import closing
 from typing import Any
 
 from fastapi.testclient import TestClient
+from sqlalchemy import insert, select
+from sqlmodel import col
 
 from tests.registry.publishers import Publisher, digest_of, model_of, post, submit
 from tests.registry.test_lineage import files, graph, impact, model_digest, of, publish
 from weighbridge import canonical
 from weighbridge.bundles import parse_bundle
 from weighbridge_registry.service import Service
+from weighbridge_registry.store.tables import Edge, Release
 
 FLOOD = 100_000
 
@@ -72,21 +73,16 @@ def test_a_flood_of_children_gives_bounded_answers(
 ) -> None:
     publish(client, publisher, "base")
     publish(client, publisher, "child", of("base"))
-    with closing(sqlite3.connect(service.folder.path / "registry.db")) as database, database:
-        database.row_factory = sqlite3.Row
-        row = dict(database.execute("SELECT * FROM release ORDER BY number DESC LIMIT 1").fetchone())
-        first, marks = row["number"] + 1, ", ".join("?" for _ in row)
-        database.executemany(
-            f"INSERT INTO release VALUES ({marks})",  # noqa: S608 - our own names
-            (
-                list((row | {"number": first + n, "version": f"f{n}", "statement": f"{n:064x}"}).values())
-                for n in range(FLOOD)
-            ),
-        )
-        pin = model_digest("base").removeprefix("sha256:")
-        database.executemany(
-            "INSERT INTO edge (number, position, digest) VALUES (?, 0, ?)",
-            ((first + n, pin) for n in range(FLOOD)),
+    with service.database.write() as connection:
+        newest = select(Release.__table__).order_by(col(Release.number).desc()).limit(1)  # type: ignore[attr-defined]
+        row = dict(connection.execute(newest).mappings().one())
+        first, pin = row["number"] + 1, model_digest("base").removeprefix("sha256:")
+        children = [
+            row | {"number": first + n, "version": f"f{n}", "statement": f"{n:064x}"} for n in range(FLOOD)
+        ]
+        connection.execute(insert(Release), children)
+        connection.execute(
+            insert(Edge), [{"number": first + n, "position": 0, "digest": pin} for n in range(FLOOD)]
         )
     found = graph(client, "base", up=10, down=10)
     assert len(found["nodes"]) == 51

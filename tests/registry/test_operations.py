@@ -59,6 +59,8 @@ def test_what_is_refused_later_says_so_to_who_asks(
     one, two = (publisher.release("tiny", "1", {"a": content}) for content in (b"first", b"second"))
     prepared = [service.prepare([bundle]) for bundle in (one, two)]
     tickets = [service.desk.submit(each.bundles, each.new, kept=True) for each in prepared]
+    for ticket in tickets:
+        ticket.queued.result(30)
     assert settled(client, f"/api/v1/submissions/{tickets[0].token}").status_code == 200
     refused = settled(client, f"/api/v1/submissions/{tickets[1].token}")
     assert refused.status_code == 409

@@ -174,6 +174,7 @@ class OnASmallDisk(Registry):
         return Path(f"/proc/{self.process.pid}/root{self.data}")
 
 
+@pytest.mark.faults
 @pytest.mark.needs("small-disk")
 def test_a_disk_runs_full_and_is_given_room_again(tmp_path: Path) -> None:
     """Somebody else's file takes all the room while people publish; then it goes."""

@@ -4,22 +4,32 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
+import sqlite3
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
+import psycopg
 import pytest
+from fastapi.testclient import TestClient
 
-from tests.registry.publishers import Publisher
+from tests.registry.publishers import Publisher, post
 from weighbridge.errors import LogError, UnavailableError
+from weighbridge_cli import main
 from weighbridge_registry.api.receipts import Receipts
 from weighbridge_registry.queries import Queries
 from weighbridge_registry.service import Service
+from weighbridge_registry.settings import Settings
+from weighbridge_registry.store import locks
+from weighbridge_registry.store.database import open_database
 from weighbridge_registry.store.files import DigestFiles
-from weighbridge_registry.store.locks import Turn
+from weighbridge_registry.store.locks import BusyError, Turn
 
 HOLDER = """
 import sys
@@ -71,6 +81,93 @@ def test_threads_of_one_process_take_turns(tmp_path: Path) -> None:
         thread.join(20)
     assert most == 1
     turn.close()
+
+
+STOPPED = """
+import os, signal, sys
+from weighbridge_registry.store.database import open_database
+with open_database(sys.argv[1]).write():
+    os.kill(os.getpid(), signal.SIGSTOP)
+"""
+
+
+@contextmanager
+def stopped_writer(service: Service) -> Iterator[int]:
+    """Another process that was stopped (Ctrl-Z, a debugger) in the middle of writing the database."""
+    with subprocess.Popen([sys.executable, "-c", STOPPED, service.settings.database]) as holder:
+        try:
+            _, status = os.waitpid(holder.pid, os.WUNTRACED)
+            assert os.WIFSTOPPED(status)
+            yield holder.pid
+        finally:
+            holder.kill()
+
+
+@pytest.mark.files
+def test_a_stopped_process_that_keeps_the_database_holds_nobody_up_for_ever(
+    service: Service,
+    client: TestClient,
+    publisher: Publisher,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(service.database.turn, "_seconds", 0.3)
+    threads = threading.active_count()
+    with stopped_writer(service) as holder:
+        for _ in range(3):  # each comes soon, and leaves nothing behind
+            answer = post(client, publisher.oms({"a": b"1"}))
+            assert (answer.status_code, answer.headers["retry-after"]) == (503, "2")
+            assert answer.json()["hint"]
+        assert client.get("/api/v1/log").json()["size"] == 3, "reading goes on"
+        assert threading.active_count() <= threads + 3, "one thread waits for each of our three turns"
+        os.kill(holder, signal.SIGCONT)
+        os.waitpid(holder, 0)
+        assert post(client, publisher.oms({"a": b"1"})).status_code in {200, 201}
+
+
+@pytest.mark.files
+def test_a_command_says_that_somebody_keeps_the_database(
+    service: Service, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    service.close()
+    monkeypatch.setattr(locks, "TURN_SECONDS", 0.3)
+    with stopped_writer(service):
+        assert main.run(["log", "rebuild", "--data", str(service.folder.path)]) == 3
+    told = capsys.readouterr().err
+    assert "has been kept by another process or thread for 0.3 seconds" in told
+    assert "a process that is stopped" in told
+
+
+def test_a_turn_that_came_too_late_is_given_back(tmp_path: Path) -> None:
+    path = tmp_path / "turn"
+    first, second, third = Turn(path), Turn(path, 0.1), Turn(path, 20)
+    with first:
+        for _ in range(3):
+            with pytest.raises(BusyError, match=r"for 0\.1 seconds"), second:
+                pass
+    with third:  # the thread that waited for the second has got it meanwhile, or not: nobody needs it
+        pass
+    with second:
+        pass
+    for turn in (first, second, third):
+        turn.close()
+
+
+def test_a_thread_that_keeps_the_turn_is_not_waited_for_either() -> None:
+    turn = Turn(seconds=0.1)
+    with turn, pytest.raises(BusyError, match="the database has been kept"), turn:
+        pass
+
+
+@pytest.mark.everywhere
+def test_a_question_that_outlives_its_registry_leaves_no_connection_behind(tmp_path: Path, home: str) -> None:
+    assert home
+    database = open_database(Settings(tmp_path).database)
+    with database.read() as connection:
+        used: Any = connection.connection.dbapi_connection
+        database.close()
+        assert connection.exec_driver_sql("SELECT 1").scalar() == 1
+    with pytest.raises((sqlite3.ProgrammingError, psycopg.OperationalError), match="closed"):
+        used.execute("SELECT 1")
 
 
 def test_a_storage_that_fails_in_a_way_nobody_foresaw_does_not_end_the_desk(

@@ -109,8 +109,11 @@ def test_a_first_worker_that_cannot_start_says_why_once(tmp_path: Path) -> None:
 
 @pytest.mark.faults
 def test_workers_are_killed_again_and_again(tmp_path: Path) -> None:
-    """Two hundred deaths, of leaders and of others, while people publish; nothing acknowledged is lost."""
-    with running_registry(tmp_path, arguments=("--workers", "3", "--log-format", "json")) as registry:
+    """Two hundred deaths, of leaders and of others, while people publish; nothing acknowledged is lost.
+
+    An operator's workers pause ever longer when they die so fast; these are started again at once.
+    """
+    with running_registry(tmp_path, workers=3) as registry:
         origin, vkey = registry.origin, registry.vkey
         acknowledged: list[dict[str, object]] = []
         lock = threading.Lock()

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 @click.command("mirror")
 @click.argument("url", metavar="URL")
 @click.option("--data", type=EXISTING, metavar="DIR", required=True, help="Where the copy is kept.")
+@click.option(
+    "--storage", metavar="U", help="Keep the copied log in this bucket, s3://BUCKET/PREFIX (else: in DIR)."
+)
 @click.option("--log-key", metavar="VKEY", help="The log's key (else: as you trust it).")
 @click.option("--once", is_flag=True, help="Copy what is new, then end (the default).")
 @click.option(
@@ -34,6 +37,7 @@ def command(
     *,
     url: str,
     data: Path,
+    storage: str | None,
     log_key: str | None,
     once: bool,
     every: float | None,
@@ -44,8 +48,9 @@ def command(
 
     Every entry, statement and attached file is verified before it is stored, and compared with what the
     copy holds: a rewritten, forked or shortened log is an error, with both checkpoints in a file. Killed, it
-    goes on where it was. Exit code 0 if the copy is whole, 1 if the log is not what it should be, 3 if it
-    can't be read.
+    goes on where it was. With --storage tiles, statements and attached files lie in a bucket, and DIR keeps
+    the rest; serve takes the same option. Exit code 0 if the copy is whole, 1 if the log is not what it
+    should be, 3 if it can't be read.
     """
     from weighbridge.errors import InputError, UndecidedError
     from weighbridge_cli import registries, rounds, terminal
@@ -64,7 +69,9 @@ def command(
         )
     configs = tuple(read_small_file(path) for path in trust_configs)
     memories = [registries.memory()]
-    with Mirror(url, data.absolute(), vkey, trust_configs=configs, memories=memories) as mirror:
+    with Mirror(
+        url, data.absolute(), vkey, storage=storage, trust_configs=configs, memories=memories
+    ) as mirror:
 
         def work() -> int:
             try:

@@ -25,10 +25,11 @@ __all__ = ["RegistryKeys", "open_keys"]
 
 @dataclass(frozen=True, slots=True, repr=False)
 class RegistryKeys:
-    """The log key, whose name is the origin, and the operator key."""
+    """The log key, whose name is the origin, and the operator key, which only the first start needs."""
 
     log: tlog.Signer
-    operator: EllipticCurvePrivateKey
+    operator: EllipticCurvePrivateKey | None
+    """None if it is kept elsewhere."""
 
 
 def open_keys(folder: DataFolder, origin: str | None) -> RegistryKeys:
@@ -62,10 +63,12 @@ def open_keys(folder: DataFolder, origin: str | None) -> RegistryKeys:
     return RegistryKeys(signer, _operator_key(folder))
 
 
-def _operator_key(folder: DataFolder) -> EllipticCurvePrivateKey:
-    """Read the operator key; made once, before the log's first entry names it."""
+def _operator_key(folder: DataFolder) -> EllipticCurvePrivateKey | None:
+    """Read the operator key; made once, before the log's first entry names it. Then it may be taken away."""
     path = folder.keys / "operator.pem"
-    if not path.exists() and folder.log.published() is None:
+    if not path.exists():
+        if folder.log.published() is not None:
+            return None
         key = keys.generate_private_key()
         pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
         write_atomically(path, pem, mode=0o600)

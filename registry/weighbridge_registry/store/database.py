@@ -16,17 +16,18 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, select
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry
+from sqlmodel import col
 
 from weighbridge.errors import ConfigurationError
 
 from . import schema
-from .locks import Turn
-from .tables import SCHEMA_VERSION
+from .locks import TURN_SECONDS, BusyError, Turn
+from .tables import SCHEMA_VERSION, Meta
 
-__all__ = ["Database", "open_database", "open_for_reading", "sqlite_engine"]
+__all__ = ["Database", "check_not_moved", "open_database", "open_for_reading", "read_meta", "sqlite_engine"]
 
 _CONNECTIONS: Final = 48
 """More than the threads that answer requests, so that none waits for a connection."""
@@ -77,9 +78,10 @@ class Database:
             yield connection
 
     def close(self) -> None:
-        """Close every connection."""
-        self.engine.dispose()
-        self.light.dispose()
+        """Close every connection; one that a thread still uses, when it gives it back."""
+        for engine in {self.engine, self.light}:
+            event.listen(engine.pool, "checkin", _end)
+            engine.dispose()
         if isinstance(self.turn, Turn):
             self.turn.close()
 
@@ -93,6 +95,9 @@ def open_database(url: str, *, upgrade: bool | None = False) -> Database:
     database = Database(_engine(url), _engine(url, light=True), _turn(url))
     try:
         database.found = schema.prepare(database, upgrade=database.is_sqlite if upgrade is None else upgrade)
+    except BusyError:
+        database.close()
+        raise
     except SQLAlchemyError as error:
         database.close()
         raise ConfigurationError(
@@ -130,6 +135,30 @@ def open_for_reading(url: str) -> Database:
             hint="start the registry, or run the mirror, with this release once",
         )
     return database
+
+
+def _end(connection: Any, _entry: ConnectionPoolEntry) -> None:
+    if connection is not None:
+        connection.close()
+
+
+def read_meta(connection: Connection, key: str) -> str | None:
+    """Return a small named value."""
+    value: str | None = connection.execute(select(col(Meta.value)).where(col(Meta.key) == key)).scalar()
+    return value
+
+
+def check_not_moved(connection: Connection) -> None:
+    """Raise `ConfigurationError` if the registry of this database has gone to another (`moving`)."""
+    where = read_meta(connection, "moved")
+    if where is None:
+        return
+    here = where.startswith("sqlite")
+    raise ConfigurationError(
+        f"this registry has moved to the database {where}: nothing is signed or shown from here any more",
+        hint="leave --database-url out" if here else f"give --database-url {where}, with its password",
+        evidence={"moved": where},
+    )
 
 
 def _forbid_writing(connection: Any, _entry: ConnectionPoolEntry) -> None:
@@ -181,7 +210,7 @@ def sqlite_engine(url: URL | str, *, light: bool = False) -> Engine:
         try:
             cursor.execute("PRAGMA journal_mode=WAL")
             cursor.execute(f"PRAGMA synchronous={'NORMAL' if light else 'FULL'}")
-            cursor.execute("PRAGMA busy_timeout=10000")
+            cursor.execute(f"PRAGMA busy_timeout={TURN_SECONDS * 1000:.0f}")
             cursor.execute("PRAGMA trusted_schema=OFF")
         finally:
             cursor.close()

@@ -56,7 +56,7 @@ _COUNTED: Final = BigInteger().with_variant(Integer(), "sqlite")
 
 
 class Meta(SQLModel, table=True):
-    """Small named values: `schema`, `vkey`, `applied` (entries in the views), `term` of a leader, `stale`."""
+    """Small named values: `schema`, `vkey`, `applied` (entries in views), `term` of a leader, `moved`."""
 
     key: str = Field(primary_key=True)
     value: str

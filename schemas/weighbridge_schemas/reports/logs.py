@@ -23,6 +23,7 @@ __all__ = [
     "MirrorReport",
     "MonitorAlertReport",
     "MonitorRunReport",
+    "MoveReport",
     "NamespaceReport",
     "OwnersReport",
     "ReassignReport",
@@ -167,6 +168,26 @@ class ExportReport(FsckReport):
 
     copied: CopiedReport
     """What was copied, or was there already."""
+
+
+class MovedReport(Report):
+    """What moved into another database."""
+
+    size: Count
+    """Entries whose facts and look-up tables were made anew."""
+    staged: Count
+    """Entries of a batch that the next start finishes."""
+    submissions: Count
+    """Submissions of the queue that came along, decided or not."""
+    attachments: Count
+    """Stored files whose rows were made anew."""
+
+
+class MoveReport(FsckReport):
+    """`db move --json`: the registry as it was checked in its new database."""
+
+    moved: MovedReport | None
+    """What was moved; null if it had been moved there before."""
 
 
 class RebuildReport(Report):

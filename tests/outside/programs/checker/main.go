@@ -7,6 +7,7 @@
 //	                                              growth from each saved checkpoint
 //	checker receipt VKEY RECEIPT LEAF        one C2SP tlog-proof, offline
 //	checker write DIR NAME SIZE...           a log of x/mod's own making, grown to each size in turn
+//	checker takeover URL KEY DIR SIZE        a log that goes on in DIR with the same key, up to a size
 //
 // It prints JSON, and ends with 1 at the first thing that does not hold.
 package main
@@ -41,6 +42,8 @@ func run(args []string) (interface{}, error) {
 		return receipt(args[1], args[2], args[3])
 	case len(args) >= 4 && args[0] == "write":
 		return write(args[1], args[2], args[3:])
+	case len(args) == 5 && args[0] == "takeover":
+		return takeOver(args[1], args[2], args[3], args[4])
 	}
-	return nil, fmt.Errorf("check STEP URL VKEY [CHECKPOINT...] | receipt VKEY RECEIPT LEAF | write DIR NAME SIZE...")
+	return nil, fmt.Errorf("check STEP URL VKEY [CHECKPOINT...] | receipt VKEY RECEIPT LEAF | write DIR NAME SIZE... | takeover URL KEY DIR SIZE")
 }

@@ -49,29 +49,45 @@ func write(folder, name string, sizes []string) (*written, error) {
 		if err != nil || size < int64(len(log.entries)) {
 			return nil, fmt.Errorf("not a size: %s", text)
 		}
-		if err := log.grow(size); err != nil {
-			return nil, err
-		}
-		root, err := tlog.TreeHash(size, log)
-		if err != nil {
-			return nil, err
-		}
-		text := fmt.Sprintf("%s\n%d\n%v\n", name, size, root)
-		checkpoint, err := note.Sign(&note.Note{Text: text}, signer)
-		if err != nil {
-			return nil, err
-		}
-		if err := log.put(fmt.Sprintf("checkpoint-%d", size), checkpoint); err != nil {
+		if _, err := log.grow(madeUp(log, size), signer); err != nil {
 			return nil, err
 		}
 	}
 	return &written{VKey: vkey}, nil
 }
 
-func (g *growing) grow(size int64) error {
+// madeUp returns the entries that a log lacks to be of a size.
+func madeUp(log *growing, size int64) [][]byte {
+	var entries [][]byte
+	for number := int64(len(log.entries)); number < size; number++ {
+		entries = append(entries, []byte(fmt.Sprintf("entry %d", number)))
+	}
+	return entries
+}
+
+// grow adds entries, and returns the signed checkpoint-<size> that it has written after their tiles.
+func (g *growing) grow(entries [][]byte, signer note.Signer) ([]byte, error) {
+	if err := g.add(entries); err != nil {
+		return nil, err
+	}
+	size := int64(len(g.entries))
+	root, err := tlog.TreeHash(size, g)
+	if err != nil {
+		return nil, err
+	}
+	text := fmt.Sprintf("%s\n%d\n%v\n", signer.Name(), size, root)
+	checkpoint, err := note.Sign(&note.Note{Text: text}, signer)
+	if err != nil {
+		return nil, err
+	}
+	return checkpoint, g.put(fmt.Sprintf("checkpoint-%d", size), checkpoint)
+}
+
+func (g *growing) add(entries [][]byte) error {
 	old := int64(len(g.entries))
+	size := old + int64(len(entries))
 	for number := old; number < size; number++ {
-		entry := []byte(fmt.Sprintf("entry %d", number))
+		entry := entries[number-old]
 		hashes, err := tlog.StoredHashes(number, entry, g)
 		if err != nil {
 			return err
