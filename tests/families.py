@@ -133,7 +133,10 @@ def adapter(weights: Weights) -> dict[str, Any]:
 
 
 def stranger(weights: Weights, seed: int) -> dict[str, Any]:
-    """Return layers of the same shapes that have nothing of the model."""
+    """Return layers of the same shapes that have nothing of the model.
+
+    Give a seed that nobody else here has: the same random numbers are a likeness, and are found.
+    """
     made = np.random.default_rng(seed)
     small = {name: value for name, value in matrices(weights).items() if "encoder" in name}
     return changed(small, lambda _, value: made.normal(0, 0.05, value.shape))

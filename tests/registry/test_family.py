@@ -37,10 +37,10 @@ def lab(client: TestClient, publisher: Publisher, tmp_path: Path) -> Lab:
     lab.publish("trained-on", table_of(changed(small, noise(0.3)), tmp_path / "trained"))
     lab.publish("second", table_of(other, tmp_path / "second"))
     lab.publish("merged", table_of(merged, tmp_path / "merged"))
-    lab.publish("stranger", table_of(families.stranger(weights, 1), tmp_path / "stranger"))
+    lab.publish("stranger", table_of(families.stranger(weights, 11), tmp_path / "stranger"))
     lora = table_of(families.adapter(weights), tmp_path / "adapter")
     lab.publish("adapter", lora, lab.of("base", "adapter"))
-    fake = table_of(families.stranger(weights, 2), tmp_path / "fake")
+    fake = table_of(families.stranger(weights, 12), tmp_path / "fake")
     lab.publish("fake", fake, lab.of("base", "quantized"))
     return lab
 

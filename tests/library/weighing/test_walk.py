@@ -413,7 +413,7 @@ def test_stopping_ends_all_threads_and_leaves_nothing(tmp_path: Path, stopper: t
 
     with pytest.raises(stopper):
         weigh(tmp_path / "m", progress=stop)
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("weigh")]
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("weigh_")]
     assert sorted(path.name for path in tmp_path.rglob("*")) == before
 
 
