@@ -114,7 +114,8 @@ def fill(path: Path, database_url: str | None, releases: int) -> Filling:
     import psycopg  # noqa: PLC0415 - for this only
     from psycopg.rows import dict_row  # noqa: PLC0415 - as above
 
-    with psycopg.connect(database_url.replace("postgresql+psycopg", "postgresql")) as database:
+    address = database_url.replace("postgresql+psycopg", "postgresql")
+    with psycopg.connect(address) as database:
         with database.cursor(row_factory=dict_row) as cursor:
             template = cursor.execute("SELECT * FROM release ORDER BY number DESC LIMIT 1").fetchone()
         filling = Filling(dict(template or {}), releases)
@@ -123,7 +124,11 @@ def fill(path: Path, database_url: str | None, releases: int) -> Filling:
             with database.cursor() as cursor, cursor.copy(f"COPY {table} ({names}) FROM STDIN") as copy:
                 for row in rows:
                     copy.write_row(row)
-        database.execute("ANALYZE")
+    with psycopg.connect(
+        database_url.replace("postgresql+psycopg", "postgresql"), autocommit=True
+    ) as database:
+        database.execute("VACUUM ANALYZE")  # as autovacuum would by and by, but not while this measures
+        database.execute("CHECKPOINT")
     return filling
 
 
