@@ -10,6 +10,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from tests.registry.publishers import Publisher, submit
+from tests.registry.s3 import S3, Proxy, running_proxy, running_s3
 from weighbridge_registry.api import create_api
 from weighbridge_registry.service import Service, open_service
 from weighbridge_registry.settings import Limits, Settings
@@ -34,3 +35,16 @@ def publisher(service: Service, client: TestClient) -> Publisher:
     one = Publisher(service.origin)
     submit(client, *one.start(), expect=201)
     return one
+
+
+@pytest.fixture(scope="module")
+def s3() -> Iterator[S3]:
+    with running_s3() as one:
+        yield one
+
+
+@pytest.fixture(scope="module")
+def proxy(s3: S3) -> Iterator[Proxy]:
+    """The same storage behind something that can spoil what it says."""
+    with running_proxy(s3) as one:
+        yield one

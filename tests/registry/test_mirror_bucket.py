@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from fastapi.testclient import TestClient
 
 from tests.registries import running_registry
 from tests.registry.publishers import digest_of
-from tests.registry.s3 import S3, Proxy, answering, running_proxy, running_s3
+from tests.registry.s3 import S3, Proxy, answering
 from tests.registry.test_fsck import README
 from tests.registry.test_mirror import PowerCutError, Registry, leaves_of, registry, serve
 from tests.registry.test_tensors import TABLE
@@ -30,18 +29,6 @@ from weighbridge_registry.settings import Settings
 __all__ = ["registry"]  # a fixture that lives beside the mirror's other tests
 
 pytestmark = pytest.mark.files
-
-
-@pytest.fixture(scope="module")
-def s3() -> Iterator[S3]:
-    with running_s3() as one:
-        yield one
-
-
-@pytest.fixture(scope="module")
-def proxy(s3: S3) -> Iterator[Proxy]:
-    with running_proxy(s3) as one:
-        yield one
 
 
 @dataclass

@@ -21,7 +21,7 @@ from fastapi.testclient import TestClient
 from tests.registries import running_registry
 from tests.registry.postgres import running_postgres
 from tests.registry.publishers import Publisher, digest_of, post, submit
-from tests.registry.s3 import S3, Answer, Ask, Fault, Proxy, answering, running_proxy, running_s3
+from tests.registry.s3 import S3, Answer, Ask, Fault, Proxy, answering
 from tests.registry.test_crashes import buried, dying_at, publish_until_death
 from tests.reports import check
 from weighbridge import tlog
@@ -40,18 +40,6 @@ pytestmark = [
 ]
 
 README = b"# Tiny\n"
-
-
-@pytest.fixture(scope="module")
-def s3() -> Iterator[S3]:
-    with running_s3() as one:
-        yield one
-
-
-@pytest.fixture(scope="module")
-def proxy(s3: S3) -> Iterator[Proxy]:
-    with running_proxy(s3) as one:
-        yield one
 
 
 @dataclass

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.registry.s3 import KEY_ID, S3, SECRET, answering, running_proxy, running_s3
+from tests.registry.s3 import KEY_ID, S3, SECRET, answering, running_proxy
 from weighbridge import tlog
 from weighbridge.errors import ConfigurationError, ForkError, LogError, NoteError, UnavailableError
 from weighbridge_registry.store.buckets import open_bucket
@@ -21,12 +21,6 @@ from weighbridge_registry.store.objects import Objects
 
 TILE, PARTIAL, ENTRIES = "tile/0/000", "tile/0/001.p/3", "tile/entries/000"
 BUNDLE, BLOB = f"bundles/{'ab' * 32}", f"blobs/{'cd' * 32}"
-
-
-@pytest.fixture(scope="module")
-def s3() -> Iterator[S3]:
-    with running_s3() as one:
-        yield one
 
 
 @pytest.fixture(params=["folder", "bucket"])
